@@ -1,0 +1,79 @@
+"""One error tree.
+
+    HeadraceError
+    ├── SettingsError       a setting is missing or wrong; names the variable
+    ├── InvalidRequest      the caller sent something unusable; names the field
+    │   └── UnknownModel    a model that this deployment does not serve
+    ├── JobNotFound         no job with this id
+    ├── QueueFull           the queue is at its bound
+    ├── Unavailable         Redis is away, or no model card exists yet
+    ├── WaitEnded           a caller's wait ended before its job
+    ├── JobFailed           the job that a caller waited for did not succeed
+    ├── ModelError          a model cannot be found, read or prepared
+    ├── EngineError         the engine as a whole cannot go on
+    └── StateFolderBusy     another `headrace up` owns the state folder
+"""
+
+from __future__ import annotations
+
+
+class HeadraceError(Exception):
+    """Root of everything that Headrace raises on purpose."""
+
+
+class SettingsError(HeadraceError):
+    """Raised at start when the environment or an option holds an unusable value."""
+
+
+class InvalidRequest(HeadraceError):
+    """Raised before the queue when a body, a field or a prompt cannot be served."""
+
+    def __init__(self, message: str, param: str | None = None, code: str = "invalid_value") -> None:
+        super().__init__(message)
+        self.param = param
+        self.code = code
+
+
+class UnknownModel(InvalidRequest):
+    """Raised when a caller asks for a model other than the deployment's."""
+
+
+class JobNotFound(HeadraceError):
+    """Raised when an id names no job, or one whose result has expired."""
+
+
+class QueueFull(HeadraceError):
+    """Raised by submit when as many jobs wait as `HEADRACE_QUEUE_MAX_JOBS` allows."""
+
+
+class Unavailable(HeadraceError):
+    """Raised when a part that a request needs is away and may come back."""
+
+
+class WaitEnded(HeadraceError):
+    """Raised when a wait runs out; the job goes on under `job_id`."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"job {job_id} is not done yet; it goes on: GET /v1/jobs/{job_id}")
+        self.job_id = job_id
+
+
+class JobFailed(HeadraceError):
+    """Raised to a waiting caller whose job ended in a state other than succeeded."""
+
+    def __init__(self, job_id: str, state: str, reason: str) -> None:
+        super().__init__(f"job {job_id} {state}: {reason}")
+        self.job_id = job_id
+        self.state = state
+
+
+class ModelError(HeadraceError):
+    """Raised when a model cannot be found, read or prepared; says what was tried."""
+
+
+class EngineError(HeadraceError):
+    """Raised by an engine that cannot serve any request; the worker restarts."""
+
+
+class StateFolderBusy(HeadraceError):
+    """Raised by `headrace up` when another one runs on the same state folder."""

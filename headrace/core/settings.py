@@ -1,0 +1,133 @@
+"""Every setting, read once from the environment (`HEADRACE_…`; `REDIS_URL` is honoured bare)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from headrace.core.errors import SettingsError
+
+PREFIX = "HEADRACE_"
+
+
+def _default_state_dir() -> Path:
+    return Path.home() / ".local" / "state" / "headrace"
+
+
+class Settings(BaseSettings):
+    """Units stand in the names. Each field is the variable `HEADRACE_<FIELD>`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    # Where things are
+    redis_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("REDIS_URL", "HEADRACE_REDIS_URL"),
+        description="Redis to use; without it `headrace up` starts an embedded one.",
+    )
+    state_dir: Path = Field(
+        default_factory=_default_state_dir,
+        description="Folder of the embedded Redis and of prepared models.",
+    )
+    host: str = Field("127.0.0.1", description="Address the API binds to.")
+    port: int = Field(8000, ge=1, le=65535, description="Port the API binds to.")
+
+    # What runs
+    model: str = Field(
+        "smollm2",
+        description="`smollm2` (bundled), a folder, a .gguf file or a Hugging Face id.",
+    )
+    engine: Literal["auto", "torch", "simulated"] = Field(
+        "auto", description="`auto` takes the best engine installed for this machine."
+    )
+    dtype: Literal["auto", "bfloat16", "float32"] = Field(
+        "auto", description="Number format of weights and cache; `auto`: bf16 where it is fast."
+    )
+    threads: int = Field(0, ge=0, description="Threads of the model; 0: one a core.")
+    workers: int = Field(1, ge=0, le=64, description="Workers that `headrace up` starts.")
+    api_processes: PositiveInt = Field(1, description="API processes (gunicorn workers).")
+
+    # How requests are batched
+    max_slots: int = Field(32, ge=1, le=1024, description="Requests an engine runs together.")
+    max_context_tokens: PositiveInt = Field(
+        2048, description="Longest prompt plus output; bounded by the model's own context."
+    )
+    prefill_tokens: PositiveInt = Field(
+        512, description="Prompt tokens an engine reads in one step, so that decoding goes on."
+    )
+    admission: Literal["continuous", "micro"] = Field(
+        "continuous",
+        description="`continuous` fills free slots before every step; `micro` runs closed batches.",
+    )
+    batch_wait_ms: int = Field(20, ge=0, description="How long `micro` waits for batch mates.")
+    default_max_tokens: PositiveInt = Field(
+        256, description="Output tokens of a request that names no limit."
+    )
+
+    # What the queue promises
+    queue_max_jobs: PositiveInt = Field(10_000, description="Waiting jobs before 429.")
+    lease_s: PositiveFloat = Field(10.0, description="A silent worker loses its jobs after this.")
+    engine_stall_s: PositiveFloat = Field(
+        30.0, description="A worker whose step takes longer stops renewing its leases."
+    )
+    job_timeout_s: PositiveInt = Field(600, description="Longest run of one job.")
+    drain_s: PositiveFloat = Field(30.0, description="Time to finish running jobs at shutdown.")
+    max_deaths: PositiveInt = Field(5, description="Worker deaths before a job is a dead letter.")
+    result_ttl_s: PositiveInt = Field(86_400, description="How long an ended job is kept.")
+    publish_interval_ms: int = Field(50, ge=0, description="How often new tokens are published.")
+    completion_log_max: PositiveInt = Field(100_000, description="Records kept of ended jobs.")
+
+    # What the API allows
+    max_wait_s: PositiveFloat = Field(590.0, description="Longest wait of one HTTP request.")
+    max_body_bytes: PositiveInt = Field(2_000_000, description="Largest request body.")
+
+    # Simulated engine: step seconds = alpha + beta * rows + gamma * prefill tokens
+    simulated_alpha_s: float = Field(0.01, ge=0, description="Simulated engine: s a step.")
+    simulated_beta_s: float = Field(0.001, ge=0, description="Simulated engine: s a row.")
+    simulated_gamma_s: float = Field(0.0001, ge=0, description="Simulated engine: s a token.")
+
+    # Logs
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", description="`auto`: console on a terminal, else JSON lines (ECS)."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe level that is logged."
+    )
+
+    @property
+    def models_dir(self) -> Path:
+        return self.state_dir / "models"
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field."""
+    return "REDIS_URL" if field == "redis_url" else PREFIX + field.upper()
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Reads the environment; `overrides` (options of a command) win where they are not None.
+
+    Raises `SettingsError`, naming each variable that is wrong.
+    """
+    try:
+        return Settings(**{key: value for key, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        raise SettingsError(
+            "; ".join(f"{_key(problem['loc'])}: {problem['msg']}" for problem in error.errors())
+        ) from error
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """The settings as variables, for a child process."""
+    values = settings.model_dump(mode="json", exclude_none=True)
+    return {variable(field): str(value) for field, value in values.items()}
+
+
+def _key(location: tuple[int | str, ...]) -> str:
+    name = str(location[0]) if location else "settings"
+    return variable(name) if name in Settings.model_fields else name

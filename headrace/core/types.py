@@ -1,0 +1,150 @@
+"""What crosses a process: the request, what became of it, and the words for its states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+PAYLOAD_VERSION = 1
+"""Version of the encoded `Request`; a worker refuses a payload it does not know."""
+
+
+class Priority(StrEnum):
+    """Order in which workers take waiting jobs; each is an RQ queue of its own."""
+
+    INTERACTIVE = "interactive"
+    DEFAULT = "default"
+    BATCH = "batch"
+
+
+class JobState(StrEnum):
+    """The states that users see. `rq_adapter.job_state` maps RQ's own onto them."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self not in (JobState.QUEUED, JobState.RUNNING)
+
+
+class FinishReason(StrEnum):
+    """Why a sequence ended well; the values are those of the OpenAI API."""
+
+    STOP = "stop"
+    LENGTH = "length"
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the tokens of one request are drawn.
+
+    `temperature` 0 is greedy; `top_k` 0 and `top_p` 1 are off. The draw of a token depends only on
+    `seed` and the token's place, so that another worker continues the same sequence.
+    """
+
+    max_tokens: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One prompt, tokenised, on its way to an engine.
+
+    `card_hash` names the model card whose tokenizer made `prompt_ids`; `deadline_s` counts from
+    acceptance; `tokenize_s` is what templating and tokenising took in the API.
+    """
+
+    id: str
+    model: str
+    card_hash: str
+    prompt_ids: tuple[int, ...]
+    sampling: Sampling
+    tenant: str = "default"
+    priority: Priority = Priority.DEFAULT
+    deadline_s: float | None = None
+    tokenize_s: float = 0.0
+
+    @property
+    def cost_tokens(self) -> int:
+        """The most cache places that this request can fill."""
+        return len(self.prompt_ids) + self.sampling.max_tokens
+
+    def encode(self) -> dict[str, Any]:
+        return {"version": PAYLOAD_VERSION} | asdict(self)
+
+    @classmethod
+    def decode(cls, payload: Mapping[str, Any]) -> Self:
+        """Raises `ValueError` for a payload of another version or shape."""
+        fields = dict(payload)
+        version = fields.pop("version", None)
+        if version != PAYLOAD_VERSION:
+            raise ValueError(f"payload version {version!r}, this worker knows {PAYLOAD_VERSION}")
+        try:
+            sampling = fields.pop("sampling")
+            fields["sampling"] = Sampling(**sampling | {"stop": tuple(sampling["stop"])})
+            fields["prompt_ids"] = tuple(fields["prompt_ids"])
+            fields["priority"] = Priority(fields["priority"])
+            return cls(**fields)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"malformed payload: {error!r}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What one engine step added to one request.
+
+    `text` may lag behind `token_ids` while it could still become part of a character or a stop
+    string. The last delta of a request has a `finish_reason` or an `error`. `prefill_s` and
+    `decode_s` are the seconds of model time this request has shared so far.
+    """
+
+    request_id: str
+    token_ids: tuple[int, ...] = ()
+    text: str = ""
+    logprobs: tuple[float, ...] | None = None
+    finish_reason: FinishReason | None = None
+    error: str | None = None
+    cached_tokens: int = 0
+    prefill_s: float = 0.0
+    decode_s: float = 0.0
+
+    @property
+    def is_last(self) -> bool:
+        return self.finish_reason is not None or self.error is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What an engine can still take: requests, and the sum of their `cost_tokens`."""
+
+    slots: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """Counters since the engine was loaded."""
+
+    running: int = 0
+    slots: int = 0
+    steps: int = 0
+    rows: int = 0
+    prefill_tokens: int = 0
+    output_tokens: int = 0
+    busy_s: float = 0.0
+
+    @property
+    def mean_batch_size(self) -> float:
+        """Rows a step, over all steps that ran."""
+        return self.rows / self.steps if self.steps else 0.0
