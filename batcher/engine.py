@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
+from batcher.simulated import SimulatedEngine
+from headrace.core.model_card import ModelCard
+from headrace.core.settings import Settings
 from headrace.core.types import Delta, EngineStats, Request, Room
 
 
@@ -35,3 +39,16 @@ class Engine(Protocol):
     @property
     def is_idle(self) -> bool:
         """True when `step` has nothing to do."""
+
+
+def load_engine(settings: Settings, card: ModelCard, folder: Path) -> Engine:
+    """The engine that `settings.engine` names, with the model in `folder` loaded.
+
+    Raises `ModelError` for a model that the engine cannot run.
+    """
+    if settings.engine == "simulated":
+        return SimulatedEngine(settings, card)
+    from batcher.torch_engine.engine import TorchEngine
+    from batcher.torch_engine.model import load_model
+
+    return TorchEngine(load_model(settings, folder), settings, card)

@@ -1,17 +1,17 @@
 """One error tree.
 
-    HeadraceError
-    ├── SettingsError       a setting is missing or wrong; names the variable
-    ├── InvalidRequest      the caller sent something unusable; names the field
-    │   └── UnknownModel    a model that this deployment does not serve
-    ├── JobNotFound         no job with this id
-    ├── QueueFull           the queue is at its bound
-    ├── Unavailable         Redis is away, or no model card exists yet
-    ├── WaitEnded           a caller's wait ended before its job
-    ├── JobFailed           the job that a caller waited for did not succeed
-    ├── ModelError          a model cannot be found, read or prepared
-    ├── EngineError         the engine as a whole cannot go on
-    └── StateFolderBusy     another `headrace up` owns the state folder
+HeadraceError
+├── SettingsError       a setting is missing or wrong; names the variable
+├── InvalidRequest      the caller sent something unusable; names the field
+│   └── UnknownModel    a model that this deployment does not serve
+├── JobNotFound         no job with this id
+├── QueueFull           the queue is at its bound
+├── Unavailable         Redis is away, or no model card exists yet
+├── WaitEnded           a caller's wait ended before its job
+├── JobFailed           the job that a caller waited for did not succeed
+├── ModelError          a model cannot be found, read or prepared
+├── EngineError         the engine as a whole cannot go on
+└── StateFolderBusy     another `headrace up` owns the state folder
 """
 
 from __future__ import annotations

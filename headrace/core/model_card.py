@@ -61,7 +61,7 @@ class ModelCard:
                 f"model {self.name} has no chat template; use /v1/completions", "messages"
             )
         try:
-            return self._template.render(
+            text: str = self._template.render(
                 messages=messages,
                 add_generation_prompt=True,
                 bos_token=self.bos_token,
@@ -71,6 +71,7 @@ class ModelCard:
             raise InvalidRequest(
                 f"the model's chat template refuses: {error}", "messages"
             ) from error
+        return text
 
     @cached_property
     def _template(self) -> Any:

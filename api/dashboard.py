@@ -1,0 +1,69 @@
+"""rq-dashboard under /rq, made to read our JSON jobs.
+
+rq-dashboard 0.9.0 unpickles jobs unless told otherwise, opens a connection a page, expects bytes
+where RQ 3 gives text, and changes state on a GET. It has no login, so it is mounted on loopback
+only.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+import rq_dashboard.web as web
+from flask import Flask, abort, request
+from rq import Worker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from headrace.core.connection import API_TIMEOUT_S, Client, connect
+
+PREFIX = "/rq"
+
+
+class DashboardWorker(Worker):
+    """Reads workers whose jobs are JSON, and leaves the connection's time-outs alone."""
+
+    @classmethod
+    def all(cls, *arguments: Any, **options: Any) -> Any:
+        return super().all(*arguments, **options | {"serializer": JSONSerializer})
+
+    def _set_connection(self, connection: Client) -> Client:
+        return connection
+
+
+class DashboardJob(Job):
+    """Reads JSON jobs wherever the dashboard names no serializer."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options | {"serializer": JSONSerializer})
+
+    @property
+    def dependency_ids(self) -> list[bytes]:  # type: ignore[override]
+        return [job_id.encode() for job_id in super().dependency_ids]
+
+
+def mount(app: Flask, redis_url: str, host: str) -> None:
+    if not is_loopback(host):
+        return
+    redis = connect(redis_url, API_TIMEOUT_S)
+    web.config.serializer = JSONSerializer
+    web.Worker = DashboardWorker
+    web.Job = DashboardJob
+    web.from_url = lambda *_arguments, **_options: (None, redis)
+    app.config["RQ_DASHBOARD_REDIS_URL"] = ["redis"]  # shown on its pages; ours may hold a password
+    app.redis_conn = redis  # type: ignore[attr-defined]
+    web.blueprint.before_request(refuse_changing_get)
+    app.register_blueprint(web.blueprint, url_prefix=PREFIX)
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def refuse_changing_get() -> None:
+    if request.method == "GET" and request.endpoint == "rq_dashboard.requeue_all":
+        abort(405)

@@ -1,0 +1,99 @@
+"""From errors to answers: one table, one body (OpenAI's)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import structlog
+from flask import Flask, Response, jsonify
+from redis.exceptions import RedisError
+from werkzeug.exceptions import HTTPException
+
+from headrace.core.errors import (
+    HeadraceError,
+    InvalidRequest,
+    JobFailed,
+    JobNotFound,
+    QueueFull,
+    Unavailable,
+    UnknownModel,
+    WaitEnded,
+)
+
+RETRY_AFTER_S = 1
+MAY_RETRY = {"Retry-After": str(RETRY_AFTER_S)}
+MUST_NOT_RETRY = {"x-should-retry": "false"}
+"""The official client would submit a second job otherwise."""
+
+log = structlog.get_logger()
+
+
+class Refusal(NamedTuple):
+    status: int
+    type: str
+    headers: dict[str, str] = {}  # noqa: RUF012 -- never changed
+
+
+TABLE: dict[type[Exception], Refusal] = {
+    UnknownModel: Refusal(404, "invalid_request_error"),
+    InvalidRequest: Refusal(400, "invalid_request_error"),
+    JobNotFound: Refusal(404, "invalid_request_error"),
+    QueueFull: Refusal(429, "rate_limit_error", MAY_RETRY),
+    Unavailable: Refusal(503, "service_unavailable", MAY_RETRY),
+    RedisError: Refusal(503, "service_unavailable", MAY_RETRY),
+    WaitEnded: Refusal(504, "timeout", MUST_NOT_RETRY),
+    JobFailed: Refusal(500, "job_failed", MUST_NOT_RETRY),
+}
+"""The first class that an error is of decides."""
+
+
+def error_body(error: Exception, kind: str) -> dict[str, Any]:
+    """`job_id` stands in the body where a job goes on or has ended without the caller."""
+    is_ours = isinstance(error, HeadraceError)
+    body: dict[str, Any] = {
+        "message": str(error) if is_ours else "the queue's Redis does not answer",
+        "type": kind,
+        "param": getattr(error, "param", None),
+        "code": getattr(error, "code", None),
+    }
+    if isinstance(error, WaitEnded | JobFailed):
+        body["job_id"] = error.job_id
+    return body
+
+
+def register_error_handlers(app: Flask) -> None:
+    for kind in TABLE:
+        app.register_error_handler(kind, _refuse)
+    app.register_error_handler(HTTPException, _refuse_http)
+    app.register_error_handler(Exception, _fail)
+
+
+def _refuse(error: Exception) -> Response:
+    refusal = next(TABLE[kind] for kind in TABLE if isinstance(error, kind))
+    if isinstance(error, RedisError):
+        log.warning("Redis is away", error=str(error))
+    return _answer(refusal.status, error_body(error, refusal.type), refusal.headers)
+
+
+def _refuse_http(error: HTTPException) -> Response:
+    status = error.code or 500
+    param = "body" if status == 413 else None
+    body = {
+        "message": error.description,
+        "type": "invalid_request_error" if status < 500 else "server_error",
+        "param": param,
+        "code": error.name.lower().replace(" ", "_"),
+    }
+    return _answer(status, body, {})
+
+
+def _fail(error: Exception) -> Response:
+    log.error("request failed", exc_info=error)
+    return _answer(500, error_body(HeadraceError("internal error"), "server_error"), {})
+
+
+def _answer(status: int, error: dict[str, Any], headers: dict[str, str]) -> Response:
+    response = jsonify({"error": error})
+    response.status_code = status
+    response.headers.update(headers)
+    return response

@@ -1,0 +1,112 @@
+"""The jobs API: submit, poll, list, cancel."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request, url_for
+
+from api.body import read_json
+from api.schemas import JobBody
+from api.services import services
+from headrace.core.errors import InvalidRequest, JobNotFound
+from headrace.core.jobs.job import STAMPS, Job
+from headrace.core.types import JobState
+
+MAX_LISTED = 1000
+JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
+
+
+@blueprint.post("")
+def submit() -> Response:
+    job = services().intake.job(JobBody.parse(read_json()))
+    services().queue.submit(job)
+    response = jsonify(job_json(services().queue.get(job.id)))
+    response.status_code = 202
+    response.headers["Location"] = url_for("jobs.show", job_id=job.id)
+    return response
+
+
+@blueprint.get("/<job_id>")
+def show(job_id: str) -> Response:
+    """`?wait=S` answers as soon as the job has ended, after S seconds at the latest."""
+    wait_s = _number("wait", 0.0, services().settings.max_wait_s)
+    return jsonify(job_json(services().follower.wait(_job_id(job_id), wait_s)))
+
+
+@blueprint.get("")
+def index() -> Response:
+    limit = int(_number("limit", 20, MAX_LISTED))
+    jobs = services().queue.recent(limit, _state(request.args.get("state")))
+    return jsonify({"object": "list", "data": [job_json(job) for job in jobs]})
+
+
+@blueprint.delete("/<job_id>")
+def cancel(job_id: str) -> Response:
+    services().queue.cancel(_job_id(job_id))
+    return jsonify(job_json(services().queue.get(job_id)))
+
+
+def job_json(job: Job) -> dict[str, Any]:
+    """A job as clients see it."""
+    result, report = job.result, job.report
+    return {
+        "id": job.id,
+        "object": "job",
+        "status": job.state,
+        "model": job.request.model,
+        "priority": job.request.priority,
+        "created_at": job.timings.accepted,
+        "position": job.position,
+        "prompt_tokens": len(job.request.prompt_ids),
+        "result": result and {key: result[key] for key in ("text", "finish_reason")},
+        "usage": result and result["usage"],
+        "error": job.error if job.state is not JobState.SUCCEEDED else None,
+        "attempts": job.attempts,
+        "worker": job.worker,
+        "batch_size": report and round(report.batch_size, 2),
+        "timings": timings_json(job),
+    }
+
+
+def timings_json(job: Job) -> dict[str, Any]:
+    """Stamps (Redis TIME, s since the epoch), the stages between them, and monotonic measures."""
+    stages, report = job.timings.stages, job.report
+    return {
+        **{f"{name}_at": getattr(job.timings, name) for name in STAMPS},
+        "stages_ms": {stage: _ms(seconds) for stage, seconds in stages.items()},
+        "total_ms": _ms(sum(stages.values())),
+        "tokenize_ms": _ms(job.request.tokenize_s),
+        "engine_ms": report and {"prefill": _ms(report.prefill_s), "decode": _ms(report.decode_s)},
+    }
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)
+
+
+def _job_id(text: str) -> str:
+    if not JOB_ID.fullmatch(text):
+        raise JobNotFound("no job with this id")
+    return text
+
+
+def _number(name: str, default: float, most: float) -> float:
+    text = request.args.get(name, default)
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= most:
+        raise InvalidRequest(f"{name}: a number from 0 to {most:g}", name)
+    return number
+
+
+def _state(text: str | None) -> JobState | None:
+    try:
+        return JobState(text) if text else None
+    except ValueError as error:
+        raise InvalidRequest(f"state: one of {', '.join(JobState)}", "state") from error

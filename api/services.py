@@ -1,0 +1,32 @@
+"""What the handlers of one process share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app
+
+from api.follower import Follower
+from api.intake import Intake
+from headrace.core.card_store import CardStore
+from headrace.core.jobs.queue import JobQueue
+from headrace.core.roster import Roster
+from headrace.core.settings import Settings
+
+KEY = "headrace"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    settings: Settings
+    queue: JobQueue
+    cards: CardStore
+    roster: Roster
+    intake: Intake
+    follower: Follower
+
+
+def services() -> Services:
+    """Those of the app that handles the current request."""
+    return cast(Services, current_app.extensions[KEY])

@@ -1,0 +1,105 @@
+"""One request inside an engine: its ids so far, their text, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from batcher.detokenizer import Detokenizer
+from headrace.core.model_card import ModelCard
+from headrace.core.types import Delta, FinishReason, Request
+
+
+class Generation:
+    """The output of one request while it grows; every engine keeps one a request.
+
+    `ids` are prompt and output together, `cached_tokens` how many of them the engine has read.
+    `resume_ids` were published by an earlier attempt: they count as output, and their text
+    (published with them) is not given out again.
+    """
+
+    def __init__(self, request: Request, card: ModelCard, resume_ids: Iterable[int] = ()) -> None:
+        self.request = request
+        self.ids = list(request.prompt_ids)
+        self.cached_tokens = 0
+        self.prefill_s = 0.0
+        self.decode_s = 0.0
+        self.finish_reason: FinishReason | None = None
+        self.error: str | None = None
+        self._eos_token_ids = card.eos_token_ids
+        self._detokenizer = Detokenizer(card.tokenizer, request.sampling.stop)
+        if request.sampling.max_tokens <= 0:
+            self.finish_reason = FinishReason.LENGTH
+        for token_id in resume_ids:
+            self._append(token_id)
+
+    @classmethod
+    def begin(
+        cls, request: Request, card: ModelCard, vocabulary: int, resume_ids: Sequence[int]
+    ) -> Generation:
+        """A generation of `request`, failed from the start if no engine could run it."""
+        error = _complaint(request, resume_ids, card.context_tokens, vocabulary)
+        generation = cls(request, card, () if error else resume_ids)
+        generation.error = error
+        return generation
+
+    @property
+    def output_tokens(self) -> int:
+        return len(self.ids) - len(self.request.prompt_ids)
+
+    @property
+    def is_over(self) -> bool:
+        return self.finish_reason is not None or self.error is not None
+
+    def accept(self, token_id: int) -> Delta:
+        """Takes the next output id."""
+        return self._delta((token_id,), self._append(token_id))
+
+    def fail(self, error: str) -> Delta:
+        self.error = error
+        return self.close()
+
+    def close(self) -> Delta:
+        """The last delta of a generation that is over without another id."""
+        return self._delta()
+
+    def _append(self, token_id: int) -> str:
+        if self.finish_reason is not None:
+            return ""
+        self.ids.append(token_id)
+        text = self._detokenizer.add((token_id,))
+        self.finish_reason = self._ending(token_id)
+        return text if self.finish_reason is None else text + self._detokenizer.flush()
+
+    def _ending(self, token_id: int) -> FinishReason | None:
+        if self._detokenizer.stopped or token_id in self._eos_token_ids:
+            return FinishReason.STOP
+        if self.output_tokens >= self.request.sampling.max_tokens:
+            return FinishReason.LENGTH
+        return None
+
+    def _delta(self, token_ids: tuple[int, ...] = (), text: str = "") -> Delta:
+        return Delta(
+            self.request.id,
+            token_ids=token_ids,
+            text=text,
+            finish_reason=None if self.error else self.finish_reason,
+            error=self.error,
+            prefill_s=self.prefill_s,
+            decode_s=self.decode_s,
+        )
+
+
+def _complaint(
+    request: Request, resume_ids: Sequence[int], context_tokens: int, vocabulary: int
+) -> str | None:
+    """Why no engine can run this request, in words without any of its prompt."""
+    if not request.prompt_ids:
+        return "the prompt is empty"
+    if request.cost_tokens > context_tokens:
+        return (
+            f"{len(request.prompt_ids)} prompt tokens and {request.sampling.max_tokens} output"
+            f" tokens exceed the context of {context_tokens} tokens"
+        )
+    if not all(0 <= token_id < vocabulary for token_id in (*request.prompt_ids, *resume_ids)):
+        return "the prompt has a token id outside the model's vocabulary"
+    return None

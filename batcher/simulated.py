@@ -1,0 +1,95 @@
+"""An engine without a model: it keeps a service-time law and repeats the prompt.
+
+    step seconds = alpha + beta * rows + gamma * prefill tokens
+
+For tests and capacity studies of everything around the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from batcher.generation import Generation
+from headrace.core.clock import Clock, SystemClock
+from headrace.core.model_card import ModelCard
+from headrace.core.settings import Settings
+from headrace.core.types import Delta, EngineStats, Request, Room
+
+
+class SimulatedEngine:
+    """Answers with the ids of the prompt, over and over, never with an end-of-sequence id."""
+
+    def __init__(self, settings: Settings, card: ModelCard, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._card = card
+        self._clock = clock or SystemClock()
+        self._vocabulary = card.tokenizer.get_vocab_size(with_added_tokens=True)
+        self._generations: dict[str, Generation] = {}
+        self._stats = EngineStats(slots=settings.max_slots)
+
+    def add(self, request: Request, resume_ids: Sequence[int] = ()) -> None:
+        if request.id in self._generations:
+            raise ValueError(f"request {request.id} is in the engine already")
+        self._generations[request.id] = Generation.begin(
+            request, self._card, self._vocabulary, resume_ids
+        )
+
+    def step(self) -> list[Delta]:
+        over = [generation for generation in self._generations.values() if generation.is_over]
+        live = [generation for generation in self._generations.values() if not generation.is_over]
+        rows = live[: self._settings.max_slots]
+        if rows:
+            self._take_time(rows)
+        deltas = {generation.request.id: generation.close() for generation in over}
+        deltas |= {row.request.id: row.accept(self._next_id(row)) for row in rows}
+        ordered = [deltas[request_id] for request_id in self._generations if request_id in deltas]
+        for delta in ordered:
+            if delta.is_last:
+                self.abort(delta.request_id)
+        return ordered
+
+    def abort(self, request_id: str) -> None:
+        self._generations.pop(request_id, None)
+
+    def room(self) -> Room:
+        slots = max(0, self._settings.max_slots - len(self._generations))
+        return Room(slots, slots * self._card.context_tokens)
+
+    def stats(self) -> EngineStats:
+        return replace(self._stats, running=len(self._generations))
+
+    def close(self) -> None:
+        self._generations.clear()
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._generations
+
+    def _next_id(self, row: Generation) -> int:
+        ends = self._card.eos_token_ids
+        cycle = [token_id for token_id in row.request.prompt_ids if token_id not in ends]
+        cycle = cycle or [token_id for token_id in range(self._vocabulary) if token_id not in ends]
+        return cycle[row.output_tokens % len(cycle)]
+
+    def _take_time(self, rows: Sequence[Generation]) -> None:
+        fresh = [row for row in rows if row.cached_tokens == 0]
+        prefill_tokens = sum(len(row.ids) for row in fresh)
+        settings = self._settings
+        step_s = settings.simulated_alpha_s + settings.simulated_beta_s * len(rows)
+        step_s += settings.simulated_gamma_s * prefill_tokens
+        self._clock.sleep(step_s)
+        for row in rows:
+            if row.cached_tokens == 0:
+                row.prefill_s += step_s
+            else:
+                row.decode_s += step_s
+            row.cached_tokens = len(row.ids)
+        self._stats = replace(
+            self._stats,
+            steps=self._stats.steps + 1,
+            rows=self._stats.rows + len(rows),
+            prefill_tokens=self._stats.prefill_tokens + prefill_tokens,
+            output_tokens=self._stats.output_tokens + len(rows),
+            busy_s=self._stats.busy_s + step_s,
+        )

@@ -1,0 +1,142 @@
+"""TorchEngine: many requests on one model of transformers, one token a step each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from batcher.generation import Generation
+from batcher.torch_engine.cache import SlotCache
+from batcher.torch_engine.forward import Forward
+from batcher.torch_engine.sampler import FAILED, Draw, sample
+from batcher.torch_engine.scheduler import Plan, Scheduler
+from headrace.core.clock import Clock, SystemClock
+from headrace.core.errors import EngineError
+from headrace.core.model_card import ModelCard
+from headrace.core.settings import Settings
+from headrace.core.types import Delta, EngineStats, Request, Room
+
+
+@dataclass(frozen=True, slots=True)
+class StepTime:
+    """Wall seconds of one step's forwards; sampling counts with the last of them.
+
+    A GPU runs behind the host: there a step that does both is split only roughly.
+    """
+
+    prefill_s: float
+    decode_s: float
+
+
+class TorchEngine:
+    """A step reads some waiting prompts and decodes one token of every row that has been read."""
+
+    def __init__(
+        self, model: Any, settings: Settings, card: ModelCard, clock: Clock | None = None
+    ) -> None:
+        cache = SlotCache(settings.max_slots, card.context_tokens)
+        self._card = card
+        self._clock = clock or SystemClock()
+        self._vocabulary: int = model.get_input_embeddings().num_embeddings
+        self._slots = settings.max_slots
+        self._scheduler = Scheduler(settings.max_slots, settings.prefill_tokens, cache)
+        self._forward = Forward(model, cache)
+        self._generations: dict[str, Generation] = {}
+        self._stats = EngineStats(slots=settings.max_slots)
+
+    def add(self, request: Request, resume_ids: Sequence[int] = ()) -> None:
+        if request.id in self._generations:
+            raise ValueError(f"request {request.id} is in the engine already")
+        generation = Generation.begin(request, self._card, self._vocabulary, resume_ids)
+        self._generations[request.id] = generation
+        if not generation.is_over:
+            self._scheduler.add(generation)
+
+    def step(self) -> list[Delta]:
+        over = [generation for generation in self._generations.values() if generation.is_over]
+        deltas = [generation.close() for generation in over]
+        plan = self._scheduler.plan()
+        if plan.chunks or plan.decoding:
+            deltas += self._advance(plan)
+        order = {request_id: place for place, request_id in enumerate(self._generations)}
+        for delta in deltas:
+            if delta.is_last:
+                del self._generations[delta.request_id]
+        return sorted(deltas, key=lambda delta: order[delta.request_id])
+
+    def abort(self, request_id: str) -> None:
+        generation = self._generations.pop(request_id, None)
+        if generation is not None and not generation.is_over:
+            self._scheduler.remove(generation)
+
+    def room(self) -> Room:
+        slots = max(0, self._slots - len(self._generations))
+        return Room(slots, slots * self._card.context_tokens)
+
+    def stats(self) -> EngineStats:
+        return replace(self._stats, running=len(self._generations))
+
+    def close(self) -> None:
+        self._generations.clear()
+        del self._scheduler, self._forward
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._generations
+
+    def _advance(self, plan: Plan) -> list[Delta]:
+        ids, time = self._run(plan)
+        if len(plan.chunks) > 1 and FAILED in ids[len(plan.decoding) :]:
+            self._scheduler.separate(plan)
+            plan = replace(plan, chunks=())
+            ids = ids[: len(plan.decoding)]
+        self._scheduler.prefilled(plan)
+        self._count(plan, time)
+        deltas = [self._accept(row, id_) for row, id_ in zip(plan.rows, ids, strict=True)]
+        for row in reversed(plan.rows):
+            if row.is_over:
+                self._scheduler.remove(row)
+        return deltas
+
+    @torch.inference_mode()
+    def _run(self, plan: Plan) -> tuple[list[int], StepTime]:
+        """The next id of each of the plan's rows."""
+        started = self._clock.now()
+        logits = []
+        try:
+            if plan.decoding:
+                logits.append(self._forward.decode(plan.decoding))
+            decoded = self._clock.now()
+            if plan.chunks:
+                logits.append(self._forward.prefill(plan.chunks))
+            draws = [Draw.of(row.request.sampling, row.output_tokens) for row in plan.rows]
+            ids: list[int] = sample(torch.cat(logits), draws).tolist() if draws else []
+        except RuntimeError as error:
+            raise EngineError(f"the model's forward failed: {error}") from error
+        ended = self._clock.now()
+        if not plan.chunks:
+            return ids, StepTime(prefill_s=0.0, decode_s=ended - started)
+        return ids, StepTime(prefill_s=ended - decoded, decode_s=decoded - started)
+
+    def _accept(self, row: Generation, token_id: int) -> Delta:
+        if token_id == FAILED:
+            return row.fail("the model's output is not a number")
+        return row.accept(token_id)
+
+    def _count(self, plan: Plan, time: StepTime) -> None:
+        for chunk in plan.chunks:
+            chunk.generation.prefill_s += time.prefill_s
+        for row in plan.decoding:
+            row.decode_s += time.decode_s
+        stats = self._stats
+        self._stats = replace(
+            stats,
+            steps=stats.steps + 1,
+            rows=stats.rows + len(plan.chunks) + len(plan.decoding),
+            prefill_tokens=stats.prefill_tokens + sum(len(chunk.ids) for chunk in plan.chunks),
+            output_tokens=stats.output_tokens + len(plan.rows),
+            busy_s=stats.busy_s + time.prefill_s + time.decode_s,
+        )

@@ -1,0 +1,59 @@
+"""Where the API will be, whether it can be there, and whether it serves yet."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from dataclasses import dataclass
+
+from headrace.core.errors import SettingsError
+
+TIMEOUT_S = 1.0
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+@dataclass(frozen=True)
+class ApiAddress:
+    """The API's host and port as it binds them."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """As a client on this machine reaches it."""
+        host = self._reachable_host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    def require_free(self) -> None:
+        """Raises `SettingsError` when the API could not bind to it."""
+        try:
+            family, kind, protocol, _, place = socket.getaddrinfo(
+                self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            with socket.socket(family, kind, protocol) as listener:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.bind(place)
+        except OSError as error:
+            raise SettingsError(
+                f"HEADRACE_PORT: cannot listen on {self.host}:{self.port}: {error.strerror}; "
+                "take another with --port"
+            ) from error
+
+    def is_serving(self) -> bool:
+        """True once the API answers ready and at least one worker is ready as well."""
+        # Not httpx: it would ask the proxy that the environment may name.
+        connection = http.client.HTTPConnection(self._reachable_host, self.port, timeout=TIMEOUT_S)
+        try:
+            connection.request("GET", "/readyz")
+            answer = connection.getresponse()
+            return answer.status == 200 and json.load(answer)["workers"]["ready"] >= 1
+        except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
+            return False
+        finally:
+            connection.close()
+
+    @property
+    def _reachable_host(self) -> str:
+        return ANY_ADDRESS.get(self.host, self.host)

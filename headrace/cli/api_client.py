@@ -1,0 +1,114 @@
+"""The API as the command line sees it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from headrace.core.errors import (
+    HeadraceError,
+    InvalidRequest,
+    JobNotFound,
+    QueueFull,
+    Unavailable,
+)
+
+Json = dict[str, Any]
+
+ANSWER_TIMEOUT_S = 600.0
+"""A little more than the API's longest wait."""
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+REFUSALS: Mapping[int, type[HeadraceError]] = {
+    400: InvalidRequest,
+    404: JobNotFound,
+    429: QueueFull,
+    503: Unavailable,
+}
+
+
+class ApiClient:
+    """Raises `Unavailable` where nothing answers, and the error that an answer's status means."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        try:
+            self._http = httpx.Client(
+                base_url=self._url,
+                timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=5.0),
+                trust_env=urlsplit(self._url).hostname not in LOOPBACK,
+            )
+        except (httpx.InvalidURL, ValueError) as error:
+            raise InvalidRequest(f"--url: {error}") from error
+
+    def get(self, path: str, **query: Any) -> Json:
+        given = {name: value for name, value in query.items() if value is not None}
+        with self._answer("GET", path, params=given) as answer:
+            return _body(answer)
+
+    def post(self, path: str, body: Json) -> Json:
+        with self._answer("POST", path, json=body) as answer:
+            return _body(answer)
+
+    def stream(self, path: str, body: Json) -> Iterator[Json]:
+        """The events of an OpenAI stream, up to `[DONE]`."""
+        with self._answer("POST", path, json=body) as answer:
+            for line in answer.iter_lines():
+                data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
+                if data == "[DONE]":
+                    return
+                if data:
+                    yield _event(data)
+        raise Unavailable("the stream ended before its last event; the job goes on")
+
+    @contextmanager
+    def _answer(self, method: str, path: str, **options: Any) -> Iterator[httpx.Response]:
+        try:
+            with self._http.stream(method, path, **options) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise _refusal(answer)
+                yield answer
+        except httpx.ConnectError as error:
+            raise Unavailable(
+                f"no API answers at {self._url} ({error}); start one with `headrace up`, "
+                "or name it with --url"
+            ) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unavailable(f"{self._url}: {error or type(error).__name__}") from error
+
+
+def _body(answer: httpx.Response) -> Json:
+    answer.read()
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise Unavailable(f"{answer.url} does not speak the Headrace API")
+    return body
+
+
+def _event(data: str) -> Json:
+    event: Json = json.loads(data)
+    if "error" in event:
+        raise HeadraceError(_message(event))
+    return event
+
+
+def _refusal(answer: httpx.Response) -> HeadraceError:
+    try:
+        message = _message(answer.json())
+    except (ValueError, LookupError, TypeError, AttributeError):
+        message = f"{answer.url} answered {answer.status_code} {answer.reason_phrase}"
+    return REFUSALS.get(answer.status_code, HeadraceError)(message)
+
+
+def _message(body: Json) -> str:
+    message, param = str(body["error"]["message"]), body["error"].get("param")
+    return f"{param}: {message}" if param and param not in message else message

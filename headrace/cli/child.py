@@ -1,0 +1,98 @@
+"""A part of the deployment that is kept alive: started, watched, started again."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from headrace.cli.process import Process, Spawn, how_it_ended
+from headrace.core.clock import Clock
+
+log = structlog.get_logger()
+
+FIRST_DELAY_S = 0.5
+LONGEST_DELAY_S = 30.0
+STEADY_S = 60.0
+"""A child that lived this long is healthy: its next restart waits only `FIRST_DELAY_S` again."""
+
+
+class Child:
+    """One process after another under one name.
+
+    Each start gets a run name of its own (`worker-1-a3f9`): RQ refuses a worker whose name a
+    killed one still holds. `command` makes the command line of a run; `on_death` is told its name.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Callable[[str], Sequence[str]],
+        *,
+        spawn: Spawn,
+        clock: Clock,
+        on_death: Callable[[str], None] = lambda run_name: None,
+    ) -> None:
+        self.name = name
+        self.run_name = name
+        self.last_exit: int | None = None
+        self._command = command
+        self._spawn = spawn
+        self._clock = clock
+        self._on_death = on_death
+        self._process: Process | None = None
+        self._started_at = self._restart_at = clock.now()
+        self._delay_s = FIRST_DELAY_S
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.exit_code() is None
+
+    def start(self) -> None:
+        self.run_name = f"{self.name}-{secrets.token_hex(2)}"
+        self._started_at = self._clock.now()
+        self._process = self._spawn(self._command(self.run_name))
+        log.info("started", child=self.name, pid=self._process.pid)
+
+    def watch(self) -> None:
+        """Notices a death, and starts the next run when its time has come."""
+        if self._process is None:
+            if self._clock.now() >= self._restart_at:
+                self._restart()
+        elif not self.is_running:
+            self.bury()
+            self._plan_restart(how_it_ended(self.last_exit or 0))
+
+    def terminate(self) -> None:
+        if self._process is not None and self.is_running:
+            log.info("asked to end", child=self.name)
+            self._process.terminate()
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+
+    def bury(self) -> None:
+        """Takes leave of a process that has ended."""
+        if self._process is None:
+            return
+        self.last_exit = self._process.exit_code()
+        # What it left behind (gunicorn's workers, a server's fork) would be in its successor's way.
+        self._process.kill()
+        self._process = None
+        self._on_death(self.run_name)
+
+    def _restart(self) -> None:
+        try:
+            self.start()
+        except OSError as error:
+            self._plan_restart(f"did not start: {error}")
+
+    def _plan_restart(self, reason: str) -> None:
+        now = self._clock.now()
+        if now - self._started_at >= STEADY_S:
+            self._delay_s = FIRST_DELAY_S
+        self._restart_at = now + self._delay_s
+        log.warning("died", child=self.name, how=reason, starts_again_in_s=self._delay_s)
+        self._delay_s = min(2 * self._delay_s, LONGEST_DELAY_S)

@@ -1,0 +1,139 @@
+"""What `headrace up` runs: the children of one machine, and how each is started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+import headrace
+from headrace.cli.api_address import ApiAddress
+from headrace.cli.child import Child
+from headrace.cli.embedded_redis import prepare_embedded_redis
+from headrace.cli.process import Process, SessionProcess, Spawn, how_it_ended
+from headrace.cli.redis_ping import answers_ping, require_answer
+from headrace.cli.state_folder import locked
+from headrace.cli.supervisor import Children, Supervisor
+from headrace.cli.worker_release import WorkerRelease
+from headrace.core.clock import Clock, SystemClock
+from headrace.core.connection import API_TIMEOUT_S, Client, connect
+from headrace.core.errors import Unavailable
+from headrace.core.settings import Settings, as_environment
+from headrace.core.telemetry import configure_logging
+
+GRACE_MARGIN_S = 5.0
+"""What a part may take beyond `drain_s` to end."""
+
+# -P: a folder named `api` or `worker` where the user happens to stand is not ours.
+PYTHON = (sys.executable, "-P", "-m")
+PREPARE_MODEL = (*PYTHON, "headrace", "model", "prepare")
+SERVE_API = (*PYTHON, "gunicorn", "-c", "python:api.gunicorn_conf", "api.app:create_app()")
+RUN_WORKER = (*PYTHON, "worker", "--name")
+
+
+@dataclass(frozen=True)
+class RedisPart:
+    """The Redis of a deployment; `children` is empty where it is somebody else's."""
+
+    url: str
+    client: Client
+    children: Sequence[Child]
+    is_ready: Callable[[], bool]
+
+
+def run_deployment(settings: Settings) -> None:
+    """Returns after a signal, once everything has ended.
+
+    Raises `HeadraceError` when something is in the way of a start.
+    """
+    configure_logging(settings, "supervisor")
+    clock = SystemClock()
+    address = ApiAddress(settings.host, settings.port)
+    with locked(settings.state_dir):
+        address.require_free()
+        redis = _redis_part(settings, clock)
+        supervisor = Supervisor(
+            _children(settings, redis, clock),
+            is_redis_ready=redis.is_ready,
+            is_serving=address.is_serving,
+            announce=lambda: click.echo(f"ready {address.url}"),
+            grace_s=settings.drain_s + GRACE_MARGIN_S,
+            clock=clock,
+        )
+        _stop_at_signals(supervisor)
+        supervisor.run()
+
+
+def _redis_part(settings: Settings, clock: Clock) -> RedisPart:
+    if settings.redis_url is None:
+        return _embedded_redis(settings.state_dir, clock)
+    client = connect(settings.redis_url, API_TIMEOUT_S)
+    require_answer(client, settings.redis_url)
+    return RedisPart(settings.redis_url, client, (), lambda: True)
+
+
+def _embedded_redis(state_dir: Path, clock: Clock) -> RedisPart:
+    server = prepare_embedded_redis(state_dir)
+    server.wait_for_earlier_server(clock)
+    client = connect(server.url, API_TIMEOUT_S)
+    child = Child("redis", lambda run: server.command(), spawn=_spawn(os.environ), clock=clock)
+
+    def is_ready() -> bool:
+        if child.last_exit is not None:
+            raise Unavailable(
+                f"the embedded Redis {how_it_ended(child.last_exit)} at its start; the end of "
+                f"{server.log_path}:\n{server.last_log_lines()}"
+            )
+        return answers_ping(client)
+
+    return RedisPart(server.url, client, (child,), is_ready)
+
+
+def _children(settings: Settings, redis: RedisPart, clock: Clock) -> Children:
+    spawn = _spawn(_environment(settings, redis.url))
+    release = WorkerRelease(redis.client, settings)
+    return Children(
+        redis=redis.children,
+        model=Child("model preparation", lambda run: PREPARE_MODEL, spawn=spawn, clock=clock),
+        api=Child("api", lambda run: SERVE_API, spawn=spawn, clock=clock),
+        workers=[
+            Child(
+                f"worker-{number}",
+                lambda run: (*RUN_WORKER, run),
+                spawn=spawn,
+                clock=clock,
+                on_death=release,
+            )
+            for number in range(1, settings.workers + 1)
+        ],
+    )
+
+
+def _spawn(environment: Mapping[str, str]) -> Spawn:
+    def spawn(command: Sequence[str]) -> Process:
+        return SessionProcess(command, environment)
+
+    return spawn
+
+
+def _environment(settings: Settings, redis_url: str) -> dict[str, str]:
+    """What the children read: this process's settings, whatever way they were given."""
+    environment = {**os.environ, **as_environment(settings), "REDIS_URL": redis_url}
+    code = Path(headrace.__file__).parents[1]
+    if not code.name.endswith("-packages"):  # A checkout that may not be installed.
+        paths = [str(code), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment["PYTHONPATH"] = os.pathsep.join(paths)
+    return environment
+
+
+def _stop_at_signals(supervisor: Supervisor) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: supervisor.request_stop())
+    # `nohup` ignores it on purpose.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: supervisor.request_stop())

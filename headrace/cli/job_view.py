@@ -1,0 +1,71 @@
+"""Shows jobs as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from urllib.parse import quote
+
+from rich.table import Table
+from rich.text import Text
+
+from headrace.cli.api_client import ApiClient, Json
+from headrace.cli.terminal import console, harmless, show_json
+
+STYLES = {"queued": "yellow", "running": "cyan", "succeeded": "green", "failed": "red"}
+COLUMNS = ("id", "status", "created", "model", "priority", "tokens in", "out", "attempts")
+
+
+def show_jobs(client: ApiClient, state: str | None, limit: int, as_json: bool) -> None:
+    answer = client.get("/v1/jobs", state=state, limit=limit)
+    if as_json:
+        show_json(answer)
+    elif answer["data"]:
+        console().print(_table(answer["data"]))
+    else:
+        console().print("no jobs")
+
+
+def show_job(client: ApiClient, job_id: str, as_json: bool) -> None:
+    job = client.get(f"/v1/jobs/{quote(job_id, safe='')}")
+    if as_json:
+        show_json(job)
+        return
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in _leaves(job):
+        shown = _local_time(value) if name == "created_at" else str(value)
+        table.add_row(Text(name, style="dim"), Text(harmless(shown)))
+    console().print(table)
+
+
+def _table(jobs: list[Json]) -> Table:
+    table = Table(*COLUMNS, box=None, pad_edge=False)
+    for job in jobs:
+        usage = job.get("usage") or {}
+        cells = (
+            job["id"],
+            Text(job["status"], style=STYLES.get(job["status"], "dim")),
+            _local_time(job["created_at"]),
+            Text(job["model"]),
+            job["priority"],
+            str(usage.get("prompt_tokens", "")),
+            str(usage.get("completion_tokens", "")),
+            str(job["attempts"]),
+        )
+        table.add_row(*cells)
+    return table
+
+
+def _leaves(value: Json, path: str = "") -> Iterator[tuple[str, object]]:
+    """Each value that is set, named by its dotted path."""
+    for name, inner in value.items():
+        if isinstance(inner, dict):
+            yield from _leaves(inner, f"{path}{name}.")
+        elif inner is not None:
+            yield f"{path}{name}", inner
+
+
+def _local_time(epoch_s: object) -> str:
+    if not isinstance(epoch_s, int | float):
+        return ""
+    return datetime.fromtimestamp(epoch_s).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,34 @@
+"""`headrace jobs`: what was asked lately, and what became of it."""
+
+from __future__ import annotations
+
+import click
+
+from headrace.cli.submit import DEFAULT_URL
+from headrace.core.types import JobState
+
+EPILOG = """\b
+For example:
+  headrace jobs --state running
+  headrace jobs 0b8a3f6e5d0c4f1e9f0a2b8c7d6e5f40
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("job_id", required=False)
+@click.option("--url", default=DEFAULT_URL, show_default=True, help="The API to ask.")
+@click.option("--state", type=click.Choice(list(JobState)), help="Only jobs in this state.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=20, show_default=True, help="Newest jobs to show."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the API's whole answer.")
+def jobs(job_id: str | None, url: str, state: str | None, limit: int, as_json: bool) -> None:
+    """List the newest jobs, or show the one named JOB_ID."""
+    from headrace.cli.api_client import ApiClient
+    from headrace.cli.job_view import show_job, show_jobs
+
+    client = ApiClient(url)
+    if job_id:
+        show_job(client, job_id, as_json)
+    else:
+        show_jobs(client, state, limit, as_json)

@@ -1,0 +1,58 @@
+"""The `headrace` command.
+
+The command modules import what they run only when they run it: `headrace --help` stays quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+
+import click
+
+from headrace.cli.jobs import jobs
+from headrace.cli.model import model
+from headrace.cli.settings import settings
+from headrace.cli.submit import submit
+from headrace.cli.up import up
+from headrace.core.errors import HeadraceError
+
+EPILOG = """\b
+Start everything, then ask from another terminal:
+  headrace up
+  headrace submit "Why is the sky blue?"
+"""
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda context, _, asked: _print_version(context) if asked else None,
+    help="Show the version and exit.",
+)
+def cli() -> None:
+    """A durable inference queue for language models."""
+
+
+for command in (up, submit, jobs, model, settings):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Runs the command; an error that Headrace raises on purpose is one line and status 1."""
+    try:
+        cli(prog_name="headrace")
+    except HeadraceError as error:
+        click.echo(f"headrace: {error}", err=True)
+        sys.exit(1)
+
+
+def _print_version(context: click.Context) -> None:
+    try:
+        click.echo(f"headrace {metadata.version('headrace')}")
+    except metadata.PackageNotFoundError:
+        click.echo("headrace (a checkout that is not installed)")
+    context.exit()

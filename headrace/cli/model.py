@@ -1,0 +1,34 @@
+"""`headrace model`: the model that this deployment serves."""
+
+from __future__ import annotations
+
+import click
+
+from headrace.cli.setting_option import setting_options, settings_from
+
+EPILOG = """\b
+For example:
+  headrace model prepare --model HuggingFaceTB/SmolLM2-360M-Instruct
+"""
+
+
+@click.group()
+def model() -> None:
+    """Prepare models ahead of their use."""
+
+
+@model.command(epilog=EPILOG)
+@setting_options("model", "state_dir")
+def prepare(**options: str | None) -> None:
+    """Fetch and convert the model, so that workers start at once.
+
+    `headrace up` does this by itself. A model that is ready already is left as it is.
+    """
+    settings = settings_from(options)
+
+    from batcher.model_store import prepare_model
+    from headrace.cli.stages import Stages
+
+    with Stages() as stages:
+        prepared = prepare_model(settings, stages.enter)
+    click.echo(f"{prepared.card.name} is ready in {prepared.folder}")

@@ -1,0 +1,31 @@
+"""Asks a Redis whether it is there."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from redis.exceptions import RedisError
+
+from headrace.core.connection import Client
+from headrace.core.errors import Unavailable
+
+
+def answers_ping(redis: Client) -> bool:
+    """False as well while it loads its data."""
+    try:
+        return bool(redis.ping())
+    except RedisError:
+        return False
+
+
+def require_answer(redis: Client, url: str) -> None:
+    """Raises `Unavailable`, with the reason, when the Redis of `REDIS_URL` does not answer."""
+    try:
+        redis.ping()
+    except RedisError as error:
+        raise Unavailable(f"REDIS_URL: {without_password(url)} does not answer: {error}") from error
+
+
+def without_password(url: str) -> str:
+    password = urlsplit(url).password
+    return url.replace(f":{password}@", ":***@") if password else url

@@ -1,0 +1,60 @@
+"""`headrace submit`: one prompt, answered while you look on."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from headrace.core.types import Priority
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+EPILOG = """\b
+For example:
+  headrace submit "Why is the sky blue?"
+  headrace submit --max-tokens 40 --temperature 0 - < prompt.txt
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("prompt")
+@click.option("--url", default=DEFAULT_URL, show_default=True, help="The API to ask.")
+@click.option("--system", help="Instructions that stand before the prompt.")
+@click.option("--max-tokens", type=int, help="Longest answer.")
+@click.option("--temperature", type=float, help="0 is greedy.")
+@click.option("--top-p", type=float, help="Draw from the likeliest tokens of this mass.")
+@click.option("--top-k", type=int, help="Draw from this many likeliest tokens.")
+@click.option("--seed", type=int, help="Same seed, same answer.")
+@click.option("--stop", multiple=True, help="Text that ends the answer; may be repeated.")
+@click.option(
+    "--priority",
+    type=click.Choice(list(Priority)),
+    help="Which jobs go first.",
+)
+@click.option("--stream/--no-stream", default=True, help="Show the answer while it is written.")
+@click.option("--json", "as_json", is_flag=True, help="Print the API's whole answer.")
+def submit(prompt: str, url: str, stream: bool, as_json: bool, **fields: Any) -> None:
+    """Ask PROMPT and show the answer; `-` reads the prompt from standard input."""
+    from headrace.cli.answer import CHAT, show_stream, show_whole
+    from headrace.cli.api_client import ApiClient
+    from headrace.cli.terminal import show_json
+
+    client = ApiClient(url)
+    body = _chat_body(sys.stdin.read() if prompt == "-" else prompt, **fields)
+    if as_json:
+        show_json(client.post(CHAT, body))
+    elif stream:
+        show_stream(client, body)
+    else:
+        show_whole(client, body)
+
+
+def _chat_body(
+    prompt: str, *, system: str | None, stop: tuple[str, ...], **fields: Any
+) -> dict[str, Any]:
+    messages = [{"role": "system", "content": system}] if system else []
+    messages.append({"role": "user", "content": prompt})
+    given = {name: value for name, value in fields.items() if value is not None}
+    return {"messages": messages, **given} | ({"stop": list(stop)} if stop else {})

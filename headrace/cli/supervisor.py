@@ -1,0 +1,144 @@
+"""Keeps Redis, the API and the workers of one machine alive, and ends them in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from headrace.cli.child import Child
+from headrace.cli.process import how_it_ended
+from headrace.core.clock import Clock
+from headrace.core.errors import ModelError
+
+log = structlog.get_logger()
+
+TICK_S = 0.2
+HURRY_AFTER_S = 0.2
+HURRY_EVERY_S = 1.0
+
+
+@dataclass
+class Children:
+    """What is supervised. `redis` is empty where Redis is somebody else's."""
+
+    redis: Sequence[Child]
+    model: Child
+    workers: Sequence[Child]
+    api: Child
+
+
+class Supervisor:
+    """Starts, watches and drains; one thread, one loop.
+
+    `is_redis_ready` may raise to give up the start; `is_serving` is asked until it is true once,
+    then `announce` is called. `grace_s` is how long a part may take to end.
+    """
+
+    def __init__(
+        self,
+        children: Children,
+        *,
+        is_redis_ready: Callable[[], bool],
+        is_serving: Callable[[], bool],
+        announce: Callable[[], None],
+        grace_s: float,
+        clock: Clock,
+    ) -> None:
+        self._children = children
+        self._is_redis_ready = is_redis_ready
+        self._is_serving = is_serving
+        self._announce = announce
+        self._grace_s = grace_s
+        self._clock = clock
+        self._watched: list[Child] = []
+        self._stop_requests = 0
+
+    def request_stop(self) -> None:
+        """Begins to drain; asked again, lets workers give their jobs back instead."""
+        self._stop_requests += 1
+
+    def run(self) -> None:
+        """Returns when it was asked to stop and everything has ended.
+
+        Raises `ModelError` when the model cannot be prepared, and what `is_redis_ready` raises.
+        """
+        try:
+            self._start_redis()
+            self._prepare_model()
+            self._start_services()
+            self._watch()
+        finally:
+            self._drain()
+
+    def _start_redis(self) -> None:
+        self._start(self._children.redis)
+        self._until(self._is_redis_ready)
+
+    def _prepare_model(self) -> None:
+        if self._stop_requests:
+            return
+        preparation = self._children.model
+        preparation.start()
+        self._until(lambda: not preparation.is_running)
+        if self._stop_requests:
+            return
+        preparation.bury()
+        if preparation.last_exit:
+            raise ModelError(f"preparing the model {how_it_ended(preparation.last_exit)}")
+
+    def _start_services(self) -> None:
+        if not self._stop_requests:
+            self._start([*self._children.workers, self._children.api])
+
+    def _watch(self) -> None:
+        if self._until(self._is_serving):
+            self._announce()
+        self._until(lambda: False)
+
+    def _start(self, children: Sequence[Child]) -> None:
+        for child in children:
+            child.start()
+            self._watched.append(child)
+
+    def _until(self, condition: Callable[[], bool]) -> bool:
+        """Watches the children until the condition holds (True) or a stop is asked for (False)."""
+        while not self._stop_requests:
+            for child in self._watched:
+                child.watch()
+            if condition():
+                return True
+            self._clock.sleep(TICK_S)
+        return False
+
+    def _drain(self) -> None:
+        """The API first, so that nothing new comes; Redis last, so that every result is kept."""
+        children = self._children
+        self._end([children.model, children.api], hurry=Child.kill)
+        self._end(children.workers, hurry=Child.terminate)
+        self._end(children.redis, hurry=lambda server: None)
+
+    def _end(self, children: Sequence[Child], hurry: Callable[[Child], None]) -> None:
+        for child in children:
+            child.terminate()
+        self._wait_for_end(children, hurry)
+        for child in children:
+            if child.is_running:
+                log.warning("did not end in time and is killed", child=child.name)
+                child.kill()
+            child.bury()
+
+    def _wait_for_end(self, children: Sequence[Child], hurry: Callable[[Child], None]) -> None:
+        deadline = self._clock.now() + self._grace_s
+        next_hurry = self._clock.now() + HURRY_AFTER_S
+        while running := [child for child in children if child.is_running]:
+            now = self._clock.now()
+            if now >= deadline:
+                return
+            if self._stop_requests > 1 and now >= next_hurry:
+                # Again and again: two signals become one in a process that is busy in C.
+                for child in running:
+                    hurry(child)
+                next_hurry = now + HURRY_EVERY_S
+            self._clock.sleep(TICK_S)

@@ -1,0 +1,27 @@
+"""`headrace up`: Redis, the API and the workers of one machine, under one supervisor."""
+
+from __future__ import annotations
+
+import click
+
+from headrace.cli.setting_option import setting_options, settings_from
+
+EPILOG = """\b
+For example:
+  headrace up
+  headrace up --port 9000 --workers 2 --model ./my-model
+"""
+
+
+@click.command(epilog=EPILOG)
+@setting_options("host", "port", "state_dir", "model", "engine", "workers", "dtype")
+def up(**options: str | None) -> None:
+    """Start Redis, the API and the workers here, and keep them alive.
+
+    Prints `ready http://HOST:PORT` once prompts can be answered. Ctrl-C finishes the running
+    jobs, then stops; a second Ctrl-C gives them back to the queue. With REDIS_URL set, that Redis
+    is used instead of an embedded one.
+    """
+    from headrace.cli.deployment import run_deployment
+
+    run_deployment(settings_from(options))

@@ -1,0 +1,113 @@
+"""A job as it stands in Redis, and the times of its life."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Self
+
+from headrace.core.jobs.rq_adapter import decode_request, job_state
+from headrace.core.types import JobState, Request
+
+STAMPS = ("accepted", "claimed", "first_token", "last_token", "committed")
+STAGES = ("queue_wait", "prefill", "decode", "commit")
+"""Stage i lies between stamps i and i + 1: together they are accepted to committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Redis TIME of each stamp reached so far, seconds since the epoch; None where not reached."""
+
+    accepted: float | None = None
+    claimed: float | None = None
+    first_token: float | None = None
+    last_token: float | None = None
+    committed: float | None = None
+
+    @property
+    def stages(self) -> dict[str, float]:
+        """Seconds of each stage that has ended."""
+        stamps = [getattr(self, name) for name in STAMPS]
+        return {
+            stage: end - start
+            for stage, (start, end) in zip(STAGES, pairwise(stamps), strict=True)
+            if start is not None and end is not None
+        }
+
+    @classmethod
+    def from_stamps(cls, stamps: list[bytes]) -> Self:
+        return cls(*(float(stamp) for stamp in stamps))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a worker measured of one job; its part of the completion log.
+
+    `batch_size` is the mean number of rows in the steps that the job took part in.
+    """
+
+    model: str = ""
+    tenant: str = "default"
+    priority: str = "default"
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    tokenize_s: float = 0.0
+    prefill_s: float = 0.0
+    decode_s: float = 0.0
+    batch_size: float = 0.0
+    worker: str = ""
+    attempt: int = 0
+    finish_reason: str | None = None
+
+    @classmethod
+    def decode(cls, text: bytes | None) -> Self | None:
+        return cls(**json.loads(text)) if text else None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job. `result` is set once it has succeeded, `error` once it has not."""
+
+    request: Request
+    state: JobState
+    timings: Timings
+    attempts: int
+    worker: str | None = None
+    report: Report | None = None
+    result: dict[str, Any] | None = None
+    error: str | None = None
+    position: int | None = None
+
+    @property
+    def id(self) -> str:
+        return self.request.id
+
+
+def decode_job(
+    fields: Mapping[bytes, bytes],
+    result: dict[str, Any] | None = None,
+    error: str | None = None,
+    position: int | None = None,
+) -> Job:
+    """Raises `ValueError` for a job that is not ours."""
+    reason = fields.get(b"hr_reason", b"").decode()
+    state = job_state(fields[b"status"].decode(), reason)
+    return Job(
+        request=decode_request(fields[b"data"]),
+        state=state,
+        timings=Timings(**{name: _seconds(fields, name) for name in STAMPS}),
+        attempts=int(fields.get(b"hr_attempt", 0)),
+        worker=fields.get(b"worker_name", b"").decode() or None,
+        report=Report.decode(fields.get(b"hr_report")),
+        result=result,
+        error=error or (reason if state.is_terminal and reason else None),
+        position=position,
+    )
+
+
+def _seconds(fields: Mapping[bytes, bytes], name: str) -> float | None:
+    value = fields.get(f"hr_{name}".encode())
+    return float(value) if value else None

@@ -1,0 +1,319 @@
+"""JobQueue: the one way in which processes change jobs. Each method is one script, so atomic."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import uuid4
+
+from headrace.core.connection import Client
+from headrace.core.errors import JobNotFound, QueueFull
+from headrace.core.jobs import keys, rq_adapter
+from headrace.core.jobs.job import Job, Report, Timings, decode_job
+from headrace.core.settings import Settings
+from headrace.core.types import JobState, Request, Room
+
+EXPIRED = rq_adapter.encode_exc_string("the deadline passed before a worker was free")
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """`waiting` jobs stood in the queues before this one; `accepted` is Redis TIME."""
+
+    job_id: str
+    accepted: float
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job leased to one worker. `execution_id` is the fencing token of this attempt.
+
+    `published_ids` and `published_text` are what earlier attempts streamed: the truth to go on
+    from.
+    `request` is None for a job that cannot be read; `refusal` then says why. `remaining_s` is the
+    time to its deadline.
+    """
+
+    job_id: str
+    execution_id: str
+    attempt: int
+    request: Request | None
+    refusal: str = ""
+    remaining_s: float = math.inf
+    published_ids: tuple[int, ...] = ()
+    published_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What one claim brought: jobs to run, and ids that ended or turned out odd on the way."""
+
+    claims: list[Claim]
+    expired: list[str]
+    odd: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """New tokens of a running job; `count` tokens exist up to and with these."""
+
+    claim: Claim
+    count: int
+    token_ids: Sequence[int]
+    text: str
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job ended: with a `result`, or with a `reason` and an `error` text."""
+
+    claim: Claim
+    report: Report
+    count: int
+    token_ids: Sequence[int] = ()
+    text: str = ""
+    age_s: float = 0.0
+    result: dict[str, Any] | None = None
+    reason: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """`timings` is None where the job was another's by then: nothing was written."""
+
+    timings: Timings | None
+
+
+class JobQueue:
+    """Submits, claims, publishes, finishes and reads jobs.
+
+    `redis` must return bytes. Every method raises `redis.exceptions.RedisError` when the server is
+    away; all of them may be called again then: none does its work twice.
+    """
+
+    def __init__(self, redis: Client, settings: Settings) -> None:
+        self.redis = redis
+        self.settings = settings
+        self._scripts = {
+            name: rq_adapter.load_script(redis, name)
+            for name in ("submit", "claim", "publish", "finish", "cancel")
+        }
+        self._queue_keys = [rq_adapter.queue_key(name) for name in keys.QUEUE_NAMES.values()]
+
+    def submit(self, request: Request) -> Submitted:
+        """Accepts a request as a durable job. Raises `QueueFull`."""
+        fields = rq_adapter.job_fields(
+            request, self.redis, self.settings.job_timeout_s, self.settings.result_ttl_s
+        ) | {"hr_tokens": request.cost_tokens}
+        verdict, accepted, waiting = self._scripts["submit"](
+            keys=[
+                rq_adapter.job_key(request.id),
+                rq_adapter.queue_key(keys.QUEUE_NAMES[request.priority]),
+                rq_adapter.QUEUES_KEY,
+                keys.DOORBELL,
+                *self._queue_keys,
+            ],
+            args=[
+                request.id,
+                self.settings.queue_max_jobs,
+                "" if request.deadline_s is None else request.deadline_s,
+                *_flat(fields.items()),
+            ],
+        )
+        if verdict == b"full":
+            raise QueueFull(f"{waiting} jobs wait already; try again later")
+        return Submitted(request.id, float(accepted), waiting)
+
+    def claim(self, worker: str, room: Room) -> Claimed:
+        """Leases waiting jobs to a worker: at most `room.slots`, costing `room.tokens` at most."""
+        settings = self.settings
+        claimed, expired, odd = self._scripts["claim"](
+            keys=[keys.LEASES, keys.DOORBELL, *self._queue_keys],
+            args=[
+                worker,
+                room.slots,
+                room.tokens,
+                settings.lease_s,
+                settings.job_timeout_s + rq_adapter.HEARTBEAT_GRACE_S,
+                rq_adapter.timestamp(),
+                EXPIRED,
+                settings.result_ttl_s,
+                settings.completion_log_max,
+                *(uuid4().hex for _ in range(room.slots)),
+            ],
+        )
+        return Claimed(
+            claims=[_decode_claim(*fields) for fields in claimed],
+            expired=[job_id.decode() for job_id in expired],
+            odd=[(job_id.decode(), status.decode()) for job_id, status in odd],
+        )
+
+    def publish(self, publications: Sequence[Publication]) -> list[bool]:
+        """Appends tokens to their streams; False where the job is no longer the worker's."""
+        if not publications:
+            return []
+        results = self._scripts["publish"](
+            args=[
+                self.settings.result_ttl_s,
+                *_flat(
+                    (
+                        item.claim.job_id,
+                        item.claim.execution_id,
+                        item.count,
+                        json.dumps(list(item.token_ids)),
+                        item.text,
+                        item.age_s,
+                    )
+                    for item in publications
+                ),
+            ]
+        )
+        return [bool(published) for published in results]
+
+    def finish(self, worker: str, outcomes: Sequence[Outcome]) -> list[Finished]:
+        """Writes each result once, with the tokens that were not published yet."""
+        if not outcomes:
+            return []
+        results = self._scripts["finish"](
+            args=[
+                rq_adapter.timestamp(),
+                self.settings.result_ttl_s,
+                self.settings.completion_log_max,
+                rq_adapter.worker_key(worker),
+                *_flat(_finish_arguments(outcome) for outcome in outcomes),
+            ]
+        )
+        return [
+            Finished(None if verdict == b"lost" else Timings.from_stamps(stamps))
+            for verdict, stamps in results
+        ]
+
+    def cancel(self, job_id: str) -> bool:
+        """Ends a waiting or running job; False where it had ended. Raises `JobNotFound`."""
+        done = self._scripts["cancel"](
+            keys=[rq_adapter.job_key(job_id)],
+            args=[
+                job_id,
+                rq_adapter.timestamp(),
+                self.settings.result_ttl_s,
+                self.settings.completion_log_max,
+            ],
+        )
+        if done < 0:
+            raise JobNotFound(f"no job {job_id}")
+        return bool(done)
+
+    def state(self, job_id: str) -> JobState:
+        """Raises `JobNotFound`."""
+        status, reason = self.redis.hmget(rq_adapter.job_key(job_id), ["status", "hr_reason"])
+        if status is None:
+            raise JobNotFound(f"no job {job_id}")
+        return rq_adapter.job_state(status.decode(), (reason or b"").decode())
+
+    def get(self, job_id: str) -> Job:
+        """Raises `JobNotFound`, also for an RQ job that is not ours."""
+        with self.redis.pipeline(transaction=True) as pipeline:
+            pipeline.hgetall(rq_adapter.job_key(job_id))
+            pipeline.xrevrange(rq_adapter.results_key(job_id), count=1)
+            for key in self._queue_keys:
+                pipeline.lpos(key, job_id)
+                pipeline.llen(key)
+            fields, results, *places = pipeline.execute()
+        if b"data" not in fields:
+            raise JobNotFound(f"no job {job_id}")
+        result, error = rq_adapter.decode_result(results[0][1]) if results else (None, None)
+        try:
+            return decode_job(fields, result, error, _position(places))
+        except ValueError as problem:
+            raise JobNotFound(f"no job {job_id}") from problem
+
+    def recent(self, limit: int, state: JobState | None = None) -> list[Job]:
+        """The newest jobs first, at most `limit`; those of one state if asked."""
+        with self.redis.pipeline(transaction=False) as pipeline:
+            for name in keys.QUEUE_NAMES.values():
+                pipeline.lrange(rq_adapter.queue_key(name), -limit, -1)
+                for kind in ("wip", "finished", "failed", "canceled"):
+                    pipeline.zrange(rq_adapter.registry_key(kind, name), 0, limit - 1, desc=True)
+            entries = [entry for registry in pipeline.execute() for entry in registry]
+        ids = {entry.split(b":")[0].decode() for entry in entries}
+        jobs = [job for job in map(self._find, ids) if job and state in (None, job.state)]
+        return sorted(jobs, key=lambda job: job.timings.accepted or 0.0, reverse=True)[:limit]
+
+    def waiting(self) -> int:
+        """Jobs in all queues."""
+        with self.redis.pipeline(transaction=False) as pipeline:
+            for key in self._queue_keys:
+                pipeline.llen(key)
+            return sum(pipeline.execute())
+
+    def wait_for_ring(self, timeout_s: float) -> None:
+        """Blocks until a job is submitted, or the time is over."""
+        self.redis.blpop([keys.DOORBELL], timeout=max(timeout_s, 0.001))  # 0 would be for ever
+
+    def _find(self, job_id: str) -> Job | None:
+        try:
+            return self.get(job_id)
+        except JobNotFound:
+            return None
+
+
+def _decode_claim(
+    job_id: bytes,
+    execution_id: bytes,
+    data: bytes,
+    attempt: int,
+    remaining: bytes,
+    entries: list[tuple[bytes, list[bytes]]],
+) -> Claim:
+    published = [dict(zip(fields[::2], fields[1::2], strict=True)) for _id, fields in entries]
+    try:
+        request, refusal = rq_adapter.decode_request(data), ""
+    except ValueError as error:
+        request, refusal = None, str(error)
+    return Claim(
+        job_id=job_id.decode(),
+        execution_id=execution_id.decode(),
+        attempt=attempt,
+        request=request,
+        refusal=refusal,
+        remaining_s=float(remaining) if remaining else math.inf,
+        published_ids=tuple(i for entry in published for i in json.loads(entry[b"ids"])),
+        published_text="".join(entry[b"text"].decode() for entry in published),
+    )
+
+
+def _finish_arguments(outcome: Outcome) -> tuple[Any, ...]:
+    succeeded = outcome.result is not None
+    return (
+        outcome.claim.job_id,
+        outcome.claim.execution_id,
+        "finished" if succeeded else "failed",
+        outcome.reason,
+        rq_adapter.encode_return_value(outcome.result) if succeeded else "",
+        "" if succeeded else rq_adapter.encode_exc_string(outcome.error),
+        json.dumps(asdict(outcome.report)),
+        json.dumps(list(outcome.token_ids)),
+        outcome.text,
+        outcome.count,
+        outcome.age_s,
+    )
+
+
+def _position(places: list[int | None]) -> int | None:
+    """Jobs in front of this one; None unless it waits. `places`: (index, length) a queue."""
+    ahead = 0
+    for index, length in zip(places[::2], places[1::2], strict=True):
+        if index is not None:
+            return ahead + index
+        ahead += length or 0
+    return None
+
+
+def _flat(rows: Iterable[Iterable[Any]]) -> list[Any]:
+    return [value for row in rows for value in row]

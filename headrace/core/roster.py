@@ -1,0 +1,58 @@
+"""The roster of live workers. RQ's own lives for minutes; this one for seconds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from headrace.core.connection import Client
+from headrace.core.jobs import keys
+from headrace.core.types import EngineStats
+
+Activity = Literal["starting", "ready", "draining"]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """One heartbeat of a worker."""
+
+    name: str
+    activity: Activity
+    pid: int
+    engine: str
+    stats: EngineStats
+
+
+class Roster:
+    """A worker that has not beaten for `ttl_s` is gone."""
+
+    def __init__(self, redis: Client, ttl_s: float) -> None:
+        self._redis = redis
+        self._ttl_ms = int(ttl_s * 1000)
+
+    def beat(self, state: WorkerState) -> None:
+        with self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.sadd(keys.WORKERS, state.name)
+            pipeline.set(keys.worker(state.name), json.dumps(asdict(state)), px=self._ttl_ms)
+            pipeline.execute()
+
+    def leave(self, name: str) -> None:
+        with self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.srem(keys.WORKERS, name)
+            pipeline.delete(keys.worker(name))
+            pipeline.execute()
+
+    def workers(self) -> list[WorkerState]:
+        """The live ones by name; names whose heartbeat ended are forgotten."""
+        names = sorted(name.decode() for name in self._redis.smembers(keys.WORKERS))
+        beats = self._redis.mget([keys.worker(name) for name in names]) if names else []
+        gone = [name for name, beat in zip(names, beats, strict=True) if beat is None]
+        if gone:
+            self._redis.srem(keys.WORKERS, *gone)
+        return [_decode(beat) for beat in beats if beat is not None]
+
+
+def _decode(beat: bytes) -> WorkerState:
+    fields = json.loads(beat)
+    return WorkerState(**fields | {"stats": EngineStats(**fields["stats"])})

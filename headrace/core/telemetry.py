@@ -1,0 +1,66 @@
+"""Structured logs: readable on a terminal, JSON lines in Elastic Common Schema elsewhere.
+
+Prompts, outputs and keys are never logged; a job is named by its id.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, cast
+
+import ecs_logging
+import structlog
+from structlog.typing import EventDict, Processor
+
+from headrace.core.settings import Settings
+
+_JSON_TIME = structlog.processors.TimeStamper(fmt="iso", utc=True, key="@timestamp")
+_CONSOLE_TIME = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
+
+
+def configure_logging(settings: Settings, service: str) -> None:
+    """Sends every log record of this process to stderr, under its service's name."""
+    as_json = settings.log_format == "json" or (
+        settings.log_format == "auto" and not sys.stderr.isatty()
+    )
+    shared: list[Processor] = [
+        _Service("service.name" if as_json else "service", service),
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        _JSON_TIME if as_json else _CONSOLE_TIME,
+    ]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            *(_json() if as_json else [structlog.dev.ConsoleRenderer()]),
+        ],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
+    for noisy in ("rq", "httpx", "filelock"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _json() -> list[Processor]:
+    ecs = cast(Processor, ecs_logging.StructlogFormatter())
+    return [structlog.processors.format_exc_info, ecs]
+
+
+class _Service:
+    """Adds the service to each record, whichever thread or greenlet it comes from."""
+
+    def __init__(self, key: str, name: str) -> None:
+        self._key, self._name = key, name
+
+    def __call__(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
+        event.setdefault(self._key, self._name)
+        return event

@@ -1,0 +1,51 @@
+"""A real Redis for tests: one embedded server a session, emptied for every test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headrace.cli.embedded_redis import prepare_embedded_redis
+from headrace.cli.process import SessionProcess
+from headrace.cli.redis_ping import answers_ping
+from headrace.core.connection import WORKER_TIMEOUT_S, Client, connect
+from headrace.core.settings import Settings
+from tests.waiting import eventually
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_settings_of_the_developer() -> None:
+    """A test that wants a setting names it."""
+    for variable in [name for name in os.environ if name.startswith("HEADRACE_")]:
+        del os.environ[variable]
+    os.environ.pop("REDIS_URL", None)
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The session's server; take `redis` instead unless a process of its own connects to it."""
+    server = prepare_embedded_redis(tmp_path_factory.mktemp("redis-server"))
+    process = SessionProcess(server.command(), os.environ)
+    client = connect(server.url, WORKER_TIMEOUT_S)
+    eventually(lambda: answers_ping(client))
+    yield server.url
+    client.connection_pool.disconnect()
+    process.kill()
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Client]:
+    """A client of an empty server; replies are bytes."""
+    client = connect(redis_url, WORKER_TIMEOUT_S)
+    client.flushall()
+    yield client
+    client.connection_pool.disconnect()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Defaults, with the state folder in the test's own."""
+    return Settings(state_dir=tmp_path / "state")

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from structlog.testing import capture_logs
+
+from headrace.cli.child import FIRST_DELAY_S, LONGEST_DELAY_S, STEADY_S, Child
+from headrace.cli.process import Process
+from tests.unit.cli.fakes import FakeClock, FakeSpawner
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def spawner() -> FakeSpawner:
+    return FakeSpawner()
+
+
+@pytest.fixture
+def buried() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def child(clock: FakeClock, spawner: FakeSpawner, buried: list[str]) -> Child:
+    child = Child(
+        "worker-1", lambda run: ["worker", run], spawn=spawner, clock=clock, on_death=buried.append
+    )
+    child.start()
+    return child
+
+
+def die_and_wait_for_restart(child: Child, spawner: FakeSpawner, clock: FakeClock) -> float:
+    """Seconds until the next run started."""
+    spawner.processes[-1].end(1)
+    runs, died_at = len(spawner.processes), clock.now()
+    while len(spawner.processes) == runs:
+        child.watch()
+        clock.sleep(0.1)
+    return clock.now() - died_at
+
+
+def test_every_run_has_a_name_of_its_own(
+    child: Child, spawner: FakeSpawner, clock: FakeClock
+) -> None:
+    die_and_wait_for_restart(child, spawner, clock)
+    first, second = (process.command[1] for process in spawner.processes)
+    assert first != second
+    assert first.startswith("worker-1-")
+    assert second.startswith("worker-1-")
+
+
+def test_a_death_is_told_with_the_name_of_the_run_that_died(
+    child: Child, spawner: FakeSpawner, clock: FakeClock, buried: list[str]
+) -> None:
+    die_and_wait_for_restart(child, spawner, clock)
+    assert buried == [spawner.processes[0].command[1]]
+
+
+def test_a_child_that_keeps_dying_starts_ever_later(
+    child: Child, spawner: FakeSpawner, clock: FakeClock
+) -> None:
+    delays = [die_and_wait_for_restart(child, spawner, clock) for _ in range(8)]
+    assert delays == pytest.approx([0.5, 1, 2, 4, 8, 16, 30, 30], abs=0.25)
+    assert delays[0] >= FIRST_DELAY_S
+    assert delays[-1] >= LONGEST_DELAY_S
+
+
+def test_a_child_that_lived_long_starts_again_soon(
+    child: Child, spawner: FakeSpawner, clock: FakeClock
+) -> None:
+    for _ in range(5):
+        die_and_wait_for_restart(child, spawner, clock)
+    clock.sleep(STEADY_S)
+    assert die_and_wait_for_restart(child, spawner, clock) == pytest.approx(0.5, abs=0.25)
+
+
+@pytest.mark.parametrize(
+    ("code", "how"), [(3, "exited with code 3"), (-9, "was killed by SIGKILL")]
+)
+def test_a_death_is_reported_with_its_cause_and_the_restart(
+    child: Child, spawner: FakeSpawner, code: int, how: str
+) -> None:
+    spawner.processes[-1].end(code)
+    with capture_logs() as logs:
+        child.watch()
+    assert logs == [
+        {
+            "event": "died",
+            "log_level": "warning",
+            "child": "worker-1",
+            "how": how,
+            "starts_again_in_s": 0.5,
+        }
+    ]
+
+
+def test_a_child_that_cannot_be_started_again_is_tried_later(clock: FakeClock) -> None:
+    spawner = FakeSpawner()
+    failures = iter([False, True, False])
+
+    def spawn(command: Sequence[str]) -> Process:
+        if next(failures):
+            raise OSError("no memory")
+        return spawner(command)
+
+    child = Child("api", lambda run: ["api"], spawn=spawn, clock=clock)
+    child.start()
+    assert die_and_wait_for_restart(child, spawner, clock) == pytest.approx(1.5, abs=0.35)
+
+
+def test_a_child_that_was_never_started_needs_no_end(clock: FakeClock) -> None:
+    spawner = FakeSpawner()
+    child = Child("api", lambda run: ["api"], spawn=spawner, clock=clock)
+    child.terminate()
+    child.bury()
+    assert spawner.journal == []

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headrace.core.errors import SettingsError
+from headrace.core.settings import Settings, as_environment, load_settings, variable
+
+
+def test_a_variable_overrides_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_MAX_SLOTS", "7")
+    assert load_settings().max_slots == 7
+
+
+def test_an_empty_variable_leaves_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_MAX_SLOTS", "")
+    assert load_settings().max_slots == Settings().max_slots
+
+
+def test_an_option_overrides_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_PORT", "9000")
+    assert load_settings(port=9001).port == 9001
+
+
+def test_an_option_that_was_not_given_overrides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_PORT", "9000")
+    assert load_settings(port=None).port == 9000
+
+
+def test_the_bare_redis_url_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://queue:6379")
+    assert load_settings().redis_url == "redis://queue:6379"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HEADRACE_PORT", "none"),
+        ("HEADRACE_PORT", "70000"),
+        ("HEADRACE_ENGINE", "steam"),
+        ("HEADRACE_LEASE_S", "0"),
+    ],
+)
+def test_a_complaint_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=name):
+        load_settings()
+
+
+def test_a_complaint_about_an_option_names_its_variable_too() -> None:
+    with pytest.raises(SettingsError, match="HEADRACE_PORT"):
+        load_settings(port="none")
+
+
+def test_all_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_PORT", "none")
+    monkeypatch.setenv("HEADRACE_WORKERS", "-1")
+    with pytest.raises(SettingsError, match=r"HEADRACE_PORT.*HEADRACE_WORKERS"):
+        load_settings()
+
+
+def test_a_child_process_reads_the_same_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    parent = Settings(state_dir=tmp_path, redis_url="unix:///r.sock", drain_s=2.5, port=9000)
+    for name, value in as_environment(parent).items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == parent
+
+
+def test_a_setting_that_is_unset_is_no_variable() -> None:
+    assert variable("redis_url") not in as_environment(Settings(redis_url=None))
+
+
+def test_settings_never_change() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("field", Settings.model_fields)
+def test_every_setting_says_what_it_does(field: str) -> None:
+    assert Settings.model_fields[field].description

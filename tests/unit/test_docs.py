@@ -1,0 +1,34 @@
+"""The documentation says what the code does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headrace.cli.setting_text import default_text
+from headrace.core.settings import Settings, variable
+
+ROOT = Path(__file__).parents[2]
+
+
+def _example_lines() -> list[str]:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    return [line for line in lines if line.startswith("#") and not line.startswith(("# ", "##"))]
+
+
+def test_the_example_environment_holds_every_setting_with_its_default_and_nothing_else() -> None:
+    assert _example_lines() == [
+        f"#{variable(field)}={default_text(field)}" for field in Settings.model_fields
+    ]
+
+
+def test_the_example_environment_sets_nothing_by_itself() -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    assert all(not line or line.startswith("#") for line in lines)
+
+
+def test_the_example_environment_describes_every_setting() -> None:
+    text = " ".join(
+        line.removeprefix("# ") for line in (ROOT / ".env.example").read_text().splitlines()
+    )
+    for field, info in Settings.model_fields.items():
+        assert info.description in text, field

@@ -1,0 +1,243 @@
+"""BatchWorker with a simulated engine on a real server, one turn of its loop at a time."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+from rq import Queue, Worker
+from rq.serializers import JSONSerializer
+
+from batcher.admission import ContinuousAdmission
+from batcher.simulated import SimulatedEngine
+from headrace.core import events
+from headrace.core.connection import Client
+from headrace.core.jobs import keys
+from headrace.core.jobs.leases import Leases
+from headrace.core.jobs.queue import JobQueue
+from headrace.core.settings import Settings
+from headrace.core.types import Delta, JobState, Request
+from tests.fakes import CARD, FakeClock, make_request
+from worker.batch_worker import BatchWorker
+
+
+class Bench:
+    """A worker on a simulated engine that takes no time, and the queue it serves."""
+
+    def __init__(
+        self, redis: Client, settings: Settings, name: str = "worker-1", publish_interval_ms: int = 0
+    ) -> None:
+        law = {f"simulated_{part}_s": 0.0 for part in ("alpha", "beta", "gamma")}
+        settings = settings.model_copy(update=law | {"publish_interval_ms": publish_interval_ms})
+        self.clock = FakeClock()
+        self.redis = redis
+        self.queue = JobQueue(redis, settings)
+        self.leases = Leases(redis, settings)
+        self.engine = SimulatedEngine(settings, CARD, self.clock)
+        self.worker = BatchWorker(
+            self.queue, self.leases, self.engine, ContinuousAdmission(), self.clock, name, CARD.hash
+        )
+
+    def submit(self, *requests: Request) -> None:
+        for request in requests:
+            self.queue.submit(request)
+
+    def turn(self, times: int) -> None:
+        for _turn in range(times):
+            self.worker.turn()
+
+    def state(self, job_id: str = "job-1") -> JobState:
+        return self.queue.state(job_id)
+
+    def text(self, job_id: str = "job-1") -> str:
+        return "".join(event.text for event in events.tokens(self.redis, job_id))
+
+
+@pytest.fixture
+def bench(redis: Client, settings: Settings) -> Bench:
+    return Bench(redis, settings)
+
+
+def test_waiting_jobs_run_together_and_finish(bench: Bench) -> None:
+    bench.submit(make_request("a", max_tokens=2), make_request("b", max_tokens=2))
+
+    bench.turn(2)
+
+    for name in "ab":
+        job = bench.queue.get(name)
+        assert job.state is JobState.SUCCEEDED
+        assert job.result is not None
+        assert (job.result["text"], job.result["finish_reason"]) == ("he", "length")
+        assert job.result["usage"]["completion_tokens"] == 2
+        assert job.report is not None
+        assert job.report.batch_size == 2
+
+
+def test_a_job_joins_those_that_run_already(bench: Bench) -> None:
+    bench.submit(make_request("first", max_tokens=3))
+    bench.turn(1)
+    bench.submit(make_request("second", max_tokens=3))
+    bench.turn(1)
+
+    assert set(bench.worker.running) == {"first", "second"}
+
+
+def test_the_stream_and_the_result_say_the_same(bench: Bench) -> None:
+    bench.submit(make_request(max_tokens=4))
+    bench.turn(4)
+
+    result = bench.queue.get("job-1").result
+    assert result is not None
+    assert bench.text() == result["text"] == "hell"
+
+
+def test_the_first_token_is_published_at_once_and_later_ones_together(
+    redis: Client, settings: Settings
+) -> None:
+    bench = Bench(redis, settings, publish_interval_ms=50)
+    bench.submit(make_request(max_tokens=10))
+
+    bench.turn(3)
+    assert bench.text() == "h"
+    bench.clock.sleep(0.06)
+    bench.turn(1)
+    assert bench.text() == "hell"
+
+
+def test_another_worker_continues_behind_the_published_tokens(
+    redis: Client, settings: Settings
+) -> None:
+    first = Bench(redis, settings)
+    first.submit(make_request(max_tokens=5))
+    first.turn(2)
+    first.leases.take_back("worker-1")
+
+    second = Bench(redis, settings, "worker-2")
+    second.turn(3)
+
+    job = second.queue.get("job-1")
+    assert job.state is JobState.SUCCEEDED
+    assert (job.attempts, second.text()) == (2, "hello")
+    assert job.result is not None
+    assert job.result["text"] == "hello"
+    assert job.result["usage"]["completion_tokens"] == 5
+
+
+def test_a_worker_that_lost_its_job_drops_it_at_the_next_publish(bench: Bench) -> None:
+    bench.submit(make_request(max_tokens=50))
+    bench.turn(1)
+    bench.queue.cancel("job-1")
+    bench.turn(1)
+
+    assert bench.worker.running == {}
+    assert bench.engine.is_idle
+    assert bench.state() is JobState.CANCELLED
+
+
+def test_a_job_for_another_model_is_failed_and_says_why(bench: Bench) -> None:
+    bench.submit(make_request(card_hash="of another model"))
+    bench.turn(1)
+
+    job = bench.queue.get("job-1")
+    assert job.state is JobState.FAILED
+    assert job.error is not None
+    assert "another model" in job.error
+
+
+def test_a_foreign_job_is_failed_and_its_function_is_never_imported(bench: Bench) -> None:
+    queue = Queue("headrace-default", connection=bench.redis, serializer=JSONSerializer)
+    foreign = queue.enqueue("antigravity.geohash")
+    bench.turn(1)
+
+    foreign.refresh()
+    assert foreign.is_failed
+    assert foreign.latest_result() is not None
+
+
+def test_a_job_too_large_for_any_worker_is_failed_and_does_not_block_the_queue(
+    bench: Bench,
+) -> None:
+    bench.submit(make_request("good", max_tokens=2), make_request("large", max_tokens=100_000))
+    bench.submit(make_request("next", max_tokens=2))
+    bench.turn(5)
+
+    assert bench.state("good") is JobState.SUCCEEDED
+    assert bench.state("large") is JobState.FAILED
+    assert bench.state("next") is JobState.SUCCEEDED
+
+
+def test_a_job_past_its_deadline_ends_while_it_runs(bench: Bench) -> None:
+    bench.submit(make_request(max_tokens=100, deadline_s=60.0))
+    bench.turn(1)
+    bench.clock.sleep(61)
+    bench.turn(1)
+
+    assert bench.state() is JobState.EXPIRED
+    assert bench.engine.is_idle
+
+
+def test_a_job_that_runs_too_long_is_failed(bench: Bench) -> None:
+    bench.submit(make_request(max_tokens=100))
+    bench.turn(1)
+    bench.clock.sleep(601)
+    bench.turn(1)
+
+    job = bench.queue.get("job-1")
+    assert (job.state, job.error) == (JobState.FAILED, "it ran longer than 600 s")
+
+
+class FailingEngine(SimulatedEngine):
+    """Breaks as a whole, as an engine does that runs out of memory."""
+
+    def step(self) -> list[Delta]:
+        raise MemoryError("no more")
+
+
+def test_a_worker_whose_engine_breaks_leaves_its_jobs_to_others(
+    bench: Bench, settings: Settings
+) -> None:
+    bench.worker.engine = FailingEngine(settings, CARD)
+    bench.submit(make_request())
+    bench.worker.start()
+
+    with pytest.raises(MemoryError):
+        bench.worker.run()
+    assert bench.state() is JobState.QUEUED
+
+
+@pytest.fixture
+def _signals() -> Iterator[None]:
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_signals")
+def test_a_draining_worker_finishes_what_runs_and_takes_no_more(bench: Bench) -> None:
+    bench.submit(make_request("runs", max_tokens=5))
+    bench.worker.start()
+    bench.turn(1)
+    bench.submit(make_request("waits"))
+
+    bench.worker.request_stop(signal.SIGTERM, None)
+    bench.worker.run()
+
+    assert bench.state("runs") is JobState.SUCCEEDED
+    assert bench.state("waits") is JobState.QUEUED
+    assert Worker.all(connection=bench.redis) == []
+
+
+@pytest.mark.usefixtures("_signals")
+def test_a_second_signal_gives_the_jobs_back_at_once(bench: Bench) -> None:
+    bench.submit(make_request(max_tokens=100))
+    bench.worker.start()
+    bench.turn(1)
+
+    bench.worker.request_stop(signal.SIGTERM, None)
+    bench.worker.request_stop(signal.SIGTERM, None)
+    bench.worker.run()
+
+    assert bench.state() is JobState.QUEUED
+    assert bench.redis.zcard(keys.LEASES) == 0

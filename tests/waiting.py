@@ -1,0 +1,14 @@
+"""Waiting for a condition, never for a while."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+
+def eventually(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
+    """Fails the test when the condition does not come true in time."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {condition}"
+        time.sleep(0.01)

@@ -1,0 +1,88 @@
+"""`python -m worker`: settings, engine, then jobs until a signal ends it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+import time
+
+import structlog
+
+from batcher.admission import make_admission
+from batcher.engine import load_engine
+from batcher.model_store import prepare_model
+from headrace.core.card_store import CardStore
+from headrace.core.clock import SystemClock
+from headrace.core.connection import WORKER_TIMEOUT_S, connect, require_durable
+from headrace.core.errors import HeadraceError, SettingsError
+from headrace.core.jobs.leases import Leases
+from headrace.core.jobs.queue import JobQueue
+from headrace.core.roster import Roster
+from headrace.core.settings import Settings, load_settings
+from headrace.core.telemetry import configure_logging
+from worker.batch_worker import BatchWorker
+from worker.heartbeat import Heartbeat
+
+log = structlog.get_logger()
+
+
+def main() -> None:
+    arguments = _parse()
+    try:
+        settings = load_settings()
+        configure_logging(settings, arguments.name)
+        serve(settings, arguments.name)
+    except HeadraceError as error:
+        sys.exit(f"worker: {error}")
+
+
+def serve(settings: Settings, name: str) -> None:
+    """Loads the engine and runs jobs until a signal has drained the worker."""
+    if settings.redis_url is None:
+        raise SettingsError("REDIS_URL: a worker needs the queue's Redis")
+    redis = connect(settings.redis_url, WORKER_TIMEOUT_S)
+    require_durable(redis)
+
+    started = time.monotonic()
+    model = prepare_model(settings, lambda stage: log.info("preparing the model", stage=stage))
+    engine = load_engine(settings, model.card, model.folder)
+    CardStore(redis).put(model.card)
+    log.info(
+        "engine loaded",
+        engine=type(engine).__name__,
+        model=model.card.name,
+        load_s=round(time.monotonic() - started, 2),
+    )
+
+    clock, leases = SystemClock(), Leases(redis, settings)
+    queue, admission = JobQueue(redis, settings), make_admission(settings, clock)
+    worker = BatchWorker(queue, leases, engine, admission, clock, name, model.card.hash)
+    heartbeat = Heartbeat(worker, leases, Roster(redis, settings.lease_s), settings, clock)
+    worker.start()
+    heartbeat.beat()
+    heartbeat.start()
+    try:
+        worker.run()
+    finally:
+        heartbeat.stop()
+        engine.close()
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m worker",
+        description="Runs jobs of the queue on one model. Settings are HEADRACE_… variables: "
+        "`headrace settings` lists them.",
+    )
+    parser.add_argument(
+        "--name",
+        default=f"worker-{socket.gethostname()}-{os.getpid()}",
+        help="name in logs and in RQ; must be unique among live workers",
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,261 @@
+"""BatchWorker: jobs in, engine, results out."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from types import FrameType
+from typing import TypeVar
+
+import structlog
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from rq import SimpleWorker
+from rq.serializers import JSONSerializer
+from rq.worker.base import WorkerStatus
+
+from batcher.admission import Admission
+from batcher.engine import Engine
+from headrace.core.clock import Clock
+from headrace.core.jobs import keys
+from headrace.core.jobs.job import Report
+from headrace.core.jobs.leases import Leases
+from headrace.core.jobs.queue import Claim, Claimed, Finished, JobQueue, Outcome
+from headrace.core.roster import Activity
+from headrace.core.types import JobState
+from worker.running import EXPIRED, REFUSED, TIMEOUT, Running
+
+IDLE_WAIT_S = 1.0
+"""Longest sleep of an idle worker: jobs that stock RQ enqueued ring no doorbell."""
+
+RETRY_FIRST_S, RETRY_MOST_S = 0.05, 2.0
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+
+class BatchWorker(SimpleWorker):
+    """Runs many jobs of the queue together on one engine, until it has drained.
+
+    Birth, death and commands are RQ's; jobs are claimed, not popped, and never imported.
+    """
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        leases: Leases,
+        engine: Engine,
+        admission: Admission,
+        clock: Clock,
+        name: str,
+        card_hash: str,
+    ) -> None:
+        super().__init__(
+            list(keys.QUEUE_NAMES.values()),
+            name=name,
+            connection=queue.redis,
+            serializer=JSONSerializer,
+            log_job_description=False,
+        )
+        self.engine = engine
+        self.running: dict[str, Running] = {}
+        self.last_progress = clock.now()
+        self._queue = queue
+        self._leases = leases
+        self._admission = admission
+        self._clock = clock
+        self._card_hash = card_hash
+        self._settings = queue.settings
+        self._last_publish = clock.now()
+        self._drain_until: float | None = None
+
+    def start(self) -> None:
+        """Registers with RQ and listens to its commands."""
+        self._install_signal_handlers()
+        self.register_birth()
+        self.subscribe()
+        self.set_state(WorkerStatus.IDLE)
+
+    def run(self) -> None:
+        """Serves until a signal has drained the worker."""
+        try:
+            while not self._has_drained():
+                self.turn()
+            self._give_back()
+        except Exception:
+            log.exception("worker fails", running=len(self.running))
+            self._leases.take_back(self.name)
+            raise
+        finally:
+            self.teardown()
+
+    def turn(self) -> None:
+        """Admits, rests or steps, publishes, finishes and polices, once."""
+        self._admit()
+        if self._admission.may_step(len(self.running)):
+            self._step()
+        else:
+            self._rest()
+        self._police()
+
+    @property
+    def activity(self) -> Activity:
+        return "ready" if self._drain_until is None else "draining"
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """First signal: take no more and finish what runs. Second: give it back at once."""
+        patience = self._settings.drain_s if self._drain_until is None else 0.0
+        self._drain_until = self._clock.now() + patience
+        log.info("worker drains", running=len(self.running), patience_s=patience)
+
+    # -- one turn ------------------------------------------------------------------------------
+
+    def _admit(self) -> None:
+        """Claims the jobs that there is room for."""
+        room = self._admission.room(self.engine.room(), len(self.running))
+        if self._drain_until is not None or room.slots == 0:
+            return
+        claimed = self._insist(lambda: self._queue.claim(self.name, room))
+        for claim in claimed.claims:
+            self._start(claim)
+        self._admission.admitted(len(claimed.claims))
+        _log_unclaimed(claimed)
+
+    def _start(self, claim: Claim) -> None:
+        request = claim.request
+        if request is None or request.card_hash != self._card_hash:
+            self._refuse(claim)
+            return
+        self.running[claim.job_id] = Running(claim, request, self.name, self._clock.now())
+        self.engine.add(request, claim.published_ids)
+
+    def _rest(self) -> None:
+        """Nothing to run yet: waits for a job, or for the batch to be closed."""
+        if self._drain_until is None:
+            until_closed_s = self._admission.wait_s(len(self.running))
+            wait_s = IDLE_WAIT_S if until_closed_s is None else until_closed_s
+            self._insist(lambda: self._queue.wait_for_ring(wait_s))
+            self.last_progress = self._clock.now()
+
+    def _step(self) -> None:
+        rows = len(self.running)
+        deltas = self.engine.step()
+        now = self.last_progress = self._clock.now()
+        for delta in deltas:
+            self.running[delta.request_id].absorb(delta, rows, now)
+        ended = [delta.request_id for delta in deltas if delta.is_last]
+        self._end([self.running[job_id].outcome(now) for job_id in ended])
+        self._publish(now)
+
+    def _publish(self, now: float) -> None:
+        """Streams new tokens, coalesced; drops the jobs that are no longer ours."""
+        news = [job for job in self.running.values() if job.has_news]
+        is_due = now - self._last_publish >= self._settings.publish_interval_ms / 1000
+        if not news or not (is_due or any(job.is_urgent for job in news)):
+            return
+        self._last_publish = now
+        publications = [job.publication(now) for job in news]
+        published = self._insist(lambda: self._queue.publish(publications))
+        for job, is_ours in zip(news, published, strict=True):
+            if not is_ours:
+                self._drop(job.claim.job_id)
+
+    def _police(self) -> None:
+        """Ends the jobs whose time is over."""
+        now = self._clock.now()
+        limit_s = self._settings.job_timeout_s
+        overdue: list[Outcome] = []
+        for job in self.running.values():
+            if job.is_past_deadline(now):
+                overdue.append(job.failure(EXPIRED, "the deadline passed while it ran", now))
+            elif now - job.started > limit_s:
+                overdue.append(job.failure(TIMEOUT, f"it ran longer than {limit_s} s", now))
+        for outcome in overdue:
+            self.engine.abort(outcome.claim.job_id)
+        self._end(overdue)
+
+    # -- ends ----------------------------------------------------------------------------------
+
+    def _end(self, outcomes: list[Outcome]) -> None:
+        """Writes the results; a lost connection is no reason to lose one."""
+        if not outcomes:
+            return
+        finished = self._insist(lambda: self._queue.finish(self.name, outcomes))
+        for outcome, result in zip(outcomes, finished, strict=True):
+            self.running.pop(outcome.claim.job_id, None)
+            _log_end(outcome, result)
+        if not self.running:
+            self._insist(lambda: self.set_state(WorkerStatus.IDLE))
+
+    def _refuse(self, claim: Claim) -> None:
+        error = claim.refusal or "tokenised for another model than this worker runs"
+        self._end([Outcome(claim, Report(worker=self.name), 0, reason=REFUSED, error=error)])
+
+    def _drop(self, job_id: str) -> None:
+        self.engine.abort(job_id)
+        del self.running[job_id]
+        log.warning("job lost: cancelled, or leased to another worker", job_id=job_id)
+
+    def _give_back(self) -> None:
+        claims = [job.claim for job in self.running.values()]
+        released = self._leases.release(claims)
+        log.info("worker drained", released=released)
+
+    def _has_drained(self) -> bool:
+        if self._drain_until is None:
+            return False
+        return not self.running or self._clock.now() >= self._drain_until
+
+    def _insist(self, call: Callable[[], T]) -> T:
+        """Repeats a call until Redis answers, or the worker's time to drain is over."""
+        wait_s = RETRY_FIRST_S
+        while True:
+            try:
+                return call()
+            except (RedisConnectionError, RedisTimeoutError) as error:
+                if self._has_drained():
+                    raise
+                log.warning("Redis is away", error=str(error), retry_s=round(wait_s, 2))
+            self._clock.sleep(wait_s * random.uniform(0.5, 1.0))
+            wait_s = min(wait_s * 2, RETRY_MOST_S)
+
+    def _set_connection(self, connection: Redis) -> Redis:
+        # RQ would raise the pool's time-out to minutes for its blocking pop, which we never use.
+        return connection
+
+
+def _log_unclaimed(claimed: Claimed) -> None:
+    for job_id in claimed.expired:
+        log.info("request finished", job_id=job_id, state=JobState.EXPIRED)
+    for job_id, status in claimed.odd:
+        log.error("queued id without a waiting job", job_id=job_id, status=status)
+
+
+def _log_end(outcome: Outcome, result: Finished) -> None:
+    """One line a job, whatever became of it."""
+    report, job_id = outcome.report, outcome.claim.job_id
+    if result.timings is None:
+        log.warning("late result refused: the job is another's", job_id=job_id)
+        return
+    stages = {f"{stage}_ms": _ms(seconds) for stage, seconds in result.timings.stages.items()}
+    log.info(
+        "request finished",
+        job_id=job_id,
+        state=JobState.SUCCEEDED if outcome.result is not None else outcome.reason,
+        model=report.model,
+        prompt_tokens=report.prompt_tokens,
+        output_tokens=report.output_tokens,
+        **stages,
+        total_ms=_ms(sum(result.timings.stages.values())),
+        tokenize_ms=_ms(report.tokenize_s),
+        batch_size=round(report.batch_size, 1),
+        worker=report.worker,
+        attempt=report.attempt,
+        reason=outcome.reason,
+        error=outcome.error or None,
+    )
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 1)

@@ -1,0 +1,86 @@
+"""The thread that keeps a worker's leases, and takes back those of workers that fell silent."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import structlog
+from redis.exceptions import RedisError
+
+from headrace.core.clock import Clock
+from headrace.core.jobs.leases import Leases, Swept
+from headrace.core.roster import Roster, WorkerState
+from headrace.core.settings import Settings
+from headrace.core.types import JobState
+from worker.batch_worker import BatchWorker
+
+BEAT_S = 1.0
+RENEWALS_PER_LEASE = 3
+
+log = structlog.get_logger()
+
+
+class Heartbeat(threading.Thread):
+    """Beats once a second beside the worker's loop; a failing beat never ends it."""
+
+    def __init__(
+        self,
+        worker: BatchWorker,
+        leases: Leases,
+        roster: Roster,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        super().__init__(name="heartbeat", daemon=True)
+        self._worker = worker
+        self._leases = leases
+        self._roster = roster
+        self._settings = settings
+        self._clock = clock
+        self._interval_s = min(BEAT_S, settings.lease_s / RENEWALS_PER_LEASE)
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        while not self._stopped.wait(self._interval_s):
+            try:
+                self.beat()
+            except RedisError as error:
+                log.warning("heartbeat missed", error=str(error))
+
+    def stop(self) -> None:
+        """Ends the thread and takes the worker off the roster."""
+        self._stopped.set()
+        self.join()
+        self._roster.leave(self._worker.name)
+
+    def beat(self) -> None:
+        """Renews, unless the engine stalls; sweeps in any case."""
+        if not self._is_stalled():
+            self._renew()
+        log_swept(self._leases.sweep())
+
+    def _is_stalled(self) -> bool:
+        silence_s = self._clock.now() - self._worker.last_progress
+        return bool(self._worker.running) and silence_s > self._settings.engine_stall_s
+
+    def _renew(self) -> None:
+        worker = self._worker
+        self._leases.renew([job.claim for job in list(worker.running.values())])
+        worker.heartbeat()
+        self._roster.beat(
+            WorkerState(
+                name=worker.name,
+                activity=worker.activity,
+                pid=os.getpid(),
+                engine=type(worker.engine).__name__,
+                stats=worker.engine.stats(),
+            )
+        )
+
+
+def log_swept(swept: Swept) -> None:
+    for job_id in swept.redelivered:
+        log.warning("job redelivered: its worker died", job_id=job_id)
+    for job_id in swept.dead:
+        log.error("request finished", job_id=job_id, state=JobState.FAILED, reason="dead")

@@ -1,0 +1,120 @@
+"""One running job, as its worker follows it from claim to result."""
+
+from __future__ import annotations
+
+from headrace.core.jobs.job import Report
+from headrace.core.jobs.queue import Claim, Outcome, Publication
+from headrace.core.types import Delta, Request
+
+EXPIRED, TIMEOUT, ENGINE_ERROR, REFUSED = "expired", "timeout", "engine_error", "refused"
+"""Reasons of jobs that do not succeed."""
+
+
+class Running:
+    """Gathers a job's deltas until they are published or its result is written.
+
+    `now` is always the worker's monotonic clock, seconds.
+    """
+
+    def __init__(self, claim: Claim, request: Request, worker: str, now: float) -> None:
+        self.claim = claim
+        self.request = request
+        self.started = now
+        self._deadline = now + claim.remaining_s
+        self._worker = worker
+        self._text = claim.published_text
+        self._count = len(claim.published_ids)
+        self._pending_ids: list[int] = []
+        self._pending_text = ""
+        self._newest = now
+        self._has_streamed = self._count > 0
+        self._steps = self._rows = 0
+        self._last = Delta(request.id)
+
+    def absorb(self, delta: Delta, rows: int, now: float) -> None:
+        """Takes in what one step of `rows` rows added."""
+        self._last = delta
+        self._steps += 1
+        self._rows += rows
+        self._count += len(delta.token_ids)
+        self._pending_ids += delta.token_ids
+        self._pending_text += delta.text
+        self._text += delta.text
+        if delta.token_ids:
+            self._newest = now
+
+    def is_past_deadline(self, now: float) -> bool:
+        return now >= self._deadline
+
+    @property
+    def has_news(self) -> bool:
+        return bool(self._pending_ids)
+
+    @property
+    def is_urgent(self) -> bool:
+        """A reader waits for the first token: it is published without delay."""
+        return self.has_news and not self._has_streamed
+
+    def publication(self, now: float) -> Publication:
+        """The tokens not published yet; they count as published from here on."""
+        publication = Publication(
+            self.claim,
+            self._count,
+            tuple(self._pending_ids),
+            self._pending_text,
+            now - self._newest,
+        )
+        self._pending_ids, self._pending_text, self._has_streamed = [], "", True
+        return publication
+
+    def outcome(self, now: float) -> Outcome:
+        """The job's end, after its last delta."""
+        if self._last.error is not None:
+            return self.failure(ENGINE_ERROR, self._last.error, now)
+        reason = self._last.finish_reason
+        result: dict[str, object] = {
+            "text": self._text,
+            "finish_reason": reason,
+            "usage": {
+                "prompt_tokens": len(self.request.prompt_ids),
+                "completion_tokens": self._count,
+                "cached_tokens": self._last.cached_tokens,
+            },
+        }
+        return self._end(now, result=result, reason=str(reason))
+
+    def failure(self, reason: str, error: str, now: float) -> Outcome:
+        return self._end(now, reason=reason, error=error)
+
+    def _end(
+        self, now: float, reason: str, error: str = "", result: dict[str, object] | None = None
+    ) -> Outcome:
+        return Outcome(
+            claim=self.claim,
+            report=self._report(),
+            count=self._count,
+            token_ids=tuple(self._pending_ids),
+            text=self._pending_text,
+            age_s=now - self._newest,
+            result=result,
+            reason=reason,
+            error=error,
+        )
+
+    def _report(self) -> Report:
+        reason = self._last.finish_reason
+        return Report(
+            model=self.request.model,
+            tenant=self.request.tenant,
+            priority=self.request.priority,
+            prompt_tokens=len(self.request.prompt_ids),
+            output_tokens=self._count,
+            cached_tokens=self._last.cached_tokens,
+            tokenize_s=self.request.tokenize_s,
+            prefill_s=self._last.prefill_s,
+            decode_s=self._last.decode_s,
+            batch_size=self._rows / self._steps if self._steps else 0.0,
+            worker=self._worker,
+            attempt=self.claim.attempt,
+            finish_reason=str(reason) if reason else None,
+        )
