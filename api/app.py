@@ -26,7 +26,7 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
     if settings.redis_url is None:
         raise SettingsError("REDIS_URL: the API needs the queue's Redis")
     queue = queue or JobQueue(connect(settings.redis_url, API_TIMEOUT_S, CONNECTIONS), settings)
-    cards = CardStore(queue.redis)
+    cards, waiters = CardStore(queue.redis), Waiters(queue.redis)
 
     app = Flask("headrace")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
@@ -36,7 +36,8 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
         cards=cards,
         roster=Roster(queue.redis, settings.lease_s),
         intake=Intake(cards, settings),
-        follower=Follower(queue, Waiters(connect(settings.redis_url, None))),
+        waiters=waiters,
+        follower=Follower(queue, waiters),
     )
     for blueprint in (jobs.blueprint, openai.blueprint, operations.blueprint):
         app.register_blueprint(blueprint)

@@ -11,7 +11,7 @@ import ipaddress
 from typing import Any
 
 import rq_dashboard.web as web
-from flask import Flask, abort, request
+from flask import Flask, abort, current_app, request
 from rq import Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
@@ -46,14 +46,13 @@ class DashboardJob(Job):
 def mount(app: Flask, redis_url: str, host: str) -> None:
     if not is_loopback(host):
         return
-    redis = connect(redis_url, API_TIMEOUT_S)
     web.config.serializer = JSONSerializer
     web.Worker = DashboardWorker
     web.Job = DashboardJob
-    web.from_url = lambda *_arguments, **_options: (None, redis)
+    web.from_url = lambda *_arguments, **_options: (None, current_app.redis_conn)
     app.config["RQ_DASHBOARD_REDIS_URL"] = ["redis"]  # shown on its pages; ours may hold a password
-    app.redis_conn = redis  # type: ignore[attr-defined]
-    web.blueprint.before_request(refuse_changing_get)
+    app.redis_conn = connect(redis_url, API_TIMEOUT_S)  # type: ignore[attr-defined]
+    app.before_request(refuse_changing_get)
     app.register_blueprint(web.blueprint, url_prefix=PREFIX)
 
 

@@ -9,6 +9,7 @@ from flask import current_app
 
 from api.follower import Follower
 from api.intake import Intake
+from api.waiters import Waiters
 from headrace.core.card_store import CardStore
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.roster import Roster
@@ -24,6 +25,7 @@ class Services:
     cards: CardStore
     roster: Roster
     intake: Intake
+    waiters: Waiters
     follower: Follower
 
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import structlog
-from redis.exceptions import RedisError
 
 from headrace.core.connection import Client
 from headrace.core.jobs import keys
 
 RECONNECT_S = 0.5
+LISTEN_S = 1.0
 
 log = structlog.get_logger()
 
@@ -26,21 +26,28 @@ class Waiters:
     """
 
     def __init__(self, redis: Client) -> None:
-        """`redis` must have no socket time-out: the listener blocks on it."""
         self._redis = redis
         self._events: dict[tuple[str, str], set[threading.Event]] = defaultdict(set)
         self._lock = threading.Lock()
         self._listener: threading.Thread | None = None
+        self._closed = threading.Event()
+
+    def close(self) -> None:
+        """Ends the listener."""
+        self._closed.set()
+        if self._listener is not None:
+            self._redis.publish(keys.ENDED_CHANNEL, "")
+            self._listener.join()
 
     @contextmanager
     def watch(self, job_id: str, tokens: bool = False) -> Iterator[threading.Event]:
         """An event that is set when the job ends, or when it gains `tokens`."""
         event = threading.Event()
         channels = [keys.ENDED_CHANNEL, keys.TOKENS_CHANNEL] if tokens else [keys.ENDED_CHANNEL]
-        self._ensure_listener()
         for channel in channels:
             self._events[channel, job_id].add(event)
         try:
+            self._ensure_listener()
             yield event
         finally:
             for channel in channels:
@@ -58,18 +65,20 @@ class Waiters:
                 self._listener.start()
 
     def _listen(self) -> None:
-        pause = threading.Event()
-        while True:
+        while not self._closed.is_set():
             try:
                 self._relay()
-            except RedisError as error:
+            except Exception as error:  # whatever it is: without a listener nobody is woken
                 log.warning("listener lost Redis", error=str(error))
-            pause.wait(RECONNECT_S)
+                self._closed.wait(RECONNECT_S)
 
     def _relay(self) -> None:
         with self._redis.pubsub() as pubsub:
             pubsub.subscribe(keys.TOKENS_CHANNEL, keys.ENDED_CHANNEL)
-            for message in pubsub.listen():
+            while not self._closed.is_set():
+                message = pubsub.get_message(timeout=LISTEN_S)
+                if message is None:
+                    continue
                 if message["type"] == "message":
                     self._wake(message["channel"].decode(), message["data"].decode().split())
                 else:

@@ -10,7 +10,7 @@ REPLACEMENT = "\ufffd"
 """What a tokenizer decodes an unfinished UTF-8 character to, or each of its bytes."""
 
 _MOST_UNFINISHED = 3
-"""A UTF-8 character has four bytes at most: more replacements in a row are there to stay."""
+"""A UTF-8 character has four bytes at most: ids before the last three cannot be part of one."""
 
 
 class Detokenizer:
@@ -53,7 +53,9 @@ class Detokenizer:
     def _settle(self) -> str:
         """The new text up to the last whole character."""
         text = self._decode()
-        unfinished = min(len(text) - len(text.rstrip(REPLACEMENT)), _MOST_UNFINISHED)
+        unfinished = len(text) - len(text.rstrip(REPLACEMENT))
+        if len(self._window) - self._whole_ids > _MOST_UNFINISHED:
+            unfinished = min(unfinished, _MOST_UNFINISHED)
         fresh = text[self._given : len(text) - unfinished]
         self._given += len(fresh)
         if fresh and not unfinished:

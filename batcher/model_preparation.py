@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ _HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.t
 
 def make_weights(source: ModelSource, weights: Path, progress: Progress) -> None:
     """Makes `weights` a folder that `from_pretrained` reads, or a link to one."""
-    transformers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if source.path is None:
         progress(f"downloading {source.name}")
         weights.symlink_to(_download(source.name))
@@ -63,12 +65,14 @@ def _convert_gguf(file: Path, weights: Path, progress: Progress) -> None:
         progress("reading the GGUF tokenizer")
         tokenizer: Any = AutoTokenizer.from_pretrained(file.parent, **names)
         progress("unpacking the GGUF weights")
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            file.parent,
-            dtype=torch.bfloat16,
-            quantization_config=GgufConfig(dequantize=True),
-            **names,
-        )
+        # Its own progress bar cannot be switched off, and would write over ours.
+        with redirect_stderr(StringIO()):
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                file.parent,
+                dtype=torch.bfloat16,
+                quantization_config=GgufConfig(dequantize=True),
+                **names,
+            )
         progress("writing safetensors")
         model.save_pretrained(weights)
         tokenizer.save_pretrained(weights)

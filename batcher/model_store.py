@@ -40,8 +40,7 @@ def prepare_model(settings: Settings, progress: Progress) -> PreparedModel:
     home = settings.models_dir / source.key
     if not _is_prepared(home):
         _make_folder(settings.models_dir)
-        progress("waiting for the lock on the model")
-        with _lock(settings.models_dir / f"{source.key}.lock"):
+        with _lock(settings.models_dir / f"{source.key}.lock", progress):
             if not _is_prepared(home):
                 _prepare(source, home, progress)
     card = _read_card(home / "card.json")
@@ -62,7 +61,12 @@ def _read_card(file: Path) -> ModelCard:
 
 def _prepare(source: ModelSource, home: Path, progress: Progress) -> None:
     # Imported here: transformers takes seconds, and a prepared model needs none of it.
-    from batcher.model_preparation import build_card, make_weights
+    try:
+        from batcher.model_preparation import build_card, make_weights
+    except ImportError as error:
+        raise ModelError(
+            f"preparing model {source.name} needs {error.name}: pip install 'headrace[worker]'"
+        ) from error
 
     draft = home.with_name(f".{home.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
@@ -88,7 +92,11 @@ def _make_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _lock(file: Path) -> Iterator[None]:
+def _lock(file: Path, progress: Progress) -> Iterator[None]:
     with file.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("waiting for another process that prepares this model")
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield

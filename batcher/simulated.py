@@ -69,7 +69,8 @@ class SimulatedEngine:
     def _next_id(self, row: Generation) -> int:
         ends = self._card.eos_token_ids
         cycle = [token_id for token_id in row.request.prompt_ids if token_id not in ends]
-        cycle = cycle or [token_id for token_id in range(self._vocabulary) if token_id not in ends]
+        if not cycle:
+            return next(token_id for token_id in range(self._vocabulary) if token_id not in ends)
         return cycle[row.output_tokens % len(cycle)]
 
     def _take_time(self, rows: Sequence[Generation]) -> None:

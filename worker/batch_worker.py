@@ -22,9 +22,10 @@ from headrace.core.jobs import keys
 from headrace.core.jobs.job import Report
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import Claim, Claimed, Finished, JobQueue, Outcome
+from headrace.core.jobs.rq_adapter import EXPIRED
 from headrace.core.roster import Activity
 from headrace.core.types import JobState
-from worker.running import EXPIRED, REFUSED, TIMEOUT, Running
+from worker.running import REFUSED, TIMEOUT, Running
 
 IDLE_WAIT_S = 1.0
 """Longest sleep of an idle worker: jobs that stock RQ enqueued ring no doorbell."""
@@ -72,13 +73,13 @@ class BatchWorker(SimpleWorker):
 
     def start(self) -> None:
         """Registers with RQ and listens to its commands."""
-        self._install_signal_handlers()
         self.register_birth()
         self.subscribe()
         self.set_state(WorkerStatus.IDLE)
 
     def run(self) -> None:
         """Serves until a signal has drained the worker."""
+        self._install_signal_handlers()
         try:
             while not self._has_drained():
                 self.turn()
@@ -190,7 +191,8 @@ class BatchWorker(SimpleWorker):
 
     def _refuse(self, claim: Claim) -> None:
         error = claim.refusal or "tokenised for another model than this worker runs"
-        self._end([Outcome(claim, Report(worker=self.name), 0, reason=REFUSED, error=error)])
+        report = Report(worker=self.name, attempt=claim.attempt)
+        self._end([Outcome(claim, report, count=0, reason=REFUSED, error=error)])
 
     def _drop(self, job_id: str) -> None:
         self.engine.abort(job_id)
@@ -242,7 +244,7 @@ def _log_end(outcome: Outcome, result: Finished) -> None:
     log.info(
         "request finished",
         job_id=job_id,
-        state=JobState.SUCCEEDED if outcome.result is not None else outcome.reason,
+        state=outcome.state,
         model=report.model,
         prompt_tokens=report.prompt_tokens,
         output_tokens=report.output_tokens,

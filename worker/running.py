@@ -6,8 +6,8 @@ from headrace.core.jobs.job import Report
 from headrace.core.jobs.queue import Claim, Outcome, Publication
 from headrace.core.types import Delta, Request
 
-EXPIRED, TIMEOUT, ENGINE_ERROR, REFUSED = "expired", "timeout", "engine_error", "refused"
-"""Reasons of jobs that do not succeed."""
+TIMEOUT, ENGINE_ERROR, REFUSED = "timeout", "engine_error", "refused"
+"""Reasons of jobs that do not succeed, beside `EXPIRED`."""
 
 
 class Running:

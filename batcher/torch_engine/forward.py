@@ -27,7 +27,7 @@ class Forward:
 
         Returns [completed, vocabulary]: the logits behind the last id of each last chunk.
         """
-        sizes = [chunk.stop - chunk.start for chunk in chunks]
+        sizes = [len(chunk.ids) for chunk in chunks]
         past = chunks[0].start
         owners = self._repeat(list(range(len(chunks))), sizes)
         positions = self._ints([place for c in chunks for place in range(c.start, c.stop)])

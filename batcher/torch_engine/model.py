@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,9 @@ def load_model(settings: Settings, folder: Path) -> Any:
 
     Raises `ModelError` when it cannot be read, or holds layers other than full attention.
     """
-    torch.set_num_threads(settings.threads or len(os.sched_getaffinity(0)))
-    transformers_logging.disable_progress_bar()
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     device = pick_device()
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
@@ -51,7 +51,7 @@ def pick_dtype(settings: Settings, device: torch.device) -> torch.dtype:
 
 def _has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     features = torch.cpu.get_capabilities()
     return bool(features.get("amx_bf16") or features.get("avx512_bf16"))
 

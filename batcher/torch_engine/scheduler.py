@@ -24,20 +24,17 @@ class Slots(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The ids [start, stop) of one generation, to be read into `slot`."""
+    """The ids of one generation from place `start` on, to be read into `slot`."""
 
     generation: Generation
     slot: int
     start: int
-    stop: int
+    ids: Sequence[int]
+    is_last: bool
 
     @property
-    def is_last(self) -> bool:
-        return self.stop == len(self.generation.ids)
-
-    @property
-    def ids(self) -> list[int]:
-        return self.generation.ids[self.start : self.stop]
+    def stop(self) -> int:
+        return self.start + len(self.ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +76,7 @@ class Scheduler:
             if chunks and not self._may_join(generation, chunks[-1].generation, budget):
                 break
             chunks.append(self._chunk(generation, len(self._decoding) + len(chunks), budget))
-            budget -= chunks[-1].stop - chunks[-1].start
+            budget -= len(chunks[-1].ids)
         return Plan(chunks, tuple(self._decoding))
 
     def prefilled(self, plan: Plan) -> None:
@@ -124,10 +121,9 @@ class Scheduler:
 
     def _chunk(self, generation: Generation, slot: int, budget: int) -> Chunk:
         start = generation.cached_tokens
-        stop = min(len(generation.ids), start + budget)
+        ids = generation.ids[start : start + budget]
+        is_last = start + len(ids) == len(generation.ids)
         waiting_slot = self._slots - 1
-        if stop < len(generation.ids):
-            return Chunk(generation, waiting_slot, start, stop)
-        if start and slot != waiting_slot:
+        if is_last and start and slot != waiting_slot:
             self._cache.move(waiting_slot, slot, start)
-        return Chunk(generation, slot, start, stop)
+        return Chunk(generation, slot if is_last else waiting_slot, start, ids, is_last)

@@ -13,7 +13,7 @@ from headrace.cli.api_client import ApiClient, Json
 from headrace.cli.terminal import console, harmless, show_json
 
 STYLES = {"queued": "yellow", "running": "cyan", "succeeded": "green", "failed": "red"}
-COLUMNS = ("id", "status", "created", "model", "priority", "tokens in", "out", "attempts")
+COLUMNS = ("id", "status", "created", "model", "priority", "in", "out", "tries", "seconds")
 
 
 def show_jobs(client: ApiClient, state: str | None, limit: int, as_json: bool) -> None:
@@ -33,7 +33,7 @@ def show_job(client: ApiClient, job_id: str, as_json: bool) -> None:
         return
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in _leaves(job):
-        shown = _local_time(value) if name == "created_at" else str(value)
+        shown = _local_time(value) if name.endswith("_at") else str(value)
         table.add_row(Text(name, style="dim"), Text(harmless(shown)))
     console().print(table)
 
@@ -51,6 +51,7 @@ def _table(jobs: list[Json]) -> Table:
             str(usage.get("prompt_tokens", "")),
             str(usage.get("completion_tokens", "")),
             str(job["attempts"]),
+            _seconds(job["timings"]["total_ms"]),
         )
         table.add_row(*cells)
     return table
@@ -63,6 +64,10 @@ def _leaves(value: Json, path: str = "") -> Iterator[tuple[str, object]]:
             yield from _leaves(inner, f"{path}{name}.")
         elif inner is not None:
             yield f"{path}{name}", inner
+
+
+def _seconds(milliseconds: float) -> str:
+    return f"{milliseconds / 1000:.2f}" if milliseconds else ""
 
 
 def _local_time(epoch_s: object) -> str:

@@ -17,7 +17,11 @@ For example:
 @click.command(epilog=EPILOG)
 @click.argument("job_id", required=False)
 @click.option("--url", default=DEFAULT_URL, show_default=True, help="The API to ask.")
-@click.option("--state", type=click.Choice(list(JobState)), help="Only jobs in this state.")
+@click.option(
+    "--state",
+    type=click.Choice([state.value for state in JobState]),
+    help="Only jobs in this state.",
+)
 @click.option(
     "--limit", type=click.IntRange(1), default=20, show_default=True, help="Newest jobs to show."
 )

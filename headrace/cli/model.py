@@ -8,11 +8,12 @@ from headrace.cli.setting_option import setting_options, settings_from
 
 EPILOG = """\b
 For example:
+  headrace model prepare
   headrace model prepare --model HuggingFaceTB/SmolLM2-360M-Instruct
 """
 
 
-@click.group()
+@click.group(epilog=EPILOG)
 def model() -> None:
     """Prepare models ahead of their use."""
 

@@ -30,7 +30,7 @@ For example:
 @click.option("--stop", multiple=True, help="Text that ends the answer; may be repeated.")
 @click.option(
     "--priority",
-    type=click.Choice(list(Priority)),
+    type=click.Choice([priority.value for priority in Priority]),
     help="Which jobs go first.",
 )
 @click.option("--stream/--no-stream", default=True, help="Show the answer while it is written.")

@@ -115,9 +115,11 @@ class Supervisor:
     def _drain(self) -> None:
         """The API first, so that nothing new comes; Redis last, so that every result is kept."""
         children = self._children
+        log.info("draining; another Ctrl-C gives running jobs back", patience_s=self._grace_s)
         self._end([children.model, children.api], hurry=Child.kill)
         self._end(children.workers, hurry=Child.terminate)
         self._end(children.redis, hurry=lambda server: None)
+        log.info("everything has ended")
 
     def _end(self, children: Sequence[Child], hurry: Callable[[Child], None]) -> None:
         for child in children:

@@ -52,7 +52,13 @@ def configure_logging(settings: Settings, service: str) -> None:
 
 def _json() -> list[Processor]:
     ecs = cast(Processor, ecs_logging.StructlogFormatter())
-    return [structlog.processors.format_exc_info, ecs]
+    return [_drop_level, structlog.processors.format_exc_info, ecs]
+
+
+def _drop_level(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """The ECS renderer writes `log.level` itself."""
+    del event["level"]
+    return event
 
 
 class _Service:

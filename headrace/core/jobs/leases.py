@@ -10,7 +10,7 @@ from headrace.core.jobs import keys, rq_adapter
 from headrace.core.jobs.queue import Claim
 from headrace.core.settings import Settings
 
-DEAD = rq_adapter.encode_exc_string("too many workers died while they ran this job")
+DEAD_ERROR = rq_adapter.encode_exc_string("too many workers died while they ran this job")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Leases:
                 worker,
                 self._settings.max_deaths,
                 rq_adapter.timestamp(),
-                DEAD,
+                DEAD_ERROR,
                 self._settings.result_ttl_s,
                 self._settings.completion_log_max,
                 *keys.QUEUE_NAMES.values(),

@@ -16,7 +16,7 @@ from headrace.core.jobs.job import Job, Report, Timings, decode_job
 from headrace.core.settings import Settings
 from headrace.core.types import JobState, Request, Room
 
-EXPIRED = rq_adapter.encode_exc_string("the deadline passed before a worker was free")
+EXPIRED_ERROR = rq_adapter.encode_exc_string("the deadline passed before a worker was free")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,12 @@ class Outcome:
     reason: str = ""
     error: str = ""
 
+    @property
+    def state(self) -> JobState:
+        if self.result is not None:
+            return JobState.SUCCEEDED
+        return JobState.EXPIRED if self.reason == rq_adapter.EXPIRED else JobState.FAILED
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:
@@ -142,7 +148,7 @@ class JobQueue:
                 settings.lease_s,
                 settings.job_timeout_s + rq_adapter.HEARTBEAT_GRACE_S,
                 rq_adapter.timestamp(),
-                EXPIRED,
+                EXPIRED_ERROR,
                 settings.result_ttl_s,
                 settings.completion_log_max,
                 *(uuid4().hex for _ in range(room.slots)),

@@ -30,6 +30,9 @@ FUNCTION = "headrace.generate"
 HEARTBEAT_GRACE_S = 60
 """What RQ's SimpleWorker adds to a job's timeout before it counts as abandoned."""
 
+EXPIRED = "expired"
+"""Reason of a job whose deadline passed; RQ has no status for it."""
+
 QUEUES_KEY = Queue.redis_queues_keys
 
 _STATES = {
@@ -49,7 +52,7 @@ _STATES = {
 
 def job_state(status: str, reason: str = "") -> JobState:
     """What users see for an RQ status and our reason."""
-    if status == JobStatus.FAILED and reason == "expired":
+    if status == JobStatus.FAILED and reason == EXPIRED:
         return JobState.EXPIRED
     return _STATES[JobStatus(status)]
 

@@ -9,49 +9,13 @@ import pytest
 from rq import Queue, Worker
 from rq.serializers import JSONSerializer
 
-from batcher.admission import ContinuousAdmission
 from batcher.simulated import SimulatedEngine
-from headrace.core import events
 from headrace.core.connection import Client
 from headrace.core.jobs import keys
-from headrace.core.jobs.leases import Leases
-from headrace.core.jobs.queue import JobQueue
 from headrace.core.settings import Settings
-from headrace.core.types import Delta, JobState, Request
-from tests.fakes import CARD, FakeClock, make_request
-from worker.batch_worker import BatchWorker
-
-
-class Bench:
-    """A worker on a simulated engine that takes no time, and the queue it serves."""
-
-    def __init__(
-        self, redis: Client, settings: Settings, name: str = "worker-1", publish_interval_ms: int = 0
-    ) -> None:
-        law = {f"simulated_{part}_s": 0.0 for part in ("alpha", "beta", "gamma")}
-        settings = settings.model_copy(update=law | {"publish_interval_ms": publish_interval_ms})
-        self.clock = FakeClock()
-        self.redis = redis
-        self.queue = JobQueue(redis, settings)
-        self.leases = Leases(redis, settings)
-        self.engine = SimulatedEngine(settings, CARD, self.clock)
-        self.worker = BatchWorker(
-            self.queue, self.leases, self.engine, ContinuousAdmission(), self.clock, name, CARD.hash
-        )
-
-    def submit(self, *requests: Request) -> None:
-        for request in requests:
-            self.queue.submit(request)
-
-    def turn(self, times: int) -> None:
-        for _turn in range(times):
-            self.worker.turn()
-
-    def state(self, job_id: str = "job-1") -> JobState:
-        return self.queue.state(job_id)
-
-    def text(self, job_id: str = "job-1") -> str:
-        return "".join(event.text for event in events.tokens(self.redis, job_id))
+from headrace.core.types import Delta, JobState
+from tests.bench import Bench
+from tests.fakes import CARD, make_request
 
 
 @pytest.fixture

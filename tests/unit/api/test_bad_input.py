@@ -1,0 +1,171 @@
+"""Whatever a caller sends: a 4xx that names the field, and never a job."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.bench import Bench
+
+CHAT, TEXT, JOBS = "/v1/chat/completions", "/v1/completions", "/v1/jobs"
+HELLO = {"messages": [{"role": "user", "content": "hello"}]}
+
+
+def chat(**fields: Any) -> dict[str, Any]:
+    return HELLO | fields
+
+
+BODIES: list[tuple[str, Any, str]] = [
+    (CHAT, {}, "messages"),
+    (CHAT, [], "body"),
+    (CHAT, "hello", "body"),
+    (CHAT, None, "body"),
+    (CHAT, {"messages": []}, "messages"),
+    (CHAT, {"messages": "hello"}, "messages"),
+    (CHAT, {"messages": [{"role": "user"}]}, "messages.0.content"),
+    (CHAT, {"messages": [{"role": "wizard", "content": "x"}]}, "messages.0.role"),
+    (CHAT, {"messages": [{"role": "user", "content": 7}]}, "messages.0.content"),
+    (
+        CHAT,
+        {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+        "messages.0.content",
+    ),
+    (CHAT, chat(max_tokens=0), "max_tokens"),
+    (CHAT, chat(max_tokens=-1), "max_tokens"),
+    (CHAT, chat(max_tokens="12"), "max_tokens"),
+    (CHAT, chat(max_tokens=1.5), "max_tokens"),
+    (CHAT, chat(max_tokens=True), "max_tokens"),
+    (CHAT, chat(max_completion_tokens=0), "max_completion_tokens"),
+    (CHAT, chat(max_tokens=10_000), "max_tokens"),
+    (CHAT, chat(temperature=-0.1), "temperature"),
+    (CHAT, chat(temperature="hot"), "temperature"),
+    (CHAT, chat(top_p=0), "top_p"),
+    (CHAT, chat(top_p=1.1), "top_p"),
+    (CHAT, chat(top_k=-1), "top_k"),
+    (CHAT, chat(seed=2**70), "seed"),
+    (CHAT, chat(stop=[""]), "stop.0"),
+    (CHAT, chat(stop=["a"] * 5), "stop"),
+    (CHAT, chat(stop=5), "stop"),
+    (CHAT, chat(stream="yes"), "stream"),
+    (CHAT, chat(stream_options={"include_usage": 1}), "stream_options.include_usage"),
+    (CHAT, chat(n=2), "n"),
+    (CHAT, chat(logprobs=True), "logprobs"),
+    (CHAT, chat(tools=[{"type": "function"}]), "tools"),
+    (CHAT, chat(response_format={"type": "json_object"}), "response_format"),
+    (CHAT, chat(temprature=0.5), "temprature"),
+    (CHAT, chat(model=5), "model"),
+    (CHAT, {"messages": [{"role": "user", "content": "x" * 500}]}, "messages"),
+    (TEXT, {}, "prompt"),
+    (TEXT, {"prompt": ""}, "prompt"),
+    (TEXT, {"prompt": 5}, "prompt"),
+    (TEXT, {"prompt": "x" * 500}, "prompt"),
+    (TEXT, {"prompt": "half a pair: \ud800"}, "prompt"),
+    (TEXT, {"prompt": "x", "messages": []}, "messages"),
+    (JOBS, {}, "prompt"),
+    (JOBS, {"prompt": "x", **HELLO}, "prompt"),
+    (JOBS, {"prompt": "x", "priority": "urgent"}, "priority"),
+    (JOBS, {"prompt": "x", "deadline_s": 0}, "deadline_s"),
+    (JOBS, {"prompt": "x", "stream": True}, "stream"),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "param"), BODIES)
+def test_a_bad_body_is_refused_by_the_name_of_its_field(
+    client: FlaskClient, bench: Bench, path: str, body: Any, param: str
+) -> None:
+    response = client.post(path, json=body)
+
+    assert response.status_code == 400, response.json
+    assert response.json is not None
+    error = response.json["error"]
+    assert error["param"] == param
+    assert error["type"] == "invalid_request_error"
+    assert error["message"]
+    assert bench.queue.waiting() == 0
+
+
+RAW_BODIES = [
+    b"",
+    b"{",
+    b"\xff\xfe{}",
+    '{"prompt": "käse"}'.encode("latin-1"),
+    json.dumps({"prompt": "x"}).encode("utf-16"),
+    b'{"prompt": "x", "temperature": NaN}',
+    b'{"seed": ' + b"9" * 10_000 + b"}",
+    b"[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("body", RAW_BODIES)
+def test_a_body_that_is_not_json_in_utf_8_is_refused(client: FlaskClient, body: bytes) -> None:
+    response = client.post(TEXT, data=body)
+
+    assert response.status_code == 400
+    assert response.json is not None
+    assert response.json["error"]["param"] == "body"
+
+
+@pytest.mark.parametrize("path", [CHAT, TEXT, JOBS])
+def test_a_body_of_three_megabytes_is_refused(client: FlaskClient, path: str) -> None:
+    response = client.post(path, json={"prompt": "x" * 3_000_000})
+
+    assert response.status_code == 413
+    assert response.json is not None
+    assert response.json["error"]["param"] == "body"
+
+
+def test_an_unknown_model_is_not_found(client: FlaskClient) -> None:
+    response = client.post(CHAT, json=chat(model="gpt-9"))
+
+    assert response.status_code == 404
+    assert response.json is not None
+    assert response.json["error"]["code"] == "model_not_found"
+    assert "tiny" in response.json["error"]["message"]
+
+
+NEUTRAL = [
+    {"n": 1},
+    {"logprobs": False},
+    {"presence_penalty": 0.0},
+    {"frequency_penalty": 0},
+    {"logit_bias": {}},
+    {"response_format": {"type": "text"}},
+    {"store": False},
+    {"user": "somebody"},
+    {"metadata": {"team": "a"}},
+    {"tools": None},
+    {"max_tokens": None},
+    {"temperature": None},
+    {"stop": None},
+]
+
+
+@pytest.mark.parametrize("field", NEUTRAL)
+def test_a_field_that_changes_nothing_is_taken(served: FlaskClient, field: dict[str, Any]) -> None:
+    assert served.post(CHAT, json=chat(**{"max_tokens": 3} | field)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/jobs/nobody", 404),
+        ("/v1/jobs/a:dependents", 404),
+        ("/v1/nothing", 404),
+        ("/v1/jobs?limit=many", 400),
+        ("/v1/jobs?state=sleeping", 400),
+        ("/v1/jobs/nobody?wait=-1", 400),
+        ("/v1/jobs/nobody?wait=nan", 400),
+        ("/v1/chat/completions", 405),
+    ],
+)
+def test_a_bad_address_is_refused_in_the_same_shape(
+    client: FlaskClient, path: str, status: int
+) -> None:
+    response = client.get(path)
+
+    assert response.status_code == status
+    assert response.json is not None
+    assert response.json["error"]["message"]

@@ -1,0 +1,104 @@
+"""Every page of rq-dashboard, over jobs in every state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from api.app import create_app
+from headrace.core.settings import Settings
+from tests.bench import Bench
+from tests.fakes import make_request
+
+REGISTRIES = {
+    "queued": "waiting",
+    "started": "running",
+    "finished": "done",
+    "failed": "broken",
+    "canceled": "cancelled",
+}
+
+
+@pytest.fixture
+def dashboard(client: FlaskClient, bench: Bench) -> Iterator[FlaskClient]:
+    """A dashboard over one job in each state, named by it."""
+    bench.worker.start()
+    bench.submit(make_request("done", max_tokens=1), make_request("broken", card_hash="other"))
+    bench.turn(1)
+    bench.submit(make_request("running", max_tokens=100))
+    bench.turn(1)
+    bench.submit(make_request("waiting"), make_request("cancelled"))
+    bench.queue.cancel("cancelled")
+    yield client
+    bench.worker.teardown()
+
+
+def json_of(client: FlaskClient, path: str) -> Any:
+    response = client.get(path)
+    assert response.status_code == 200, (path, response.text)
+    return response.json
+
+
+@pytest.mark.parametrize(("registry", "job_id"), REGISTRIES.items())
+def test_each_registry_lists_its_job(dashboard: FlaskClient, registry: str, job_id: str) -> None:
+    page = f"headrace-default/{registry}/8/asc/1"
+    listed = json_of(dashboard, f"/rq/0/data/jobs/{page.replace('asc/1', 'asc/1.json')}")
+
+    assert [job["id"] for job in listed["jobs"]] == [job_id]
+    assert dashboard.get(f"/rq/0/view/jobs/{page}").status_code == 200
+
+
+@pytest.mark.parametrize("job_id", REGISTRIES.values())
+def test_each_job_has_a_page(dashboard: FlaskClient, job_id: str) -> None:
+    shown = json_of(dashboard, f"/rq/0/data/job/{job_id}.json")
+
+    assert shown["id"] == job_id
+    assert "headrace.generate" in shown["description"]
+    assert dashboard.get(f"/rq/0/view/job/{job_id}").status_code == 200
+
+
+def test_a_finished_job_shows_its_result_and_a_failed_one_its_error(dashboard: FlaskClient) -> None:
+    assert json_of(dashboard, "/rq/0/data/job/done.json")["result"]["text"] == "h"
+    assert "another model" in json_of(dashboard, "/rq/0/data/job/broken.json")["exc_info"]
+
+
+def test_the_worker_and_its_job_are_shown(dashboard: FlaskClient) -> None:
+    (worker,) = json_of(dashboard, "/rq/0/data/workers.json")["workers"]
+
+    assert (worker["name"], worker["state"]) == ("worker-1", "busy")
+    assert worker["current_job"]["job_id"] == "running"
+    assert (worker["successful_job_count"], worker["failed_job_count"]) == (1, 1)
+
+
+@pytest.mark.parametrize("page", ["/rq/", "/rq/0/view/queues", "/rq/0/view/workers"])
+def test_the_overviews_open(dashboard: FlaskClient, page: str) -> None:
+    assert dashboard.get(page, follow_redirects=True).status_code == 200
+
+
+def test_the_queues_are_counted(dashboard: FlaskClient) -> None:
+    (queue,) = json_of(dashboard, "/rq/0/data/queues.json")["queues"]
+
+    assert queue["name"] == "headrace-default"
+    assert queue["count"] == 1
+    assert queue["failed_job_registry_count"] == 1
+
+
+def test_a_failed_job_can_be_requeued_from_its_page(dashboard: FlaskClient, bench: Bench) -> None:
+    assert dashboard.post("/rq/job/broken/requeue").json == {"status": "OK"}
+    assert bench.state("broken") == "queued"
+
+
+def test_looking_at_an_address_changes_nothing(dashboard: FlaskClient, bench: Bench) -> None:
+    assert dashboard.get("/rq/requeue/headrace-default").status_code == 405
+    assert bench.state("broken") == "failed"
+
+
+def test_the_dashboard_is_not_there_beyond_loopback(
+    settings: Settings, redis_url: str, bench: Bench
+) -> None:
+    open_to_all = settings.model_copy(update={"redis_url": redis_url, "host": "0.0.0.0"})
+
+    assert create_app(open_to_all).test_client().get("/rq/").status_code == 404

@@ -1,0 +1,56 @@
+"""Health and readiness, with and without Redis, a card and workers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from flask.testing import FlaskClient
+
+from api.app import create_app
+from headrace.core.connection import Client
+from headrace.core.roster import Roster, WorkerState
+from headrace.core.settings import Settings
+from headrace.core.types import EngineStats
+
+
+def test_a_process_is_healthy_while_it_lives(client: FlaskClient) -> None:
+    assert client.get("/healthz").json == {"status": "ok"}
+
+
+def test_the_api_is_ready_without_a_worker_and_says_so(client: FlaskClient) -> None:
+    response = client.get("/readyz")
+
+    assert response.status_code == 200
+    assert response.json is not None
+    assert response.json["workers"] == {"ready": 0, "draining": 0}
+    assert response.json["model"] == "tiny"
+
+
+def test_live_workers_are_counted(client: FlaskClient, redis: Client) -> None:
+    beat = WorkerState("worker-1", "ready", os.getpid(), "SimulatedEngine", EngineStats())
+    Roster(redis, ttl_s=60).beat(beat)
+
+    response = client.get("/readyz")
+    assert response.json is not None
+    assert response.json["workers"]["ready"] == 1
+
+
+def test_without_a_card_the_api_is_not_ready(client: FlaskClient, redis: Client) -> None:
+    redis.flushall()
+
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json is not None
+    assert "model card" in response.json["error"]["message"]
+
+
+def test_without_redis_the_api_lives_but_is_not_ready(settings: Settings, tmp_path: Path) -> None:
+    nowhere = settings.model_copy(update={"redis_url": f"unix://{tmp_path}/nobody.sock"})
+    client = create_app(nowhere).test_client()
+
+    assert client.get("/healthz").status_code == 200
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.headers["Retry-After"]
+    assert client.post("/v1/jobs", json={"prompt": "x"}).status_code == 503

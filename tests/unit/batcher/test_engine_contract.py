@@ -1,0 +1,316 @@
+"""What every engine promises, asked of each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from batcher.engine import Engine, load_engine
+from headrace.core.model_card import ModelCard
+from headrace.core.settings import load_settings
+from headrace.core.types import FinishReason, Room
+from tests.unit.batcher.driving import Output, a_request, drain, run_alone, take
+
+MakeEngine = Callable[..., Engine]
+GREEDY = {"temperature": 0.0}
+SAMPLED = {"temperature": 1.2, "top_k": 40, "top_p": 0.95, "seed": 7}
+
+
+@pytest.fixture(scope="module", params=["simulated", "torch"])
+def make_engine(request: pytest.FixtureRequest, card: ModelCard, tiny_gpt2: Path) -> MakeEngine:
+    def make(own_card: ModelCard = card, **overrides: Any) -> Engine:
+        defaults = {
+            "engine": request.param,
+            "dtype": "float32",
+            "max_slots": 4,
+            "prefill_tokens": 16,
+            "simulated_alpha_s": 0,
+            "simulated_beta_s": 0,
+            "simulated_gamma_s": 0,
+        }
+        return load_engine(load_settings(**defaults | overrides), own_card, tiny_gpt2)
+
+    return make
+
+
+@pytest.fixture
+def endless(card: ModelCard) -> ModelCard:
+    """A card without an end of sequence, for tests that count tokens."""
+    return replace(card, eos_token_ids=())
+
+
+def test_a_request_gets_as_many_tokens_as_it_asked_for(
+    make_engine: MakeEngine, endless: ModelCard
+) -> None:
+    output = run_alone(make_engine(endless), a_request("a", [40, 41, 42], max_tokens=9))
+    assert len(output.ids) == 9
+    assert output.finish_reason is FinishReason.LENGTH
+
+
+def test_a_request_for_no_tokens_ends_without_any(make_engine: MakeEngine) -> None:
+    output = run_alone(make_engine(), a_request("a", [40], max_tokens=0))
+    assert output == Output(finish_reason=FinishReason.LENGTH)
+
+
+def test_the_text_is_that_of_the_ids(make_engine: MakeEngine, card: ModelCard) -> None:
+    output = run_alone(make_engine(), a_request("a", card.tokenize("Grüße, 東京 🙂"), 40))
+    assert output.text == card.tokenizer.decode(output.ids)
+
+
+def test_each_step_answers_in_the_order_of_arrival(
+    make_engine: MakeEngine, endless: ModelCard
+) -> None:
+    engine = make_engine(endless)
+    engine.add(a_request("long", range(30, 60)))
+    engine.add(a_request("bad", []))
+    engine.add(a_request("short", [40]))
+    order = ["long", "bad", "short"]
+    while not engine.is_idle:
+        places = [order.index(delta.request_id) for delta in engine.step()]
+        assert places == sorted(set(places))
+
+
+def test_a_step_brings_a_request_at_most_one_token(
+    make_engine: MakeEngine, endless: ModelCard
+) -> None:
+    engine = make_engine(endless)
+    for name in "abc":
+        engine.add(a_request(name, [40, 50]))
+    while not engine.is_idle:
+        assert all(len(delta.token_ids) <= 1 for delta in engine.step())
+
+
+@pytest.mark.parametrize(
+    ("prompt_ids", "max_tokens", "complaint"),
+    [
+        ([], 5, "the prompt is empty"),
+        (range(10, 60), 250, "50 prompt tokens and 250 output tokens exceed the context"),
+        ([40, 10**6], 5, "outside the model's vocabulary"),
+        ([40, -1], 5, "outside the model's vocabulary"),
+    ],
+)
+def test_a_bad_request_fails_alone(
+    make_engine: MakeEngine, prompt_ids: list[int], max_tokens: int, complaint: str
+) -> None:
+    expected = run_alone(make_engine(), a_request("good", [40, 41]))
+    engine = make_engine()
+    engine.add(a_request("good", [40, 41]))
+    engine.add(a_request("bad", prompt_ids, max_tokens))
+    outputs = drain(engine)
+    assert complaint in str(outputs["bad"].error)
+    assert outputs["bad"].ids == []
+    assert outputs["good"] == expected
+
+
+def test_a_request_that_just_fits_the_context_is_served(
+    make_engine: MakeEngine, endless: ModelCard
+) -> None:
+    output = run_alone(make_engine(endless), a_request("a", [40 + n for n in range(200)], 56))
+    assert len(output.ids) == 56
+
+
+def test_the_same_id_twice_at_once_is_refused(make_engine: MakeEngine) -> None:
+    engine = make_engine()
+    engine.add(a_request("a", [40]))
+    with pytest.raises(ValueError, match="already"):
+        engine.add(a_request("a", [41]))
+
+
+def test_an_aborted_request_is_not_heard_of_again(
+    make_engine: MakeEngine, endless: ModelCard
+) -> None:
+    engine = make_engine(endless)
+    for name in "abc":
+        engine.add(a_request(name, [40, 41]))
+    outputs: dict[str, Output] = {}
+    take(engine.step(), outputs)
+    engine.abort("b")
+    engine.abort("never heard of")
+    drain(engine, outputs)
+    assert not outputs["b"].is_over
+    assert outputs["a"].is_over and outputs["c"].is_over
+
+
+def test_an_abort_frees_its_slot_at_once(make_engine: MakeEngine) -> None:
+    engine = make_engine()
+    empty = engine.room()
+    engine.add(a_request("a", [40]))
+    engine.abort("a")
+    assert engine.room() == empty
+    assert engine.is_idle
+
+
+def test_an_aborted_id_may_come_back(make_engine: MakeEngine) -> None:
+    engine = make_engine()
+    expected = run_alone(engine, a_request("a", [40, 41]))
+    engine.add(a_request("a", [50, 51]))
+    engine.step()
+    engine.abort("a")
+    assert run_alone(engine, a_request("a", [40, 41])) == expected
+
+
+def test_room_shrinks_with_every_request_taken_in(
+    make_engine: MakeEngine, card: ModelCard
+) -> None:
+    engine = make_engine(max_slots=2)
+    assert engine.room() == Room(2, 2 * card.context_tokens)
+    engine.add(a_request("a", [40]))
+    assert engine.room() == Room(1, card.context_tokens)
+    engine.add(a_request("b", [40]))
+    engine.add(a_request("c", [40]))
+    assert engine.room() == Room(0, 0)
+
+
+def test_more_requests_than_slots_are_all_served(make_engine: MakeEngine) -> None:
+    engine = make_engine(max_slots=2)
+    for n in range(7):
+        engine.add(a_request(f"r{n}", [40 + n]))
+    assert all(output.is_over for output in drain(engine).values())
+
+
+@pytest.mark.parametrize("rules", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
+@pytest.mark.parametrize("published", [1, 5, 11])
+def test_a_resumed_request_continues_as_if_never_interrupted(
+    make_engine: MakeEngine, endless: ModelCard, rules: dict[str, Any], published: int
+) -> None:
+    request = a_request("a", [60, 61, 62], **rules)
+    engine = make_engine(endless)
+    engine.add(request)
+    steps = []
+    while not engine.is_idle:
+        steps += engine.step()
+    whole = Output()
+    before = Output()
+    for count, delta in enumerate(steps):
+        whole.absorb(delta)
+        if count < published:
+            before.absorb(delta)
+    engine.add(a_request("mate", range(40, 70), max_tokens=3))
+    engine.add(request, before.ids)
+    resumed = drain(engine)["a"]
+    assert before.ids + resumed.ids == whole.ids
+    assert before.text + resumed.text == whole.text
+    assert resumed.finish_reason is whole.finish_reason
+
+
+def test_resume_ids_that_used_up_max_tokens_only_end_the_request(make_engine: MakeEngine) -> None:
+    output = run_alone(make_engine(), a_request("a", [40], max_tokens=3), [50, 51, 52])
+    assert output == Output(finish_reason=FinishReason.LENGTH)
+
+
+def test_resume_ids_that_end_the_sequence_only_end_the_request(
+    make_engine: MakeEngine, card: ModelCard
+) -> None:
+    resume_ids = [50, card.eos_token_ids[0]]
+    output = run_alone(make_engine(), a_request("a", [40]), resume_ids)
+    assert output == Output(finish_reason=FinishReason.STOP)
+
+
+def test_resume_ids_that_hold_a_stop_string_only_end_the_request(
+    make_engine: MakeEngine, card: ModelCard
+) -> None:
+    request = a_request("a", [40], stop=("queue",))
+    output = run_alone(make_engine(), request, card.tokenize("a queue"))
+    assert output == Output(finish_reason=FinishReason.STOP)
+
+
+def test_a_stop_string_over_several_tokens_ends_the_text_before_it(
+    make_engine: MakeEngine, endless: ModelCard
+) -> None:
+    prompt = endless.tokenize("abcdefgh ")
+    free = run_alone(make_engine(endless), a_request("a", prompt, 30))
+    at = next(n for n in range(1, len(free.text) - 4) if free.text[n : n + 3].isprintable())
+    stop = free.text[at : at + 3]
+    output = run_alone(make_engine(endless), a_request("a", prompt, 30, stop=(stop,)))
+    assert output.finish_reason is FinishReason.STOP
+    assert output.text == free.text[: free.text.index(stop)]
+    assert output.ids == free.ids[: len(output.ids)]
+
+
+def test_stats_count_rows_and_tokens(make_engine: MakeEngine, endless: ModelCard) -> None:
+    engine = make_engine(endless)
+    engine.add(a_request("a", [40, 41, 42], max_tokens=4))
+    engine.add(a_request("b", [50, 51], max_tokens=4))
+    assert engine.stats().running == 2
+    drain(engine)
+    stats = engine.stats()
+    assert (stats.running, stats.slots, stats.steps) == (0, 4, 4)
+    assert (stats.rows, stats.prefill_tokens, stats.output_tokens) == (8, 5, 8)
+    assert stats.mean_batch_size == 2
+
+
+def test_model_seconds_only_grow(make_engine: MakeEngine, endless: ModelCard) -> None:
+    engine = make_engine(endless, simulated_alpha_s=0.001)
+    engine.add(a_request("a", [40, 41, 42], max_tokens=3))
+    deltas = [delta for _ in range(3) for delta in engine.step()]
+    assert 0 < deltas[0].prefill_s == deltas[2].prefill_s
+    assert 0 == deltas[0].decode_s < deltas[1].decode_s < deltas[2].decode_s
+
+
+def test_a_closed_engine_has_dropped_its_requests(make_engine: MakeEngine) -> None:
+    engine = make_engine()
+    engine.add(a_request("a", [40]))
+    engine.close()
+    assert engine.is_idle
+
+
+ACTIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), st.integers(1, 40), st.integers(1, 8)),
+        st.tuples(st.just("step"), st.integers(1, 4), st.just(0)),
+        st.tuples(st.just("abort"), st.integers(0, 5), st.just(0)),
+    ),
+    max_size=30,
+)
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(actions=ACTIONS)
+def test_whatever_the_order_of_calls_outputs_are_right_and_no_slot_leaks(
+    make_engine: MakeEngine, solo: dict[tuple[int, int], Output], actions: list[tuple[str, int, int]]
+) -> None:
+    engine = make_engine()
+    empty = engine.room()
+    asked: dict[str, tuple[int, int]] = {}
+    outputs: dict[str, Output] = {}
+    live: list[str] = []
+    for action, number, max_tokens in actions:
+        if action == "add" and engine.room().slots:
+            name = f"r{len(asked)}"
+            asked[name] = (number, max_tokens)
+            live.append(name)
+            engine.add(a_request(name, range(20, 20 + number), max_tokens))
+        elif action == "step":
+            for _ in range(number):
+                take(engine.step(), outputs)
+        elif action == "abort" and live:
+            engine.abort(live.pop(number % len(live)))
+        live = [name for name in live if name not in outputs or not outputs[name].is_over]
+    drain(engine, outputs)
+    assert engine.room() == empty
+    for name in live:
+        assert outputs[name].is_over
+    for name, output in outputs.items():
+        if asked[name] not in solo:
+            number, max_tokens = asked[name]
+            request = a_request("solo", range(20, 20 + number), max_tokens)
+            solo[asked[name]] = run_alone(make_engine(), request)
+        expected = solo[asked[name]]
+        if output.is_over:
+            assert output == expected
+        else:
+            assert output.ids == expected.ids[: len(output.ids)]
+
+
+@pytest.fixture(scope="module")
+def solo(make_engine: MakeEngine) -> dict[tuple[int, int], Output]:
+    """What a request gets that runs by itself, kept from example to example."""
+    return {}

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from batcher.simulated import SimulatedEngine
+from headrace.core.model_card import ModelCard
+from headrace.core.settings import load_settings
+from tests.unit.batcher.driving import FakeClock, a_request, run_alone
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def engine(card: ModelCard, clock: FakeClock) -> SimulatedEngine:
+    settings = load_settings(
+        simulated_alpha_s=1.0, simulated_beta_s=0.1, simulated_gamma_s=0.01, max_slots=2
+    )
+    return SimulatedEngine(settings, card, clock)
+
+
+def test_a_step_takes_as_long_as_its_law_says(engine: SimulatedEngine, clock: FakeClock) -> None:
+    engine.add(a_request("a", [40] * 5))
+    engine.add(a_request("b", [40] * 3))
+    engine.step()
+    assert clock.now() == pytest.approx(1.0 + 2 * 0.1 + 8 * 0.01)
+    engine.step()
+    assert clock.now() == pytest.approx(2.48)
+
+
+def test_resumed_ids_are_prefilled_too(engine: SimulatedEngine, clock: FakeClock) -> None:
+    engine.add(a_request("a", [40] * 5), resume_ids=[41] * 4)
+    engine.step()
+    assert clock.now() == pytest.approx(1.1 + 9 * 0.01)
+
+
+def test_a_request_that_needs_no_model_takes_no_time(
+    engine: SimulatedEngine, clock: FakeClock
+) -> None:
+    run_alone(engine, a_request("a", []))
+    run_alone(engine, a_request("b", [40], max_tokens=1), resume_ids=[41])
+    assert clock.now() == 0
+
+
+def test_it_repeats_the_prompt_without_its_ends_of_sequence(
+    engine: SimulatedEngine, card: ModelCard
+) -> None:
+    eos = card.eos_token_ids[0]
+    assert run_alone(engine, a_request("a", [40, eos, 41], 5)).ids == [40, 41, 40, 41, 40]
+    assert run_alone(engine, a_request("b", [eos], 3)).ids == [1, 1, 1]
+
+
+def test_it_needs_no_torch() -> None:
+    code = "import sys, batcher.engine, batcher.model_store; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,263 @@
+"""`headrace up` with a real Redis and a real supervisor; model, API and worker are tiny scripts."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from headrace.cli.embedded_redis import prepare_embedded_redis
+from headrace.cli.redis_ping import answers_ping
+from headrace.core.connection import WORKER_TIMEOUT_S, Client, connect
+from tests.processes import is_alive
+from tests.waiting import eventually
+
+CHECKOUT = Path(__file__).parents[3]
+
+API = """
+import json, os, signal, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"workers": {"ready": 1}}).encode())
+    def log_message(self, *_): pass
+signal.signal(signal.SIGTERM, lambda *_: (print("api ended", flush=True), os._exit(0)))
+address = os.environ["HEADRACE_HOST"], int(os.environ["HEADRACE_PORT"])
+HTTPServer(address, Handler).serve_forever()
+"""
+
+WORKER = """
+import os, signal, sys
+from headrace.core.connection import connect
+redis = connect(os.environ["REDIS_URL"], 4.0)
+terms = []
+def end(*_):
+    terms.append(1)
+    if len(terms) == int(os.environ.get("TERMS_TO_END", "1")):
+        print("worker ended", redis.ping(), flush=True)
+        os._exit(0)
+signal.signal(signal.SIGTERM, end)
+redis.rpush("runs", f"{sys.argv[1]} {os.getpid()}")
+while True:
+    signal.pause()
+"""
+
+UP = """
+import sys
+from headrace.cli import deployment, main
+script = lambda path: (sys.executable, path)
+deployment.PREPARE_MODEL = script(sys.argv.pop(1))
+deployment.SERVE_API = script(sys.argv.pop(1))
+deployment.RUN_WORKER = script(sys.argv.pop(1))
+main.main()
+"""
+
+
+class Up:
+    """One `headrace up`, and what it has written so far."""
+
+    def __init__(self, folder: Path, *options: str, model: str = "", **environment: str) -> None:
+        self.folder = folder
+        self.state = folder / "state"
+        self._log = (folder / f"up-{len(list(folder.glob('up-*')))}.log").open("w+b")
+        for name, script in {"model": model, "api": API, "worker": WORKER}.items():
+            (folder / f"{name}.py").write_text(script)
+        scripts = [str(folder / f"{name}.py") for name in ("model", "api", "worker")]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", UP, *scripts, "up", "--state-dir", str(self.state), *options],
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT), "HEADRACE_DRAIN_S": "5", **environment},
+            stdout=self._log,
+            stderr=self._log,
+            cwd=folder,
+        )
+
+    @property
+    def output(self) -> str:
+        return Path(self._log.name).read_text()
+
+    def wait_until_ready(self) -> None:
+        eventually(lambda: "ready http://" in self.output or self.process.poll() is not None, 20)
+        assert self.process.poll() is None, self.output
+
+    def wait_for_end(self) -> int:
+        return self.process.wait(20)
+
+    def redis(self) -> Client:
+        return connect(prepare_embedded_redis(self.state).url, WORKER_TIMEOUT_S)
+
+    def runs(self) -> list[tuple[str, int]]:
+        """(name, pid) of every worker that was started, in order."""
+        entries = [entry.decode().split() for entry in self.redis().lrange("runs", 0, -1)]
+        return [(name, int(pid)) for name, pid in entries]
+
+    def close(self) -> None:
+        """Ends it however the test ended."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.wait_for_end()
+        self._log.close()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="hr", dir="/tmp") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return str(server.getsockname()[1])
+
+
+@pytest.fixture
+def up(folder: Path, port: str) -> Iterator[Up]:
+    running = Up(folder, "--port", port)
+    yield running
+    running.close()
+
+
+def test_it_says_where_it_serves_once_it_does(up: Up, port: str) -> None:
+    up.wait_until_ready()
+    assert f"ready http://127.0.0.1:{port}\n" in up.output
+    with urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
+        assert answer.status == 200
+
+
+def test_ctrl_c_ends_the_api_then_the_workers_then_redis(up: Up) -> None:
+    up.wait_until_ready()
+    eventually(up.runs)
+    up.process.send_signal(signal.SIGINT)
+    assert up.wait_for_end() == 0
+    assert re.search(r"api ended.*worker ended True.*everything has ended", up.output, re.DOTALL)
+    assert not (up.state / "redis" / "redis.sock").exists()
+
+
+def test_a_second_ctrl_c_reaches_workers_a_second_time(folder: Path, port: str) -> None:
+    up = Up(folder, "--port", port, TERMS_TO_END="2", HEADRACE_DRAIN_S="60")
+    up.wait_until_ready()
+    eventually(up.runs)
+    up.process.send_signal(signal.SIGINT)
+    eventually(lambda: "api ended" in up.output)
+    up.process.send_signal(signal.SIGINT)
+    assert up.wait_for_end() == 0
+    assert "worker ended True" in up.output
+    up.close()
+
+
+def test_a_killed_worker_starts_again_under_another_name(up: Up) -> None:
+    up.wait_until_ready()
+    eventually(up.runs)
+    [(first, pid)] = up.runs()
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: len(up.runs()) == 2)
+    second = up.runs()[1][0]
+    assert first != second
+    assert first.startswith("worker-1-")
+    assert second.startswith("worker-1-")
+    assert "was killed by SIGKILL" in up.output
+
+
+def test_a_killed_redis_comes_back_with_its_data(up: Up) -> None:
+    up.wait_until_ready()
+    eventually(up.runs)
+    before = up.runs()
+    os.kill(up.redis().info("server")["process_id"], signal.SIGKILL)
+    eventually(lambda: "was killed by SIGKILL" in up.output)
+    eventually(lambda: answers_ping(up.redis()))
+    assert up.runs() == before
+
+
+def test_a_second_one_in_the_same_folder_names_the_first(up: Up, folder: Path) -> None:
+    up.wait_until_ready()
+    second = Up(folder, "--port", "1")
+    assert second.wait_for_end() == 1
+    assert f"another `headrace up` (pid {up.process.pid}) already runs in" in second.output
+    assert "Traceback" not in second.output
+    second.close()
+
+
+def test_data_survives_from_one_run_to_the_next(up: Up, folder: Path, port: str) -> None:
+    up.wait_until_ready()
+    up.redis().set("job", "accepted")
+    up.close()
+    again = Up(folder, "--port", port)
+    again.wait_until_ready()
+    assert again.redis().get("job") == b"accepted"
+    again.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties children to a parent")
+def test_a_killed_supervisor_leaves_nothing_behind_and_loses_nothing(
+    up: Up, folder: Path, port: str
+) -> None:
+    up.wait_until_ready()
+    eventually(up.runs)
+    [(_name, worker)] = up.runs()
+    up.process.kill()
+    up.wait_for_end()
+    again = Up(folder, "--port", port)
+    again.wait_until_ready()
+    eventually(lambda: not is_alive(worker))
+    assert again.runs()[0] == (_name, worker)
+    again.close()
+
+
+def test_a_port_in_use_is_said_before_anything_starts(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        up = Up(folder, "--port", str(taken.getsockname()[1]))
+        assert up.wait_for_end() == 1
+    assert "HEADRACE_PORT: cannot listen on" in up.output
+    assert not (up.state / "redis").exists()
+    up.close()
+
+
+def test_a_model_that_cannot_be_prepared_ends_it(folder: Path, port: str) -> None:
+    up = Up(folder, "--port", port, model="raise SystemExit('headrace: no such model')")
+    assert up.wait_for_end() == 1
+    assert "headrace: no such model\n" in up.output
+    assert "headrace: preparing the model exited with code 1\n" in up.output
+    assert "Traceback" not in up.output
+    up.close()
+
+
+def test_a_redis_that_cannot_load_its_data_shows_why(folder: Path, port: str) -> None:
+    data = folder / "state" / "redis" / "appendonlydir"
+    data.mkdir(parents=True)
+    (data / "appendonly.aof.manifest").write_text("not a manifest\n")
+    up = Up(folder, "--port", port)
+    assert up.wait_for_end() == 1
+    assert "the embedded Redis exited with code 1 at its start; the end of" in up.output
+    assert "manifest" in up.output
+    up.close()
+
+
+def test_a_redis_of_the_user_is_used_instead(folder: Path, port: str, redis_url: str) -> None:
+    up = Up(folder, "--port", port, REDIS_URL=redis_url)
+    up.wait_until_ready()
+    theirs = connect(redis_url, WORKER_TIMEOUT_S)
+    eventually(lambda: theirs.lrange("runs", 0, -1))
+    assert not (up.state / "redis").exists()
+    up.close()
+    assert theirs.ping()
+
+
+def test_a_redis_of_the_user_that_is_away_is_named_without_its_password(
+    folder: Path, port: str
+) -> None:
+    up = Up(folder, "--port", port, REDIS_URL="redis://user:secret@127.0.0.1:1/0")
+    assert up.wait_for_end() == 1
+    assert "headrace: REDIS_URL: redis://user:***@127.0.0.1:1/0 does not answer" in up.output
+    assert "secret" not in up.output
+    up.close()

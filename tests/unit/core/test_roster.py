@@ -1,0 +1,30 @@
+"""The roster of live workers."""
+
+from __future__ import annotations
+
+from headrace.core.connection import Client
+from headrace.core.roster import Roster, WorkerState
+from headrace.core.types import EngineStats
+from tests.waiting import eventually
+
+
+def state(name: str) -> WorkerState:
+    return WorkerState(name, "ready", 1, "TorchEngine", EngineStats(running=2, slots=32))
+
+
+def test_workers_that_beat_are_listed_by_name(redis: Client) -> None:
+    roster = Roster(redis, ttl_s=60)
+    roster.beat(state("b"))
+    roster.beat(state("a"))
+
+    assert roster.workers() == [state("a"), state("b")]
+
+
+def test_a_worker_that_leaves_or_falls_silent_is_forgotten(redis: Client) -> None:
+    roster = Roster(redis, ttl_s=0.05)
+    roster.beat(state("silent"))
+    Roster(redis, ttl_s=60).beat(state("leaves"))
+    roster.leave("leaves")
+
+    eventually(lambda: roster.workers() == [])
+    assert redis.scard("headrace:workers") == 0

@@ -1,0 +1,43 @@
+"""The request on its way through Redis."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from headrace.core.types import EngineStats, JobState, Priority, Request, Sampling
+from tests.fakes import make_request
+
+
+def test_a_request_survives_its_encoding() -> None:
+    request = make_request(
+        sampling=Sampling(5, 0.7, 0.9, 40, 2**62, ("stop", "\n")),
+        tenant="a",
+        priority=Priority.BATCH,
+        deadline_s=2.5,
+        tokenize_s=0.001,
+    )
+
+    assert Request.decode(json.loads(json.dumps(request.encode()))) == request
+
+
+@pytest.mark.parametrize(
+    "change", [{"version": 99}, {"version": None}, {"sampling": 5}, {"color": "red"}]
+)
+def test_a_payload_of_another_version_or_shape_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="payload"):
+        Request.decode(make_request().encode() | change)
+
+
+def test_a_request_costs_its_prompt_and_its_longest_output() -> None:
+    assert make_request(prompt="12345", max_tokens=7).cost_tokens == 12
+
+
+def test_only_waiting_and_running_are_not_terminal() -> None:
+    assert [state for state in JobState if not state.is_terminal] == ["queued", "running"]
+
+
+def test_the_mean_batch_size_of_an_engine_that_never_ran_is_zero() -> None:
+    assert EngineStats().mean_batch_size == 0.0
+    assert EngineStats(steps=4, rows=10).mean_batch_size == 2.5

@@ -1,0 +1,89 @@
+"""The heartbeat: whose leases it keeps, and whose it takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from headrace.core.connection import Client
+from headrace.core.jobs import keys
+from headrace.core.roster import Roster
+from headrace.core.settings import Settings
+from headrace.core.types import JobState
+from tests.bench import Bench
+from tests.fakes import make_request
+from tests.waiting import eventually
+from worker.heartbeat import Heartbeat
+
+
+@pytest.fixture
+def bench(redis: Client, settings: Settings) -> Bench:
+    bench = Bench(redis, settings)
+    bench.submit(make_request(max_tokens=100))
+    bench.turn(1)
+    return bench
+
+
+@pytest.fixture
+def roster(redis: Client) -> Roster:
+    return Roster(redis, ttl_s=60.0)
+
+
+@pytest.fixture
+def heartbeat(bench: Bench, roster: Roster, settings: Settings) -> Heartbeat:
+    return Heartbeat(bench.worker, bench.leases, roster, settings, bench.clock)
+
+
+def run_out(redis: Client) -> None:
+    redis.zadd(keys.LEASES, {"job-1": 1.0})
+
+
+def test_a_beat_keeps_the_leases_of_what_runs(
+    bench: Bench, heartbeat: Heartbeat, redis: Client
+) -> None:
+    run_out(redis)
+    heartbeat.beat()
+
+    assert bench.state() is JobState.RUNNING
+
+
+def test_an_engine_that_stalls_loses_its_leases(
+    bench: Bench, heartbeat: Heartbeat, redis: Client, settings: Settings
+) -> None:
+    bench.clock.sleep(settings.engine_stall_s + 1)
+    run_out(redis)
+    heartbeat.beat()
+
+    assert bench.state() is JobState.QUEUED
+
+
+def test_an_idle_worker_is_never_stalled(
+    bench: Bench, heartbeat: Heartbeat, roster: Roster, settings: Settings
+) -> None:
+    bench.turn(99)
+    bench.clock.sleep(settings.engine_stall_s + 1)
+    heartbeat.beat()
+
+    assert [worker.name for worker in roster.workers()] == ["worker-1"]
+
+
+def test_a_beat_takes_back_the_jobs_of_a_silent_peer(
+    redis: Client, settings: Settings, bench: Bench, roster: Roster
+) -> None:
+    peer = Bench(redis, settings, "worker-2")
+    run_out(redis)
+    Heartbeat(peer.worker, peer.leases, roster, settings, peer.clock).beat()
+
+    assert bench.state() is JobState.QUEUED
+
+
+def test_a_worker_stands_on_the_roster_until_it_stops(
+    bench: Bench, heartbeat: Heartbeat, roster: Roster
+) -> None:
+    heartbeat.start()
+    eventually(roster.workers)
+    (state,) = roster.workers()
+    assert (state.name, state.activity, state.engine) == ("worker-1", "ready", "SimulatedEngine")
+    assert state.stats.running == 1
+
+    heartbeat.stop()
+    assert roster.workers() == []
