@@ -25,7 +25,7 @@ check: $(INSTALLED)  ## Run ruff, mypy and the import rules
 	$(BIN)/lint-imports
 
 bench-smoke: $(INSTALLED)  ## Run the benchmarks at their smallest, to see that they run
-	$(BIN)/python -m bench --smoke
+	$(BIN)/python -m bench.smoke $(ARGS)
 
 clean:  ## Remove .venv, caches and build outputs; prepared models and jobs stay
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

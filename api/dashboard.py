@@ -49,7 +49,7 @@ def mount(app: Flask, redis_url: str, host: str) -> None:
     web.config.serializer = JSONSerializer
     web.Worker = DashboardWorker
     web.Job = DashboardJob
-    web.from_url = lambda *_arguments, **_options: (None, current_app.redis_conn)
+    web.from_url = lambda *_arguments, **_options: (None, current_app.redis_conn)  # type: ignore[attr-defined]
     app.config["RQ_DASHBOARD_REDIS_URL"] = ["redis"]  # shown on its pages; ours may hold a password
     app.redis_conn = connect(redis_url, API_TIMEOUT_S)  # type: ignore[attr-defined]
     app.before_request(refuse_changing_get)

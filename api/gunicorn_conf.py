@@ -6,6 +6,8 @@ from gevent import monkey
 
 monkey.patch_all()  # before anything else imports a socket; so no preload_app either
 
+from gunicorn.glogging import Logger  # noqa: E402
+
 from headrace.core.settings import load_settings  # noqa: E402
 from headrace.core.telemetry import configure_logging  # noqa: E402
 
@@ -19,5 +21,15 @@ graceful_timeout = int(_settings.drain_s)
 control_socket_disable = True  # gunicorn 27 would write into the home folder
 
 
-def post_fork(server: object, worker: object) -> None:
-    configure_logging(_settings, "api")
+class OurLogger(Logger):  # type: ignore[misc]
+    """Sends gunicorn's own warnings through our log, instead of beside it."""
+
+    def setup(self, cfg: object) -> None:
+        super().setup(cfg)
+        configure_logging(_settings, "api")
+        self.error_log.handlers = []
+        self.error_log.propagate = True
+        self.error_log.setLevel("WARNING")
+
+
+logger_class = OurLogger

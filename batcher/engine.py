@@ -51,4 +51,6 @@ def load_engine(settings: Settings, card: ModelCard, folder: Path) -> Engine:
     from batcher.torch_engine.engine import TorchEngine
     from batcher.torch_engine.model import load_model
 
-    return TorchEngine(load_model(settings, folder), settings, card)
+    engine = TorchEngine(load_model(settings, folder), settings, card)
+    engine.warm_up()
+    return engine

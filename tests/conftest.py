@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fakeredis import FakeRedis
 
+from batcher.model_store import prepare_model
 from headrace.cli.embedded_redis import prepare_embedded_redis
 from headrace.cli.process import SessionProcess
 from headrace.cli.redis_ping import answers_ping
@@ -46,6 +48,20 @@ def redis(redis_url: str) -> Iterator[Client]:
 
 
 @pytest.fixture
+def fake_redis() -> Client:
+    """Enough where no script runs and nothing blocks."""
+    return FakeRedis()
+
+
+@pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Defaults, with the state folder in the test's own."""
     return Settings(state_dir=tmp_path / "state")
+
+
+@pytest.fixture(scope="session")
+def smollm2_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of prepared models with SmolLM2 in it, for state folders to link to."""
+    settings = Settings(state_dir=tmp_path_factory.mktemp("smollm2"), model="smollm2")
+    prepare_model(settings, print)
+    return settings.models_dir

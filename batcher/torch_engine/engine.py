@@ -14,10 +14,10 @@ from batcher.torch_engine.forward import Forward
 from batcher.torch_engine.sampler import FAILED, Draw, sample
 from batcher.torch_engine.scheduler import Plan, Scheduler
 from headrace.core.clock import Clock, SystemClock
-from headrace.core.errors import EngineError
+from headrace.core.errors import EngineError, ModelError
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import Settings
-from headrace.core.types import Delta, EngineStats, Request, Room
+from headrace.core.types import Delta, EngineStats, Request, Room, Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,22 @@ class TorchEngine:
         self._forward = Forward(model, cache)
         self._generations: dict[str, Generation] = {}
         self._stats = EngineStats(slots=settings.max_slots)
+
+    def warm_up(self) -> None:
+        """Runs a request, so that a model that does not work here is found out now.
+
+        Raises `ModelError`.
+        """
+        rules = Sampling(max_tokens=2, temperature=0.0)
+        self.add(Request("warm-up", self._card.name, self._card.hash, (0,), rules))
+        try:
+            while not self.is_idle:
+                deltas = self.step()
+        except (EngineError, TypeError, ValueError, AttributeError) as error:
+            raise ModelError(f"the model {self._card.name} does not run: {error}") from error
+        if deltas[-1].error:
+            raise ModelError(f"the model {self._card.name} does not run: {deltas[-1].error}")
+        self._stats = EngineStats(slots=self._slots)
 
     def add(self, request: Request, resume_ids: Sequence[int] = ()) -> None:
         if request.id in self._generations:

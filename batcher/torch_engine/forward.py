@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from batcher.generation import Generation
+from batcher.torch_engine.attention import Span, spans_of
 from batcher.torch_engine.cache import Access, DecodeAccess, PrefillAccess, SlotCache
 from batcher.torch_engine.scheduler import Chunk
 
@@ -49,8 +50,9 @@ class Forward:
 
     def decode(self, rows: Sequence[Generation]) -> Tensor:
         """Reads the newest id of each row, row i in slot i. Returns [rows, vocabulary]."""
-        length = max(len(row.ids) for row in rows)
-        positions = self._ints([len(row.ids) - 1 for row in rows])
+        lengths = [len(row.ids) for row in rows]
+        length = max(lengths)
+        positions = self._ints(lengths) - 1
         places = torch.arange(length, device=self._device)
         logits = self._run(
             ids=self._ints([row.ids[-1] for row in rows])[:, None],
@@ -60,11 +62,18 @@ class Forward:
                 positions, slots=torch.arange(len(rows), device=self._device), length=length
             ),
             keep=torch.zeros(1, dtype=torch.int64, device=self._device),
+            spans=spans_of(lengths) if self._device.type == "cpu" else (),
         )
         return logits[:, 0]
 
     def _run(
-        self, ids: Tensor, positions: Tensor, visible: Tensor, access: Access, keep: Tensor
+        self,
+        ids: Tensor,
+        positions: Tensor,
+        visible: Tensor,
+        access: Access,
+        keep: Tensor,
+        spans: Sequence[Span] = (),
     ) -> Tensor:
         self._cache.access = access
         hidden = torch.zeros(visible.shape, dtype=self._dtype, device=self._device)
@@ -75,6 +84,7 @@ class Forward:
             past_key_values=self._cache,
             use_cache=True,
             logits_to_keep=keep,
+            spans=spans,
         ).logits
         return logits
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
-from transformers.cache_utils import DynamicCache, DynamicLayer
+from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 from transformers.utils import logging as transformers_logging
 
+from batcher.torch_engine import attention
+from batcher.torch_engine.packed_linear import can_pack, pack_linears
 from headrace.core.errors import ModelError
 from headrace.core.settings import Settings
 
@@ -26,16 +29,21 @@ def load_model(settings: Settings, folder: Path) -> Any:
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
             folder,
-            config=_supported_config(folder),
+            config=_supported_config(folder, settings.max_context_tokens),
             dtype=pick_dtype(settings, device),
-            attn_implementation="sdpa",
+            attn_implementation=attention.NAME,
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(f"cannot load the model in {folder}: {error}") from error
-    return model.to(device).eval().requires_grad_(False)
+    if "position_ids" not in inspect.signature(model.forward).parameters:
+        raise ModelError(f"the model in {folder} cannot be told the positions of its tokens")
+    model = model.to(device).eval().requires_grad_(False)
+    if device.type == "cpu" and model.dtype == torch.bfloat16 and can_pack():
+        pack_linears(model, rows=settings.max_slots)
+    return model
 
 
 def pick_device() -> torch.device:
@@ -56,12 +64,19 @@ def _has_bfloat16(device: torch.device) -> bool:
     return bool(features.get("amx_bf16") or features.get("avx512_bf16"))
 
 
-def _supported_config(folder: Path) -> Any:
+def _supported_config(folder: Path, context_tokens: int) -> Any:
     config: Any = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    kinds = {type(layer).__name__ for layer in DynamicCache(config=config).layers}
-    unsupported = kinds - {DynamicLayer.__name__}
+    layers = DynamicCache(config=config).layers
+    unsupported = {type(layer).__name__ for layer in layers if not _is_full(layer, context_tokens)}
     if unsupported:
         raise ModelError(
             f"the model in {folder} has layers other than full attention: {sorted(unsupported)}"
         )
     return config
+
+
+def _is_full(layer: Any, context_tokens: int) -> bool:
+    """A window as wide as the context hides nothing."""
+    if type(layer) is DynamicSlidingWindowLayer:
+        return bool(layer.sliding_window >= context_tokens)
+    return type(layer) is DynamicLayer

@@ -7,6 +7,7 @@ import json
 import socket
 from dataclasses import dataclass
 
+from headrace.core.clock import Clock
 from headrace.core.errors import SettingsError
 
 TIMEOUT_S = 1.0
@@ -26,20 +27,16 @@ class ApiAddress:
         host = self._reachable_host
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
-    def require_free(self) -> None:
-        """Raises `SettingsError` when the API could not bind to it."""
-        try:
-            family, kind, protocol, _, place = socket.getaddrinfo(
-                self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )[0]
-            with socket.socket(family, kind, protocol) as listener:
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                listener.bind(place)
-        except OSError as error:
-            raise SettingsError(
-                f"HEADRACE_PORT: cannot listen on {self.host}:{self.port}: {error.strerror}; "
-                "take another with --port"
-            ) from error
+    def wait_until_free(self, patience_s: float, clock: Clock) -> None:
+        """Raises `SettingsError` when the API could not bind to it even after `patience_s`."""
+        deadline = clock.now() + patience_s
+        while problem := self._problem():
+            if clock.now() >= deadline:
+                raise SettingsError(
+                    f"HEADRACE_PORT: cannot listen on {self.host}:{self.port}: {problem}; "
+                    "take another with --port"
+                )
+            clock.sleep(0.1)
 
     def is_serving(self) -> bool:
         """True once the API answers ready and at least one worker is ready as well."""
@@ -53,6 +50,19 @@ class ApiAddress:
             return False
         finally:
             connection.close()
+
+    def _problem(self) -> str | None:
+        """Why nothing can listen here now."""
+        try:
+            family, kind, protocol, _, place = socket.getaddrinfo(
+                self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            with socket.socket(family, kind, protocol) as listener:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.bind(place)
+        except OSError as error:
+            return error.strerror
+        return None
 
     @property
     def _reachable_host(self) -> str:

@@ -23,6 +23,7 @@ Json = dict[str, Any]
 ANSWER_TIMEOUT_S = 600.0
 """A little more than the API's longest wait."""
 
+BROKEN_OFF = "the connection ended before the answer; the job goes on: see `headrace jobs`"
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 REFUSALS: Mapping[int, type[HeadraceError]] = {
     400: InvalidRequest,
@@ -64,7 +65,7 @@ class ApiClient:
                     return
                 if data:
                     yield _event(data)
-        raise Unavailable("the stream ended before its last event; the job goes on")
+        raise Unavailable(BROKEN_OFF)
 
     @contextmanager
     def _answer(self, method: str, path: str, **options: Any) -> Iterator[httpx.Response]:
@@ -79,6 +80,8 @@ class ApiClient:
                 f"no API answers at {self._url} ({error}); start one with `headrace up`, "
                 "or name it with --url"
             ) from error
+        except httpx.RemoteProtocolError as error:
+            raise Unavailable(BROKEN_OFF) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unavailable(f"{self._url}: {error or type(error).__name__}") from error
 

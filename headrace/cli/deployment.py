@@ -29,6 +29,9 @@ from headrace.core.telemetry import configure_logging
 GRACE_MARGIN_S = 5.0
 """What a part may take beyond `drain_s` to end."""
 
+ENDING_S = 10.0
+"""How long the API of a supervisor that was killed may hold its port."""
+
 # -P: a folder named `api` or `worker` where the user happens to stand is not ours.
 PYTHON = (sys.executable, "-P", "-m")
 PREPARE_MODEL = (*PYTHON, "headrace", "model", "prepare")
@@ -54,8 +57,8 @@ def run_deployment(settings: Settings) -> None:
     configure_logging(settings, "supervisor")
     clock = SystemClock()
     address = ApiAddress(settings.host, settings.port)
-    with locked(settings.state_dir):
-        address.require_free()
+    with locked(settings.state_dir) as was_killed:
+        address.wait_until_free(ENDING_S if was_killed else 0.0, clock)
         redis = _redis_part(settings, clock)
         supervisor = Supervisor(
             _children(settings, redis, clock),

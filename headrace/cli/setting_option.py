@@ -49,8 +49,7 @@ def settings_from(options: dict[str, str | None]) -> Settings:
     from headrace.core.settings import load_settings
 
     try:
-        settings = load_settings(**options)
+        return load_settings(**options)
     except SettingsError as error:
         load_settings()
         raise click.UsageError(str(error)) from error
-    return settings.model_copy(update={"state_dir": settings.state_dir.expanduser().absolute()})

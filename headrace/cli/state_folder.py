@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from headrace.core.errors import SettingsError, StateFolderBusy
 
@@ -27,9 +28,10 @@ def make_private(folder: Path) -> Path:
 
 
 @contextmanager
-def locked(state_dir: Path) -> Iterator[None]:
+def locked(state_dir: Path) -> Iterator[bool]:
     """Holds the folder for this process; the kernel lets go of it however the process ends.
 
+    Yields whether the one before was killed, so that its children may still be ending.
     Raises `StateFolderBusy` when another process holds it.
     """
     try:
@@ -39,17 +41,32 @@ def locked(state_dir: Path) -> Iterator[None]:
     except OSError as error:
         raise _unusable(state_dir, error) from error
     with os.fdopen(descriptor, "r+") as lock:
+        holder = _take(lock, state_dir)
+        _rewrite(lock, f"{os.getpid()}\n")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StateFolderBusy(
-                f"another `headrace up` (pid {lock.read().strip()}) already runs in {state_dir}; "
-                "stop it, or take another folder with --state-dir"
-            ) from None
-        lock.truncate()
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
-        yield
+            yield bool(holder)
+        finally:
+            _rewrite(lock, "")
+
+
+def _take(lock: TextIO, state_dir: Path) -> str:
+    """The pid that an earlier holder left behind; one that ended by itself leaves none."""
+    holder = lock.read().strip()
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise StateFolderBusy(
+            f"another `headrace up` (pid {holder}) already runs in {state_dir}; "
+            "stop it, or take another folder with --state-dir"
+        ) from None
+    return holder
+
+
+def _rewrite(lock: TextIO, text: str) -> None:
+    lock.seek(0)
+    lock.truncate()
+    lock.write(text)
+    lock.flush()
 
 
 def _unusable(folder: Path, error: OSError) -> SettingsError:

@@ -81,12 +81,10 @@ class Supervisor:
             return
         preparation = self._children.model
         preparation.start()
-        self._until(lambda: not preparation.is_running)
-        if self._stop_requests:
-            return
-        preparation.bury()
-        if preparation.last_exit:
-            raise ModelError(f"preparing the model {how_it_ended(preparation.last_exit)}")
+        if self._until(lambda: not preparation.is_running):
+            preparation.bury()
+            if preparation.last_exit:
+                raise ModelError(f"preparing the model {how_it_ended(preparation.last_exit)}")
 
     def _start_services(self) -> None:
         if not self._stop_requests:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    AliasChoices,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from headrace.core.errors import SettingsError
@@ -98,6 +105,12 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe level that is logged."
     )
+
+    @field_validator("state_dir")
+    @classmethod
+    def _make_absolute(cls, folder: Path) -> Path:
+        """Children of `headrace up` may stand elsewhere."""
+        return folder.expanduser().absolute()
 
     @property
     def models_dir(self) -> Path:

@@ -203,10 +203,10 @@ def write_tiny_gguf(file: Path) -> Path:
     writer.add_rope_dimension_count(width // heads)
     writer.add_vocab_size(vocabulary)
     writer.add_tokenizer_model("gpt2")
-    alphabet = [chr(number) for number in range(33, 33 + vocabulary - 1)]
-    writer.add_token_list(["<|end|>", *alphabet])
+    alphabet = [chr(number) for number in range(33, 33 + vocabulary - 2)]
+    writer.add_token_list(["<|end|>", '!"', *alphabet])
     writer.add_token_types([gguf.TokenType.CONTROL] + [gguf.TokenType.NORMAL] * (vocabulary - 1))
-    writer.add_token_merges(["! \""])
+    writer.add_token_merges(['! "'])
     writer.add_eos_token_id(0)
     writer.add_bos_token_id(0)
 
@@ -216,9 +216,7 @@ def write_tiny_gguf(file: Path) -> Path:
             writer.add_tensor(f"{name}.weight", values)
             return
         packed = gguf.quantize(values, gguf.GGMLQuantizationType.Q4_1)
-        writer.add_tensor(
-            f"{name}.weight", packed, raw_dtype=gguf.GGMLQuantizationType.Q4_1
-        )
+        writer.add_tensor(f"{name}.weight", packed, raw_dtype=gguf.GGMLQuantizationType.Q4_1)
 
     add("token_embd", vocabulary, width)
     add("output_norm", width)

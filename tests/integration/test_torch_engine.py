@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,25 +36,28 @@ TIE = 1e-4
 @pytest.fixture(scope="module", params=[make_tiny_gpt2, make_tiny_llama], ids=["gpt2", "llama"])
 def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> PreparedModel:
     folder = request.param(tmp_path_factory.mktemp("model") / "tiny")
-    return prepare_model(settings(model=str(folder)), progress=print)
+    state_dir = tmp_path_factory.mktemp("state")
+    return prepare_model(settings(model=str(folder), state_dir=state_dir), progress=print)
 
 
 @pytest.fixture(scope="module")
 def smollm2() -> PreparedModel:
     """Kept where `headrace` keeps it, so that it is converted once a machine."""
-    state_dir = os.environ.get("HEADRACE_STATE_DIR")
-    own = load_settings(model="smollm2", state_dir=state_dir, max_context_tokens=512)
-    return prepare_model(own, progress=print)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("state")
+    return prepare_model(load_settings(model="smollm2", max_context_tokens=512), progress=print)
 
 
 def settings(**overrides: Any) -> Settings:
     defaults = {"engine": "torch", "dtype": "float32", "max_slots": 4, "prefill_tokens": 16}
-    return load_settings(**defaults | overrides)
+    return load_settings(**defaults | {"threads": 1} | overrides)
+
+
+def poison(engine: TorchEngine, token_id: int) -> None:
+    """From now on the model makes NaN of this id, as an overflow would."""
+
+    def spoil(module: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
+        return output.masked_fill((inputs[0] == token_id)[..., None], torch.nan)
+
+    engine._forward._model.get_input_embeddings().register_forward_hook(spoil)
 
 
 def engine_of(prepared: PreparedModel, **overrides: Any) -> TorchEngine:
@@ -87,9 +89,7 @@ def plain_model(prepared: PreparedModel) -> Any:
 
 
 def requests_of(card: ModelCard, max_tokens: int) -> list[Request]:
-    return [
-        a_request(f"r{n}", card.tokenize(text), max_tokens) for n, text in enumerate(PROMPTS)
-    ]
+    return [a_request(f"r{n}", card.tokenize(text), max_tokens) for n, text in enumerate(PROMPTS)]
 
 
 def test_greedy_output_alone_is_that_of_generate(tiny: PreparedModel) -> None:
@@ -130,18 +130,16 @@ def test_a_prompt_whose_numbers_overflow_fails_alone(tiny: PreparedModel) -> Non
     engine = engine_of(tiny, prefill_tokens=64)
     good = [a_request(f"good{n}", [40 + n, 41, 42], max_tokens=8) for n in range(3)]
     expected = {request.id: run_alone(engine, request) for request in good}
-    poison = 77
-    with torch.inference_mode():
-        engine._forward._model.get_input_embeddings().weight[poison] = torch.nan
+    poison(engine, 77)
+    outputs: dict[str, Output] = {}
     engine.add(good[0])
-    engine.step()
+    take(engine.step(), outputs)
     engine.add(good[1])
-    engine.add(a_request("bad", [50, poison, 51]))
+    engine.add(a_request("bad", [50, 77, 51]))
     engine.add(good[2])
-    outputs = drain(engine)
+    drain(engine, outputs)
     assert outputs.pop("bad") == Output(error="the model's output is not a number")
-    for request in good[1:]:
-        assert outputs[request.id] == expected[request.id]
+    assert outputs == expected
     assert run_alone(engine, a_request("later", [40] * 40)).error is None
 
 
@@ -149,10 +147,8 @@ def test_a_poisoned_long_prompt_does_not_take_others_along(tiny: PreparedModel) 
     engine = engine_of(tiny, max_slots=2)
     good = a_request("good", [40, 41, 42], max_tokens=8)
     expected = run_alone(engine, good)
-    poison = 77
-    with torch.inference_mode():
-        engine._forward._model.get_input_embeddings().weight[poison] = torch.nan
-    engine.add(a_request("bad", [poison, *range(20, 57)]))
+    poison(engine, 77)
+    engine.add(a_request("bad", [77, *range(20, 57)]))
     engine.add(good)
     outputs = drain(engine)
     assert outputs["bad"].error is not None
@@ -204,22 +200,22 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
 
 def test_smollm2_answers_greedily_as_generate_does(smollm2: PreparedModel) -> None:
     engine, model = engine_of(smollm2, prefill_tokens=32), plain_model(smollm2)
-    questions = ["Why is the sky blue?", "Name three rivers.", "Write a haiku about water, please."]
+    questions = ["Why is the sky blue?", "Write a haiku about water, please."]
     requests = [
-        a_request(question, smollm2.card.tokenize_chat([{"role": "user", "content": question}]), 24)
+        a_request(question, smollm2.card.tokenize_chat([{"role": "user", "content": question}]), 12)
         for question in questions
     ]
     for request in requests:
         engine.add(request)
     outputs = drain(engine)
     for request in requests:
-        assert_greedy(model, request.prompt_ids, outputs[request.id], max_tokens=24)
+        assert_greedy(model, request.prompt_ids, outputs[request.id], max_tokens=12)
 
 
 def test_smollm2_samples_the_same_answer_whatever_runs_beside_it(smollm2: PreparedModel) -> None:
     engine = engine_of(smollm2)
     prompt = smollm2.card.tokenize_chat([{"role": "user", "content": "Tell me a story."}])
-    rules = Sampling(max_tokens=16, temperature=0.8, top_p=0.9, seed=11)
+    rules = Sampling(max_tokens=8, temperature=0.8, top_p=0.9, seed=11)
     request = Request("a", "smollm2", smollm2.card.hash, prompt, rules)
     alone = run_alone(engine, request)
     engine.add(a_request("mate", smollm2.card.tokenize("Once upon a time"), 8))

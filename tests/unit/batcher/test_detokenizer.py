@@ -28,7 +28,9 @@ def sentencepiece_style() -> Tokenizer:
             byte_fallback=True,
         )
     )
-    tokenizer.add_special_tokens([AddedToken("<s>", special=True), AddedToken("</s>", special=True)])
+    tokenizer.add_special_tokens(
+        [AddedToken("<s>", special=True), AddedToken("</s>", special=True)]
+    )
     tokenizer.decoder = decoders.Sequence(
         [
             decoders.Replace("▁", " "),

@@ -28,6 +28,7 @@ def make_engine(request: pytest.FixtureRequest, card: ModelCard, tiny_gpt2: Path
         defaults = {
             "engine": request.param,
             "dtype": "float32",
+            "threads": 1,
             "max_slots": 4,
             "prefill_tokens": 16,
             "simulated_alpha_s": 0,
@@ -155,9 +156,7 @@ def test_an_aborted_id_may_come_back(make_engine: MakeEngine) -> None:
     assert run_alone(engine, a_request("a", [40, 41])) == expected
 
 
-def test_room_shrinks_with_every_request_taken_in(
-    make_engine: MakeEngine, card: ModelCard
-) -> None:
+def test_room_shrinks_with_every_request_taken_in(make_engine: MakeEngine, card: ModelCard) -> None:
     engine = make_engine(max_slots=2)
     assert engine.room() == Room(2, 2 * card.context_tokens)
     engine.add(a_request("a", [40]))
@@ -275,7 +274,9 @@ ACTIONS = st.lists(
 )
 @given(actions=ACTIONS)
 def test_whatever_the_order_of_calls_outputs_are_right_and_no_slot_leaks(
-    make_engine: MakeEngine, solo: dict[tuple[int, int], Output], actions: list[tuple[str, int, int]]
+    make_engine: MakeEngine,
+    solo: dict[tuple[int, int], Output],
+    actions: list[tuple[str, int, int]],
 ) -> None:
     engine = make_engine()
     empty = engine.room()

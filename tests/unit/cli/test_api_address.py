@@ -10,6 +10,7 @@ import pytest
 
 from headrace.cli.api_address import ApiAddress
 from headrace.core.errors import SettingsError
+from tests.unit.cli.fakes import FakeClock
 
 
 @pytest.fixture
@@ -69,18 +70,26 @@ def test_a_port_in_use_is_refused_with_its_setting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(SettingsError, match=rf"HEADRACE_PORT.*127\.0\.0\.1:{port}.*in use"):
-            ApiAddress("127.0.0.1", port).require_free()
+            ApiAddress("127.0.0.1", port).wait_until_free(0, FakeClock())
+
+
+def test_a_port_may_take_a_moment_to_become_free() -> None:
+    clock = FakeClock()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        clock.after(3, taken.close)
+        ApiAddress(*taken.getsockname()).wait_until_free(10, clock)
+    assert 1003 <= clock.now() < 1010
 
 
 def test_a_free_port_is_left_free() -> None:
     address = ApiAddress("127.0.0.1", free_port())
-    address.require_free()
-    address.require_free()
+    address.wait_until_free(0, FakeClock())
+    address.wait_until_free(0, FakeClock())
 
 
 def test_a_host_that_is_not_of_this_machine_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"192\.0\.2\.1"):
-        ApiAddress("192.0.2.1", 8000).require_free()
+        ApiAddress("192.0.2.1", 8000).wait_until_free(0, FakeClock())
 
 
 @pytest.mark.parametrize(

@@ -33,11 +33,11 @@ def test_a_second_one_hears_who_holds_the_folder(tmp_path: Path) -> None:
 def test_the_folder_is_free_again_afterwards(tmp_path: Path) -> None:
     with locked(tmp_path):
         pass
-    with locked(tmp_path):
-        pass
+    with locked(tmp_path) as was_killed:
+        assert not was_killed
 
 
-def test_a_holder_that_is_killed_holds_nothing(tmp_path: Path) -> None:
+def test_a_holder_that_is_killed_holds_nothing_and_is_known_to_be_killed(tmp_path: Path) -> None:
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, tmp_path],
         stdin=subprocess.PIPE,
@@ -50,8 +50,8 @@ def test_a_holder_that_is_killed_holds_nothing(tmp_path: Path) -> None:
         with pytest.raises(StateFolderBusy, match=f"pid {holder.pid}"), locked(tmp_path):
             pass
         holder.kill()
-    with locked(tmp_path):
-        pass
+    with locked(tmp_path) as was_killed:
+        assert was_killed
 
 
 def test_a_missing_folder_is_made_for_this_user_alone(tmp_path: Path) -> None:

@@ -12,19 +12,19 @@ def state(name: str) -> WorkerState:
     return WorkerState(name, "ready", 1, "TorchEngine", EngineStats(running=2, slots=32))
 
 
-def test_workers_that_beat_are_listed_by_name(redis: Client) -> None:
-    roster = Roster(redis, ttl_s=60)
+def test_workers_that_beat_are_listed_by_name(fake_redis: Client) -> None:
+    roster = Roster(fake_redis, ttl_s=60)
     roster.beat(state("b"))
     roster.beat(state("a"))
 
     assert roster.workers() == [state("a"), state("b")]
 
 
-def test_a_worker_that_leaves_or_falls_silent_is_forgotten(redis: Client) -> None:
-    roster = Roster(redis, ttl_s=0.05)
+def test_a_worker_that_leaves_or_falls_silent_is_forgotten(fake_redis: Client) -> None:
+    roster = Roster(fake_redis, ttl_s=0.05)
     roster.beat(state("silent"))
-    Roster(redis, ttl_s=60).beat(state("leaves"))
+    Roster(fake_redis, ttl_s=60).beat(state("leaves"))
     roster.leave("leaves")
 
     eventually(lambda: roster.workers() == [])
-    assert redis.scard("headrace:workers") == 0
+    assert fake_redis.scard("headrace:workers") == 0

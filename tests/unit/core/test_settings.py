@@ -83,3 +83,11 @@ def test_settings_never_change() -> None:
 @pytest.mark.parametrize("field", Settings.model_fields)
 def test_every_setting_says_what_it_does(field: str) -> None:
     assert Settings.model_fields[field].description
+
+
+def test_the_state_folder_may_start_at_home_and_is_absolute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HEADRACE_STATE_DIR", "~/queue")
+    assert load_settings().state_dir == Path.home() / "queue"
+    assert load_settings(state_dir="queue").state_dir == Path.cwd() / "queue"

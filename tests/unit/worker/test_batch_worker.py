@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq import Queue, Worker
 from rq.serializers import JSONSerializer
 
+from batcher.admission import MicroBatchAdmission
 from batcher.simulated import SimulatedEngine
 from headrace.core.connection import Client
 from headrace.core.jobs import keys
+from headrace.core.jobs.queue import Finished, Outcome
 from headrace.core.settings import Settings
 from headrace.core.types import Delta, JobState
 from tests.bench import Bench
@@ -205,3 +209,37 @@ def test_a_second_signal_gives_the_jobs_back_at_once(bench: Bench) -> None:
 
     assert bench.state() is JobState.QUEUED
     assert bench.redis.zcard(keys.LEASES) == 0
+
+
+def test_a_result_is_handed_in_even_if_redis_was_away(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.submit(make_request(max_tokens=1))
+    finish, failures = bench.queue.finish, [RedisConnectionError("gone"), RedisTimeoutError("slow")]
+
+    def finish_after_failures(worker: str, outcomes: Sequence[Outcome]) -> list[Finished]:
+        if failures:
+            raise failures.pop()
+        return finish(worker, outcomes)
+
+    monkeypatch.setattr(bench.queue, "finish", finish_after_failures)
+    bench.turn(1)
+
+    assert bench.state() is JobState.SUCCEEDED
+
+
+def test_a_micro_batch_waits_for_mates_and_then_runs_to_its_end(
+    redis: Client, settings: Settings
+) -> None:
+    bench = Bench(redis, settings)
+    bench.worker._admission = MicroBatchAdmission(wait_s=0.5, clock=bench.clock)
+    bench.submit(make_request("a", max_tokens=2))
+    bench.turn(1)
+    bench.submit(make_request("b", max_tokens=2))
+    bench.clock.sleep(0.5)
+    bench.turn(1)
+    bench.submit(make_request("late", max_tokens=2))
+    bench.turn(1)
+
+    assert [bench.state(name) for name in ("a", "b")] == [JobState.SUCCEEDED] * 2
+    assert bench.state("late") is JobState.QUEUED

@@ -1,0 +1,63 @@
+"""kill -9, and what becomes of the jobs."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import httpx
+
+from tests.deployment import Deployment
+from tests.waiting import eventually
+
+PROMPTS = [f"Count upwards from {number * 7}: {number * 7}," for number in range(16)]
+
+
+def start_jobs(deployment: Deployment) -> list[str]:
+    """All of them run, and have streamed some tokens."""
+    ids = [deployment.submit(prompt, max_tokens=40) for prompt in PROMPTS]
+    eventually(
+        lambda: all(deployment.job(job_id)["timings"]["first_token_at"] for job_id in ids), 60
+    )
+    assert {deployment.job(job_id)["status"] for job_id in ids} == {"running"}
+    return ids
+
+
+def test_a_killed_worker_loses_nothing_and_contradicts_nothing(deployment: Deployment) -> None:
+    uninterrupted = deployment.texts(
+        [deployment.submit(prompt, max_tokens=40) for prompt in PROMPTS]
+    )
+
+    ids = start_jobs(deployment)
+    os.kill(deployment.pid("worker-1"), signal.SIGKILL)
+
+    assert deployment.texts(ids) == uninterrupted
+    assert {deployment.job(job_id)["attempts"] for job_id in ids} == {2}
+    assert "died" in deployment.messages()
+
+
+def test_after_a_kill_of_everything_queued_and_running_jobs_finish(deployment: Deployment) -> None:
+    running = start_jobs(deployment)
+    waiting = [deployment.submit(prompt, max_tokens=4) for prompt in PROMPTS * 2]
+    deployment.kill()
+
+    deployment.start()
+
+    assert len(deployment.texts(running + waiting)) == 48
+
+
+def test_a_killed_api_is_started_again_and_its_jobs_go_on(deployment: Deployment) -> None:
+    job_id = deployment.submit(PROMPTS[0], max_tokens=20)
+    killed = deployment.pid("api")
+    os.killpg(killed, signal.SIGKILL)
+
+    eventually(lambda: deployment.pid("api") != killed)
+    eventually(lambda: _is_healthy(deployment), 30)
+    assert deployment.texts([job_id])
+
+
+def _is_healthy(deployment: Deployment) -> bool:
+    try:
+        return deployment.client.get("/healthz").status_code == 200
+    except httpx.TransportError:
+        return False

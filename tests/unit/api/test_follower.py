@@ -1,0 +1,87 @@
+"""Follower: what waiting callers see of jobs that end in unusual ways."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+from rq.job import Job as RqJob
+from rq.serializers import JSONSerializer
+
+import api.follower
+from api.follower import Follower
+from api.waiters import Waiters
+from headrace.core.errors import JobFailed, JobNotFound, WaitEnded
+from headrace.core.types import JobState
+from tests.bench import Bench
+from tests.fakes import make_request
+
+
+@pytest.fixture
+def follower(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Follower]:
+    monkeypatch.setattr(api.follower, "LOOK_AGAIN_S", 0.05)
+    waiters = Waiters(bench.redis)
+    yield Follower(bench.queue, waiters)
+    waiters.close()
+
+
+def cancel_by_rq(bench: Bench) -> None:
+    RqJob.fetch("job-1", connection=bench.redis, serializer=JSONSerializer).cancel()
+
+
+def test_tokens_come_in_order_and_end_with_the_state(bench: Bench, follower: Follower) -> None:
+    bench.submit(make_request(max_tokens=3))
+    bench.turn(3)
+
+    seen = [event for event in follower.tokens("job-1") if event]
+    assert [event.text for event in seen] == ["h", "e", "l"]
+    assert [event.state for event in seen] == [None, None, JobState.SUCCEEDED]
+
+
+def test_a_reader_can_resume_behind_any_event(bench: Bench, follower: Follower) -> None:
+    bench.submit(make_request(max_tokens=3))
+    bench.turn(3)
+    first, *rest = list(follower.tokens("job-1"))
+
+    assert first is not None
+    assert list(follower.tokens("job-1", after=first.place)) == rest
+
+
+def test_a_reader_is_told_while_nothing_comes(bench: Bench, follower: Follower) -> None:
+    bench.submit(make_request())
+
+    assert next(follower.tokens("job-1")) is None
+
+
+def test_a_stream_ends_when_stock_rq_cancels_its_job(bench: Bench, follower: Follower) -> None:
+    bench.submit(make_request())
+    cancel_by_rq(bench)
+
+    *_nothing, last = list(itertools.islice(follower.tokens("job-1"), 100))
+    assert last is not None
+    assert last.state is JobState.CANCELLED
+
+
+def test_a_wait_ends_when_stock_rq_cancels_its_job(bench: Bench, follower: Follower) -> None:
+    bench.submit(make_request())
+    cancel_by_rq(bench)
+
+    with pytest.raises(JobFailed, match="cancelled"):
+        follower.result("job-1", timeout_s=60)
+
+
+def test_a_wait_whose_time_is_over_names_the_job(bench: Bench, follower: Follower) -> None:
+    bench.submit(make_request())
+
+    with pytest.raises(WaitEnded) as raised:
+        follower.result("job-1", timeout_s=0.01)
+    assert raised.value.job_id == "job-1"
+
+
+def test_a_stream_of_a_job_that_was_deleted_says_so(bench: Bench, follower: Follower) -> None:
+    bench.submit(make_request())
+    RqJob.fetch("job-1", connection=bench.redis, serializer=JSONSerializer).delete()
+
+    with pytest.raises(JobNotFound):
+        list(follower.tokens("job-1"))

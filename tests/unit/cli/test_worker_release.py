@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from structlog.testing import capture_logs
+
+from headrace.cli.worker_release import WorkerRelease
+from headrace.core.connection import Client, connect
+from headrace.core.jobs.queue import JobQueue
+from headrace.core.roster import Roster, WorkerState
+from headrace.core.settings import Settings
+from headrace.core.types import EngineStats, JobState, Request, Room, Sampling
+
+WORKER = "worker-1-a3f9"
+
+
+def claimed_job(queue: JobQueue, worker: str) -> str:
+    request = Request("job-of-" + worker, "tiny", "hash", (1, 2), Sampling(max_tokens=4))
+    queue.submit(request)
+    assert queue.claim(worker, Room(slots=1, tokens=100)).claims
+    return request.id
+
+
+def test_the_jobs_of_a_dead_worker_wait_again_at_once(redis: Client, settings: Settings) -> None:
+    queue = JobQueue(redis, settings)
+    job_id = claimed_job(queue, WORKER)
+    assert queue.state(job_id) is JobState.RUNNING
+    with capture_logs() as logs:
+        WorkerRelease(redis, settings)(WORKER)
+    assert queue.state(job_id) is JobState.QUEUED
+    assert (logs[0]["worker"], logs[0]["jobs"]) == (WORKER, 1)
+
+
+def test_the_jobs_of_other_workers_run_on(redis: Client, settings: Settings) -> None:
+    queue = JobQueue(redis, settings)
+    job_id = claimed_job(queue, "worker-2-b0b0")
+    WorkerRelease(redis, settings)(WORKER)
+    assert queue.state(job_id) is JobState.RUNNING
+
+
+def test_a_dead_worker_leaves_the_roster(redis: Client, settings: Settings) -> None:
+    roster = Roster(redis, settings.lease_s)
+    roster.beat(WorkerState(WORKER, "ready", 1, "simulated", EngineStats()))
+    WorkerRelease(redis, settings)(WORKER)
+    assert roster.workers() == []
+
+
+def test_without_redis_the_leases_have_to_end_by_themselves(settings: Settings) -> None:
+    away = connect("redis://127.0.0.1:1", 0.1)
+    with capture_logs() as logs:
+        WorkerRelease(away, settings)(WORKER)
+    assert logs[0]["event"] == "jobs wait for their leases to end"
