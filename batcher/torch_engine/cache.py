@@ -89,6 +89,9 @@ class SlotCache(Cache):
         for buffer in self._each():
             buffer[slot] = 0
 
+    def clear(self) -> None:
+        self._buffers.clear()
+
     def _each(self) -> list[Tensor]:
         return [buffer for pair in self._buffers for buffer in pair]
 

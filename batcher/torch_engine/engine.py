@@ -97,7 +97,7 @@ class TorchEngine:
 
     def close(self) -> None:
         self._generations.clear()
-        del self._scheduler, self._forward
+        self._forward.close()
 
     @property
     def is_idle(self) -> bool:

@@ -66,6 +66,11 @@ class Forward:
         )
         return logits[:, 0]
 
+    def close(self) -> None:
+        """Lets go of the weights and of the cache's memory."""
+        self._model = None
+        self._cache.clear()
+
     def _run(
         self,
         ids: Tensor,

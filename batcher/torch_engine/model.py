@@ -41,7 +41,12 @@ def load_model(settings: Settings, folder: Path) -> Any:
     if "position_ids" not in inspect.signature(model.forward).parameters:
         raise ModelError(f"the model in {folder} cannot be told the positions of its tokens")
     model = model.to(device).eval().requires_grad_(False)
-    if device.type == "cpu" and model.dtype == torch.bfloat16 and can_pack():
+    if (
+        device.type == "cpu"
+        and model.dtype == torch.bfloat16
+        and _has_bfloat16(device)
+        and can_pack()
+    ):
         pack_linears(model, rows=settings.max_slots)
     return model
 

@@ -72,8 +72,9 @@ def test_a_prepared_model_is_found_without_torch(tmp_path: Path, prepare: Prepar
     code = (
         "import sys; from headrace.core.settings import load_settings;"
         "from batcher.model_store import prepare_model;"
-        f"prepare_model(load_settings(model={str(folder)!r}, state_dir={str(tmp_path / 'state')!r}),"
-        "print); sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+        f"prepare_model(load_settings(model={str(folder)!r},"
+        f" state_dir={str(tmp_path / 'state')!r}), print);"
+        " sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    BloomConfig,
+    BloomForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+)
 
 from batcher.model_store import PreparedModel, prepare_model
 from batcher.torch_engine.engine import TorchEngine
@@ -116,6 +122,19 @@ def test_greedy_output_among_mates_is_that_of_generate(
         assert_greedy(model, request.prompt_ids, outputs[request.id], max_tokens=24)
 
 
+def test_greedy_output_is_the_same_where_rows_attend_in_spans(
+    tiny: PreparedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batcher.torch_engine.attention._CALL_TOKENS", 0)
+    engine, model = engine_of(tiny), plain_model(tiny)
+    requests = requests_of(tiny.card, max_tokens=24)
+    for request in requests:
+        engine.add(request)
+    outputs = drain(engine)
+    for request in requests:
+        assert_greedy(model, request.prompt_ids, outputs[request.id], max_tokens=24)
+
+
 def test_rows_decode_while_a_long_prompt_is_read(tiny: PreparedModel) -> None:
     engine = engine_of(tiny)
     engine.add(a_request("short", [40, 41], max_tokens=30))
@@ -175,9 +194,14 @@ def test_bfloat16_serves_the_same_folder(tiny: PreparedModel) -> None:
     assert len(run_alone(engine, a_request("a", [40, 41], max_tokens=5)).ids) == 5
 
 
-def test_a_model_with_sliding_windows_is_refused(tmp_path: Path) -> None:
-    from transformers import MistralConfig, MistralForCausalLM
+def test_a_window_narrower_than_the_context_is_refused(tmp_path: Path) -> None:
+    make_windowed(tmp_path, sliding_window=8)
+    with pytest.raises(ModelError, match="other than full attention"):
+        load_model(settings(max_context_tokens=9), tmp_path)
+    assert load_model(settings(max_context_tokens=8), tmp_path).config.sliding_window == 8
 
+
+def make_windowed(folder: Path, sliding_window: int) -> None:
     config = MistralConfig(
         vocab_size=64,
         hidden_size=16,
@@ -185,11 +209,25 @@ def test_a_model_with_sliding_windows_is_refused(tmp_path: Path) -> None:
         num_hidden_layers=1,
         num_attention_heads=2,
         num_key_value_heads=2,
-        sliding_window=8,
+        sliding_window=sliding_window,
     )
-    MistralForCausalLM(config).save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="other than full attention"):
+    MistralForCausalLM(config).save_pretrained(folder)
+
+
+def test_a_model_that_counts_positions_itself_is_refused(tmp_path: Path) -> None:
+    config = BloomConfig(vocab_size=64, hidden_size=16, n_layer=1, n_head=2)
+    BloomForCausalLM(config).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="positions"):
         load_model(settings(), tmp_path)
+
+
+def test_a_model_that_does_not_run_is_found_out_at_load(
+    tiny: PreparedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = engine_of(tiny)
+    monkeypatch.setattr(engine._forward, "_model", None)
+    with pytest.raises(ModelError, match="does not run"):
+        engine.warm_up()
 
 
 def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:

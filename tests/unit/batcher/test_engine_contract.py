@@ -256,6 +256,7 @@ def test_a_closed_engine_has_dropped_its_requests(make_engine: MakeEngine) -> No
     engine = make_engine()
     engine.add(a_request("a", [40]))
     engine.close()
+    engine.close()
     assert engine.is_idle
 
 
