@@ -10,6 +10,7 @@ from typing import TypeVar
 import structlog
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
@@ -29,6 +30,9 @@ from worker.running import REFUSED, TIMEOUT, Running
 
 IDLE_WAIT_S = 1.0
 """Longest sleep of an idle worker: jobs that stock RQ enqueued ring no doorbell."""
+
+AWAY = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError)
+"""What passes by itself, or once somebody makes room; a worker waits for it with its results."""
 
 RETRY_FIRST_S, RETRY_MOST_S = 0.05, 2.0
 
@@ -215,10 +219,10 @@ class BatchWorker(SimpleWorker):
         while True:
             try:
                 return call()
-            except (RedisConnectionError, RedisTimeoutError) as error:
+            except AWAY as error:
                 if self._has_drained():
                     raise
-                log.warning("Redis is away", error=str(error), retry_s=round(wait_s, 2))
+                log.warning("Redis takes nothing", error=str(error), retry_s=round(wait_s, 2))
             self._clock.sleep(wait_s * random.uniform(0.5, 1.0))
             wait_s = min(wait_s * 2, RETRY_MOST_S)
 

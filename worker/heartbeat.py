@@ -17,6 +17,8 @@ from worker.batch_worker import BatchWorker
 
 BEAT_S = 1.0
 RENEWALS_PER_LEASE = 3
+RQ_TTL_S = 60
+"""How long RQ lists a worker that fell silent; by itself it would for eight minutes."""
 
 log = structlog.get_logger()
 
@@ -67,7 +69,7 @@ class Heartbeat(threading.Thread):
     def _renew(self) -> None:
         worker = self._worker
         self._leases.renew([job.claim for job in list(worker.running.values())])
-        worker.heartbeat()
+        worker.heartbeat(RQ_TTL_S)
         self._roster.beat(
             WorkerState(
                 name=worker.name,

@@ -55,7 +55,9 @@ class Settings(BaseSettings):
     dtype: Literal["auto", "bfloat16", "float32"] = Field(
         "auto", description="Number format of weights and cache; `auto`: bf16 where it is fast."
     )
-    threads: int = Field(0, ge=0, description="Threads of the model; 0: one a core.")
+    threads: int = Field(
+        0, ge=0, description="Threads of a worker's model; 0: its share of the cores."
+    )
     workers: int = Field(1, ge=0, le=64, description="Workers that `headrace up` starts.")
     api_processes: PositiveInt = Field(1, description="API processes (gunicorn workers).")
 

@@ -25,6 +25,7 @@ class Leases:
     """Raises `redis.exceptions.RedisError` when the server is away; all calls may be repeated."""
 
     def __init__(self, redis: Client, settings: Settings) -> None:
+        self._redis = redis
         self._settings = settings
         self._renew = rq_adapter.load_script(redis, "renew")
         self._sweep = rq_adapter.load_script(redis, "sweep")
@@ -49,7 +50,9 @@ class Leases:
 
     def take_back(self, worker: str) -> Swept:
         """Takes back every job of a worker that is known to be dead, without waiting."""
-        return self._take_back(worker)
+        swept = self._take_back(worker)
+        rq_adapter.forget_worker(self._redis, worker)
+        return swept
 
     def release(self, claims: Sequence[Claim]) -> int:
         """Gives unfinished jobs back to the front of their queues; returns how many."""

@@ -78,6 +78,17 @@ def registry_key(kind: str, queue_name: str) -> str:
     return f"{RQ_KEY_PREFIX}:{kind}:{queue_name}"
 
 
+def forget_worker(redis: Client, name: str) -> None:
+    """Strikes a dead worker off RQ's list, which would show it for minutes."""
+    key = worker_key(name)
+    with redis.pipeline(transaction=True) as pipeline:
+        pipeline.srem(f"{RQ_KEY_PREFIX}:workers", key)
+        for queue_name in keys.QUEUE_NAMES.values():
+            pipeline.srem(f"{RQ_KEY_PREFIX}:workers:{queue_name}", key)
+        pipeline.delete(key, f"{key}:executions")
+        pipeline.execute()
+
+
 def timestamp() -> str:
     """Now, in RQ's format."""
     return utcformat(now())

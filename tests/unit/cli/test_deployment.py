@@ -15,9 +15,11 @@ from urllib.request import urlopen
 
 import pytest
 
+from headrace.cli.deployment import fair_threads
 from headrace.cli.embedded_redis import prepare_embedded_redis
 from headrace.cli.redis_ping import answers_ping
 from headrace.core.connection import WORKER_TIMEOUT_S, Client, connect
+from headrace.core.settings import Settings
 from tests.processes import is_alive
 from tests.waiting import eventually
 
@@ -261,3 +263,24 @@ def test_a_redis_of_the_user_that_is_away_is_named_without_its_password(
     assert "headrace: REDIS_URL: redis://user:***@127.0.0.1:1/0 does not answer" in up.output
     assert "secret" not in up.output
     up.close()
+
+
+def test_a_redis_of_the_user_that_would_evict_jobs_is_refused(
+    folder: Path, port: str, redis_url: str, redis: Client
+) -> None:
+    redis.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        up = Up(folder, "--port", port, REDIS_URL=redis_url)
+        assert up.wait_for_end() == 1
+    finally:
+        redis.config_set("maxmemory-policy", "noeviction")
+    assert "maxmemory-policy is allkeys-lru" in up.output
+    up.close()
+
+
+@pytest.mark.parametrize(("workers", "threads"), [(1, 8), (3, 2), (8, 1), (20, 1), (0, 8)])
+def test_workers_share_out_the_cores(
+    workers: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    assert fair_threads(Settings(workers=workers)) == threads

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq import Queue, Worker
 from rq.serializers import JSONSerializer
@@ -215,7 +216,14 @@ def test_a_result_is_handed_in_even_if_redis_was_away(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.submit(make_request(max_tokens=1))
-    finish, failures = bench.queue.finish, [RedisConnectionError("gone"), RedisTimeoutError("slow")]
+    finish, failures = (
+        bench.queue.finish,
+        [
+            RedisConnectionError("gone"),
+            RedisTimeoutError("slow"),
+            OutOfMemoryError("full"),
+        ],
+    )
 
     def finish_after_failures(worker: str, outcomes: Sequence[Outcome]) -> list[Finished]:
         if failures:

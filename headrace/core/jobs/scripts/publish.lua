@@ -12,7 +12,9 @@ local results, woken = {}, {}
 for i = 2, #ARGV, 6 do
   local id, eid, count, age = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 5])
   if owns(id, eid) then
-    redis.pcall('XADD', stream_key(id), count .. '-0', 'ids', ARGV[i + 3], 'text', ARGV[i + 4])
+    local added = redis.pcall('XADD', stream_key(id), count .. '-0', 'ids', ARGV[i + 3],
+      'text', ARGV[i + 4])
+    if added.err and not string.find(added.err, 'equal or smaller') then return added end
     redis.call('EXPIRE', stream_key(id), ARGV[1])
     local claimed = tonumber(redis.call('HGET', job_key(id), 'hr_claimed'))
     local made = stamp(math.max(claimed, now - age))

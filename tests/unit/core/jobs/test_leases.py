@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from rq import Queue, SimpleWorker
 
 from headrace.core.connection import Client
 from headrace.core.jobs import keys
@@ -92,6 +93,19 @@ def test_a_dead_workers_jobs_are_taken_back_at_once_and_no_others(
 
     assert leases.take_back("dead").redelivered == ["a"]
     assert queue.state("b") is JobState.RUNNING
+
+
+def test_rq_no_longer_lists_a_worker_whose_jobs_were_taken_back(
+    leases: Leases, redis: Client
+) -> None:
+    for name in ("dead", "alive"):
+        SimpleWorker([*keys.QUEUE_NAMES.values()], name=name, connection=redis).register_birth()
+
+    leases.take_back("dead")
+
+    assert [worker.name for worker in SimpleWorker.all(connection=redis)] == ["alive"]
+    queue = Queue("headrace-default", connection=redis)
+    assert [worker.name for worker in SimpleWorker.all(queue=queue)] == ["alive"]
 
 
 def test_a_job_that_too_many_workers_died_of_is_failed(

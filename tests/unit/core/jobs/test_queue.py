@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from redis.exceptions import OutOfMemoryError
 from rq import Queue
 from rq.job import Job as RqJob
 from rq.job import JobStatus
@@ -201,6 +202,20 @@ def test_a_publication_repeated_after_a_lost_answer_is_kept_once(
     assert publish(queue, claim, [1], 1)
     assert publish(queue, claim, [1], 1)
     assert len(events.tokens(redis, "job-1")) == 1
+
+
+def test_tokens_that_redis_has_no_memory_for_are_not_taken_for_published(
+    queue: JobQueue, redis: Client
+) -> None:
+    queue.submit(make_request())
+    claim = claim_one(queue)
+    redis.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(OutOfMemoryError):
+            publish(queue, claim, [1], 1)
+    finally:
+        redis.config_set("maxmemory", "0")
+    assert publish(queue, claim, [1], 1)
 
 
 def test_a_worker_that_lost_its_lease_cannot_publish_or_finish(
