@@ -175,8 +175,8 @@ def test_a_bundled_model_that_is_not_installed_names_its_package(
         prepare("smollm2")
 
 
-def test_smollm2_tokenises_chats_as_transformers_does() -> None:
-    prepared = prepare_model(load_settings(model="smollm2"), print)
+def test_smollm2_tokenises_chats_as_transformers_does(smollm2_models: Path) -> None:
+    prepared = prepare_model(load_settings(state_dir=smollm2_models.parent), print)
     assert prepared.card.name == "smollm2"
     assert prepared.card.eos_token == "<|im_end|>"
     assert_tokenises_chats_alike(prepared)

@@ -47,9 +47,9 @@ def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="module")
-def smollm2() -> PreparedModel:
-    """Kept where `headrace` keeps it, so that it is converted once a machine."""
-    return prepare_model(load_settings(model="smollm2", max_context_tokens=512), progress=print)
+def smollm2(smollm2_models: Path) -> PreparedModel:
+    own = load_settings(state_dir=smollm2_models.parent, max_context_tokens=512)
+    return prepare_model(own, progress=print)
 
 
 def settings(**overrides: Any) -> Settings:
