@@ -13,7 +13,7 @@ from headrace.core.card_store import CardStore
 from headrace.core.errors import InvalidRequest, UnknownModel
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import Settings
-from headrace.core.types import Priority, Request
+from headrace.core.types import Request
 
 
 class Intake:
@@ -35,15 +35,10 @@ class Intake:
             tokenize, param = lambda card: _tokenize_chat(card, messages), "messages"
         else:
             tokenize, param = lambda card: card.tokenize(prompt or ""), "prompt"
-        return self._request(body, tokenize, param, body.priority, body.deadline_s)
+        return self._request(body, tokenize, param)
 
     def _request(
-        self,
-        body: Body,
-        tokenize: Callable[[ModelCard], tuple[int, ...]],
-        param: str,
-        priority: Priority = Priority.DEFAULT,
-        deadline_s: float | None = None,
+        self, body: Body, tokenize: Callable[[ModelCard], tuple[int, ...]], param: str
     ) -> Request:
         card = self._cards.current()
         if body.model not in (None, card.name):
@@ -63,8 +58,8 @@ class Intake:
             card_hash=card.hash,
             prompt_ids=prompt_ids,
             sampling=body.sampling(max_tokens),
-            priority=priority,
-            deadline_s=deadline_s,
+            priority=body.priority,
+            deadline_s=body.deadline_s,
             tokenize_s=tokenize_s,
         )
 

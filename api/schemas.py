@@ -84,7 +84,10 @@ class StreamOptions(BaseModel):
 
 
 class Body(BaseModel):
-    """What every way of asking has in common. `model` may be left out: there is only one."""
+    """What every way of asking has in common. `model` may be left out: there is only one.
+
+    `priority` and `deadline_s` are ours, on OpenAI's routes as well (`extra_body` in its client).
+    """
 
     model_config = STRICT
 
@@ -95,6 +98,8 @@ class Body(BaseModel):
     top_k: int = Field(0, ge=0)
     seed: int | None = Field(None, ge=-(2**SEED_BITS), lt=2**SEED_BITS)
     stop: Annotated[list[Text], BeforeValidator(_as_list), Field(max_length=MAX_STOPS)] = []
+    priority: Annotated[Priority, Field(strict=False)] = Priority.DEFAULT
+    deadline_s: float | None = Field(None, gt=0)
 
     @model_validator(mode="before")
     @classmethod
@@ -168,8 +173,6 @@ class JobBody(Body):
 
     prompt: Text | None = None
     messages: Messages | None = None
-    priority: Annotated[Priority, Field(strict=False)] = Priority.DEFAULT
-    deadline_s: float | None = Field(None, gt=0)
 
     @model_validator(mode="after")
     def _has_one_prompt(self) -> Self:

@@ -7,7 +7,6 @@ from typing import Any
 
 from flask.testing import FlaskClient
 
-from headrace.core.errors import JobFailed
 from tests.bench import Bench
 
 CHAT = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 4, "temperature": 0}
@@ -142,6 +141,8 @@ def test_the_model_is_listed(client: FlaskClient) -> None:
     assert [model["id"] for model in listed["data"]] == ["tiny"]
 
 
-def test_every_error_class_says_what_it_is() -> None:
-    error = JobFailed("job-1", "failed", "why")
-    assert str(error) == "job job-1 failed: why"
+def test_a_priority_can_be_given_here_as_well(client: FlaskClient, bench: Bench) -> None:
+    body = TEXT | {"stream": True, "priority": "interactive"}
+    response = client.post("/v1/completions", json=body)
+
+    assert bench.queue.get(response.headers["X-Headrace-Job-Id"]).request.priority == "interactive"
