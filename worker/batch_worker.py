@@ -132,6 +132,8 @@ class BatchWorker(SimpleWorker):
         if request is None or request.card_hash != self._card_hash:
             self._refuse(claim)
             return
+        if claim.job_id in self.running:  # we stalled, lost it, and got it back before we knew
+            self._drop(claim.job_id)
         self.running[claim.job_id] = Running(claim, request, self.name, self._clock.now())
         self.engine.add(request, claim.published_ids)
 

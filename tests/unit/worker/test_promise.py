@@ -1,0 +1,154 @@
+"""The promise, whatever happens in whatever order: workers die, wake up late, jobs are cancelled.
+
+Every accepted job reaches exactly one terminal state, and its stream never contradicts its result.
+"""
+
+from __future__ import annotations
+
+import itertools
+import string
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from batcher.generation import Generation
+from batcher.simulated import SimulatedEngine
+from headrace.core import events
+from headrace.core.connection import Client
+from headrace.core.jobs import keys
+from headrace.core.settings import Settings
+from headrace.core.types import JobState
+from tests.bench import Bench
+from tests.fakes import CARD, make_request
+
+WORKERS, JOBS = 2, 6
+WORKER, JOB = st.integers(0, WORKERS - 1), st.integers(0, JOBS - 1)
+ACTIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("submit"), st.integers(1, 10)),
+        st.tuples(st.just("turn"), WORKER),
+        st.tuples(st.just("turn"), WORKER),
+        st.tuples(st.just("turn"), WORKER),
+        st.tuples(st.just("kill"), WORKER),
+        st.tuples(st.just("silence"), WORKER),
+        st.tuples(st.just("wake a late worker"), WORKER),
+        st.tuples(st.just("release"), WORKER),
+        st.tuples(st.just("cancel"), JOB),
+        st.tuples(st.just("forget scripts"), WORKER),
+    ),
+    min_size=10,
+    max_size=40,
+)
+SILENT = [("submit", 6), ("turn", 0), ("silence", 0)]
+TAKEN_OVER = [*SILENT, ("turn", 0)]
+
+
+class Voice(SimulatedEngine):
+    """Each worker answers with a letter of its own, so that a text tells who wrote it."""
+
+    letter = "a"
+
+    def _next_id(self, row: Generation) -> int:
+        (token_id,) = CARD.tokenize(self.letter)
+        return token_id
+
+
+class World:
+    """Two workers, their dead and late predecessors, and every job that was acknowledged."""
+
+    def __init__(self, redis: Client, settings: Settings) -> None:
+        redis.flushall()
+        self.redis = redis
+        self._settings = settings.model_copy(update={"max_slots": 3, "max_deaths": 1000})
+        self._numbers = itertools.count()
+        self.workers = [self._new_worker() for _ in range(WORKERS)]
+        self.late: list[Bench] = []
+        self.accepted: dict[str, int] = {}
+
+    def _new_worker(self) -> Bench:
+        number = next(self._numbers)
+        bench = Bench(self.redis, self._settings, f"worker-{number}")
+        bench.worker.engine = voice = Voice(bench.queue.settings, CARD, bench.clock)
+        voice.letter = string.ascii_letters[number % len(string.ascii_letters)]
+        return bench
+
+    def act(self, action: str, number: int) -> None:
+        worker = self.workers[number] if number < WORKERS else self.workers[0]
+        match action:
+            case "submit":
+                self._submit(max_tokens=number)
+            case "turn":
+                self._turn(worker)
+            case "kill":
+                worker.leases.take_back(worker.worker.name)
+                self.workers[number] = self._new_worker()
+            case "silence":  # stopped: its leases run out, but it does not know
+                for job_id in worker.worker.running:
+                    self.redis.zadd(keys.LEASES, {job_id: 1.0}, xx=True)
+                worker.leases.sweep()
+                self.late.append(worker)
+                self.workers[number] = self._new_worker()
+            case "wake a late worker":
+                for late in self.late:
+                    self._turn(late)
+            case "release":
+                worker.worker._give_back()
+                self.workers[number] = self._new_worker()
+            case "cancel":
+                if f"job-{number}" in self.accepted:
+                    worker.queue.cancel(f"job-{number}")
+            case "forget scripts":
+                self.redis.script_flush()
+
+    def settle(self) -> None:
+        """Lets the living finish."""
+        for _turn in range(30):
+            for worker in [*self.workers, *self.late]:
+                self._turn(worker)
+
+    def _submit(self, max_tokens: int) -> None:
+        if len(self.accepted) < JOBS:
+            job_id = f"job-{len(self.accepted)}"
+            self.workers[0].submit(make_request(job_id, max_tokens=max_tokens))
+            self.accepted[job_id] = max_tokens
+
+    def _turn(self, bench: Bench) -> None:
+        """A turn that does not wait where there is nothing to do."""
+        if bench.worker.running or bench.queue.waiting():
+            self.redis.lpush(keys.DOORBELL, "1")
+            bench.worker.turn()
+
+
+@settings(
+    max_examples=300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@example(actions=[*SILENT, ("wake a late worker", 0)])
+@example(actions=[*TAKEN_OVER, ("wake a late worker", 0), ("turn", 0), ("wake a late worker", 0)])
+@given(actions=ACTIONS)
+def test_every_accepted_job_ends_once_and_its_stream_says_what_its_result_says(
+    redis: Client, settings: Settings, actions: list[tuple[str, int]]
+) -> None:
+    world = World(redis, settings)
+    for action, number in actions:
+        world.act(action, number)
+    world.settle()
+
+    records = [record.job_id for record in events.completions(redis, 1000)]
+    assert sorted(records) == sorted(world.accepted)
+    for job_id, max_tokens in world.accepted.items():
+        job = world.workers[0].queue.get(job_id)
+        stream = events.tokens(redis, job_id)
+        streamed = "".join(event.text for event in stream)
+        assert [event.state for event in stream if event.state] == [job.state]
+        assert job.state in (JobState.SUCCEEDED, JobState.CANCELLED)
+        assert len(streamed) <= max_tokens
+        if job.state is JobState.SUCCEEDED:
+            assert job.result is not None
+            assert job.result["text"] == streamed
+            assert len(streamed) == job.result["usage"]["completion_tokens"] == max_tokens
+        assert all(seconds >= 0 for seconds in job.timings.stages.values())
+    assert redis.zcard(keys.LEASES) == 0
+    assert world.workers[0].queue.waiting() == 0
+    assert redis.zcard("rq:wip:headrace-default") == 0
