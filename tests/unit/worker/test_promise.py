@@ -125,7 +125,7 @@ class World:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @example(actions=[*SILENT, ("wake a late worker", 0)])
-@example(actions=[*TAKEN_OVER, ("wake a late worker", 0), ("turn", 0), ("wake a late worker", 0)])
+@example(actions=[*TAKEN_OVER, *[("wake a late worker", 0)] * 3, ("turn", 0)])
 @given(actions=ACTIONS)
 def test_every_accepted_job_ends_once_and_its_stream_says_what_its_result_says(
     redis: Client, settings: Settings, actions: list[tuple[str, int]]
