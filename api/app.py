@@ -29,7 +29,7 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
     cards, waiters = CardStore(queue.redis), Waiters(queue.redis)
 
     app = Flask("headrace")
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
     app.extensions[KEY] = Services(
         settings=settings,
         queue=queue,

@@ -13,6 +13,7 @@ from typing import Any
 import rq_dashboard.web as web
 from flask import Flask, abort, current_app, request
 from rq import Worker
+from rq.exceptions import NoSuchJobError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -52,7 +53,8 @@ def mount(app: Flask, redis_url: str, host: str) -> None:
     web.from_url = lambda *_arguments, **_options: (None, current_app.redis_conn)  # type: ignore[attr-defined]
     app.config["RQ_DASHBOARD_REDIS_URL"] = ["redis"]  # shown on its pages; ours may hold a password
     app.redis_conn = connect(redis_url, API_TIMEOUT_S)  # type: ignore[attr-defined]
-    app.before_request(refuse_changing_get)
+    app.before_request(refuse_bad_visits)
+    app.register_error_handler(NoSuchJobError, lambda _error: ("no such job", 404))
     app.register_blueprint(web.blueprint, url_prefix=PREFIX)
 
 
@@ -63,6 +65,8 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def refuse_changing_get() -> None:
-    if request.method == "GET" and request.endpoint == "rq_dashboard.requeue_all":
+def refuse_bad_visits() -> None:
+    if request.endpoint == "rq_dashboard.requeue_all" and request.method != "POST":
         abort(405)
+    if request.blueprint == "rq_dashboard" and (request.view_args or {}).get("instance_number"):
+        abort(404)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from redis.exceptions import RedisError
+
 from api.waiters import Waiters
 from headrace.core import events
-from headrace.core.errors import JobFailed, WaitEnded
+from headrace.core.errors import JobFailed, JobNotFound, WaitEnded
 from headrace.core.events import TokenEvent
 from headrace.core.jobs.job import Job
 from headrace.core.jobs.queue import JobQueue
@@ -26,7 +28,7 @@ class Follower:
         """The job as it stands when it has ended or the time is over. Raises `JobNotFound`."""
         until = time.monotonic() + timeout_s
         with self._waiters.watch(job_id) as news:
-            while not self._queue.state(job_id).is_terminal:
+            while not self._has_ended(job_id):
                 left_s = until - time.monotonic()
                 if left_s <= 0:
                     break
@@ -36,7 +38,10 @@ class Follower:
 
     def result(self, job_id: str, timeout_s: float) -> Job:
         """The succeeded job. Raises `WaitEnded`, `JobFailed`."""
-        job = self.wait(job_id, timeout_s)
+        try:
+            job = self.wait(job_id, timeout_s)
+        except RedisError as error:
+            raise WaitEnded(job_id) from error
         if not job.state.is_terminal:
             raise WaitEnded(job_id)
         if job.state is not JobState.SUCCEEDED:
@@ -50,18 +55,39 @@ class Follower:
         """
         with self._waiters.watch(job_id, tokens=True) as news:
             while True:
-                for event in events.tokens(self._queue.redis, job_id, after):
+                for event in self._new_tokens(job_id, after):
                     yield event
                     after = event.place
                     if event.state is not None:
                         return
                 if not news.wait(LOOK_AGAIN_S):
-                    yield self._ended_elsewhere(job_id, after)
+                    end = self._ended_elsewhere(job_id, after)
+                    yield end
+                    if end is not None:
+                        return
                 news.clear()
+
+    def _has_ended(self, job_id: str) -> bool:
+        """False while Redis is away: the caller has a job, and asking again would make another."""
+        try:
+            return self._queue.state(job_id).is_terminal
+        except RedisError:
+            return False
+
+    def _new_tokens(self, job_id: str, after: str) -> list[TokenEvent]:
+        try:
+            return events.tokens(self._queue.redis, job_id, after)
+        except RedisError:
+            return []
 
     def _ended_elsewhere(self, job_id: str, after: str) -> TokenEvent | None:
         """The end of a job that left no end in its stream: stock RQ cancelled or deleted it."""
-        state = self._queue.state(job_id)
-        if not state.is_terminal or events.tokens(self._queue.redis, job_id, after):
+        try:
+            state = self._queue.state(job_id)
+            if not state.is_terminal or events.tokens(self._queue.redis, job_id, after):
+                return None
+        except RedisError:
             return None
+        except JobNotFound:
+            state = JobState.CANCELLED
         return TokenEvent(after, (), "", state, state.value)

@@ -13,7 +13,9 @@ from headrace.core.telemetry import configure_logging  # noqa: E402
 
 _settings = load_settings()
 
-bind = f"{_settings.host}:{_settings.port}"
+_host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
+
+bind = f"{_host}:{_settings.port}"
 workers = _settings.api_processes
 worker_class = "gevent"
 worker_connections = 2000

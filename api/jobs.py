@@ -39,7 +39,7 @@ def show(job_id: str) -> Response:
 
 @blueprint.get("")
 def index() -> Response:
-    limit = int(_number("limit", 20, MAX_LISTED))
+    limit = int(_number("limit", 20, MAX_LISTED, least=1))
     jobs = services().queue.recent(limit, _state(request.args.get("state")))
     return jsonify({"object": "list", "data": [job_json(job) for job in jobs]})
 
@@ -94,14 +94,14 @@ def _job_id(text: str) -> str:
     return text
 
 
-def _number(name: str, default: float, most: float) -> float:
+def _number(name: str, default: float, most: float, least: float = 0) -> float:
     text = request.args.get(name, default)
     try:
         number = float(text)
     except ValueError:
         number = -1.0
-    if not 0 <= number <= most:
-        raise InvalidRequest(f"{name}: a number from 0 to {most:g}", name)
+    if not least <= number <= most:
+        raise InvalidRequest(f"{name}: a number from {least:g} to {most:g}", name)
     return number
 
 

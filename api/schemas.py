@@ -54,7 +54,9 @@ def _as_text(content: Any) -> Any:
     for part in content:
         if not isinstance(part, dict) or part.get("type") != "text":
             raise ValueError("only text parts are supported")
-    return "".join(str(part.get("text", "")) for part in content)
+        if not isinstance(part.get("text"), str):
+            raise ValueError("the text of a part must be a string")
+    return "".join(part["text"] for part in content)
 
 
 def _without_nulls(value: Any) -> Any:

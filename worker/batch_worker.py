@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import FrameType
 from typing import TypeVar
 
@@ -22,7 +23,7 @@ from headrace.core.clock import Clock
 from headrace.core.jobs import keys
 from headrace.core.jobs.job import Report
 from headrace.core.jobs.leases import Leases
-from headrace.core.jobs.queue import Claim, Claimed, Finished, JobQueue, Outcome
+from headrace.core.jobs.queue import Claim, Claimed, Finished, JobQueue, Outcome, Publication
 from headrace.core.jobs.rq_adapter import EXPIRED
 from headrace.core.roster import Activity
 from headrace.core.types import JobState
@@ -37,6 +38,7 @@ AWAY = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError)
 RETRY_FIRST_S, RETRY_MOST_S = 0.05, 2.0
 
 T = TypeVar("T")
+Aged = TypeVar("Aged", Publication, Outcome)
 log = structlog.get_logger()
 
 
@@ -139,11 +141,13 @@ class BatchWorker(SimpleWorker):
 
     def _rest(self) -> None:
         """Nothing to run yet: waits for a job, or for the batch to be closed."""
+        until_closed_s = self._admission.wait_s(len(self.running))
+        wait_s = IDLE_WAIT_S if until_closed_s is None else min(until_closed_s, IDLE_WAIT_S)
         if self._drain_until is None:
-            until_closed_s = self._admission.wait_s(len(self.running))
-            wait_s = IDLE_WAIT_S if until_closed_s is None else until_closed_s
             self._insist(lambda: self._queue.wait_for_ring(wait_s))
-            self.last_progress = self._clock.now()
+        else:
+            self._clock.sleep(wait_s)
+        self.last_progress = self._clock.now()
 
     def _step(self) -> None:
         rows = len(self.running)
@@ -163,7 +167,7 @@ class BatchWorker(SimpleWorker):
             return
         self._last_publish = now
         publications = [job.publication(now) for job in news]
-        published = self._insist(lambda: self._queue.publish(publications))
+        published = self._insist(lambda: self._queue.publish(self._aged(publications, now)))
         for job, is_ours in zip(news, published, strict=True):
             if not is_ours:
                 self._drop(job.claim.job_id)
@@ -188,22 +192,33 @@ class BatchWorker(SimpleWorker):
         """Writes the results; a lost connection is no reason to lose one."""
         if not outcomes:
             return
-        finished = self._insist(lambda: self._queue.finish(self.name, outcomes))
+        made = self._clock.now()
+        finished = self._insist(lambda: self._queue.finish(self.name, self._aged(outcomes, made)))
         for outcome, result in zip(outcomes, finished, strict=True):
             self.running.pop(outcome.claim.job_id, None)
             _log_end(outcome, result)
-        if not self.running:
-            self._insist(lambda: self.set_state(WorkerStatus.IDLE))
+        self._show_if_idle()
 
     def _refuse(self, claim: Claim) -> None:
         error = claim.refusal or "tokenised for another model than this worker runs"
         report = Report(worker=self.name, attempt=claim.attempt)
-        self._end([Outcome(claim, report, count=0, reason=REFUSED, error=error)])
+        count = len(claim.published_ids)
+        self._end([Outcome(claim, report, count, reason=REFUSED, error=error)])
 
     def _drop(self, job_id: str) -> None:
         self.engine.abort(job_id)
         del self.running[job_id]
         log.warning("job lost: cancelled, or leased to another worker", job_id=job_id)
+        self._show_if_idle()
+
+    def _show_if_idle(self) -> None:
+        if not self.running:
+            self._insist(lambda: self.set_state(WorkerStatus.IDLE))
+
+    def _aged(self, items: Sequence[Aged], made: float) -> list[Aged]:
+        """The same, older by the time that a hand-over to Redis has taken."""
+        late_s = self._clock.now() - made
+        return [replace(item, age_s=item.age_s + late_s) for item in items]
 
     def _give_back(self) -> None:
         claims = [job.claim for job in self.running.values()]
@@ -226,6 +241,7 @@ class BatchWorker(SimpleWorker):
                     raise
                 log.warning("Redis takes nothing", error=str(error), retry_s=round(wait_s, 2))
             self._clock.sleep(wait_s * random.uniform(0.5, 1.0))
+            self.last_progress = self._clock.now()  # it is Redis that stalls, not the engine
             wait_s = min(wait_s * 2, RETRY_MOST_S)
 
     def _set_connection(self, connection: Redis) -> Redis:

@@ -6,7 +6,6 @@ import os
 import threading
 
 import structlog
-from redis.exceptions import RedisError
 
 from headrace.core.clock import Clock
 from headrace.core.jobs.leases import Leases, Swept
@@ -24,7 +23,7 @@ log = structlog.get_logger()
 
 
 class Heartbeat(threading.Thread):
-    """Beats once a second beside the worker's loop; a failing beat never ends it."""
+    """Beats once a second beside the worker's loop."""
 
     def __init__(
         self,
@@ -41,13 +40,15 @@ class Heartbeat(threading.Thread):
         self._settings = settings
         self._clock = clock
         self._interval_s = min(BEAT_S, settings.lease_s / RENEWALS_PER_LEASE)
+        self._last_beat = clock.now()
+        self._sweep_from = clock.now()
         self._stopped = threading.Event()
 
     def run(self) -> None:
         while not self._stopped.wait(self._interval_s):
             try:
                 self.beat()
-            except RedisError as error:
+            except Exception as error:  # a failing beat never ends the thread
                 log.warning("heartbeat missed", error=str(error))
 
     def stop(self) -> None:
@@ -57,10 +58,16 @@ class Heartbeat(threading.Thread):
         self._roster.leave(self._worker.name)
 
     def beat(self) -> None:
-        """Renews, unless the engine stalls; sweeps in any case."""
+        """Renews, unless the engine stalls; sweeps, unless others may not have renewed yet."""
         if not self._is_stalled():
             self._renew()
-        log_swept(self._leases.sweep())
+        now = self._clock.now()
+        if now - self._last_beat > self._settings.lease_s / 2:
+            # Redis or this process was away: everybody's leases ran out, and nobody died of it.
+            self._sweep_from = now + self._settings.lease_s
+        self._last_beat = now
+        if now >= self._sweep_from:
+            log_swept(self._leases.sweep())
 
     def _is_stalled(self) -> bool:
         silence_s = self._clock.now() - self._worker.last_progress

@@ -10,7 +10,7 @@ from headrace.core.connection import Client
 from headrace.core.jobs import keys
 from headrace.core.types import EngineStats
 
-Activity = Literal["starting", "ready", "draining"]
+Activity = Literal["ready", "draining"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ class Settings(BaseSettings):
 
     # What the queue promises
     queue_max_jobs: PositiveInt = Field(10_000, description="Waiting jobs before 429.")
-    lease_s: PositiveFloat = Field(10.0, description="A silent worker loses its jobs after this.")
+    lease_s: float = Field(10.0, ge=0.1, description="A silent worker loses its jobs after this.")
     engine_stall_s: PositiveFloat = Field(
         30.0, description="A worker whose step takes longer stops renewing its leases."
     )

@@ -34,7 +34,7 @@ def configure_logging(settings: Settings, service: str) -> None:
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            *(_json() if as_json else [structlog.dev.ConsoleRenderer()]),
+            *(_json() if as_json else [_console()]),
         ],
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -48,6 +48,11 @@ def configure_logging(settings: Settings, service: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
         cache_logger_on_first_use=True,
     )
+
+
+def _console() -> Processor:
+    # Its own tracebacks show local variables, and so prompts.
+    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
 
 
 def _json() -> list[Processor]:

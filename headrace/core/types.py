@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, ClassVar, Self
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 PAYLOAD_VERSION = 1
 """Version of the encoded `Request`; a worker refuses a payload it does not know."""
@@ -65,6 +67,8 @@ class Request:
     acceptance; `tokenize_s` is what templating and tokenising took in the API.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
     id: str
     model: str
     card_hash: str
@@ -86,18 +90,15 @@ class Request:
     @classmethod
     def decode(cls, payload: Mapping[str, Any]) -> Self:
         """Raises `ValueError` for a payload of another version or shape."""
-        fields = dict(payload)
-        version = fields.pop("version", None)
+        version = payload.get("version")
         if version != PAYLOAD_VERSION:
             raise ValueError(f"payload version {version!r}, this worker knows {PAYLOAD_VERSION}")
+        fields = {name: value for name, value in payload.items() if name != "version"}
         try:
-            sampling = fields.pop("sampling")
-            fields["sampling"] = Sampling(**sampling | {"stop": tuple(sampling["stop"])})
-            fields["prompt_ids"] = tuple(fields["prompt_ids"])
-            fields["priority"] = Priority(fields["priority"])
-            return cls(**fields)
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"malformed payload: {error!r}") from error
+            return TypeAdapter(cls).validate_python(fields)
+        except ValidationError as error:
+            field = ".".join(str(part) for part in error.errors()[0]["loc"])
+            raise ValueError(f"malformed payload: {field}") from error
 
 
 @dataclass(frozen=True, slots=True)

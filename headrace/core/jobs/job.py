@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Self
 
-from headrace.core.jobs.rq_adapter import decode_request, job_state
+from headrace.core.jobs.rq_adapter import decode_request, decode_result, job_state
 from headrace.core.types import JobState, Request
 
 STAMPS = ("accepted", "claimed", "first_token", "last_token", "committed")
@@ -87,18 +87,23 @@ class Job:
 
 
 def decode_job(
-    fields: Mapping[bytes, bytes],
-    result: dict[str, Any] | None = None,
-    error: str | None = None,
-    position: int | None = None,
+    fields: Mapping[bytes, bytes], ending: Mapping[bytes, bytes], position: int | None
 ) -> Job:
-    """Raises `ValueError` for a job that is not ours."""
+    """`fields` are its hash, `ending` the newest of its results.
+
+    What an earlier life of a requeued job left behind is not shown. Raises `ValueError` for a job
+    that cannot be read.
+    """
     reason = fields.get(b"hr_reason", b"").decode()
     state = job_state(fields[b"status"].decode(), reason)
+    result, error = decode_result(ending) if state.is_terminal else (None, None)
+    stamps = {name: _seconds(fields, name) for name in STAMPS}
+    if not state.is_terminal:
+        stamps["committed"] = None
     return Job(
         request=decode_request(fields[b"data"]),
         state=state,
-        timings=Timings(**{name: _seconds(fields, name) for name in STAMPS}),
+        timings=Timings(**stamps),
         attempts=int(fields.get(b"hr_attempt", 0)),
         worker=fields.get(b"worker_name", b"").decode() or None,
         report=Report.decode(fields.get(b"hr_report")),

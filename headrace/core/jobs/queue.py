@@ -209,6 +209,7 @@ class JobQueue:
                 rq_adapter.timestamp(),
                 self.settings.result_ttl_s,
                 self.settings.completion_log_max,
+                *keys.QUEUE_NAMES.values(),
             ],
         )
         if done < 0:
@@ -231,11 +232,10 @@ class JobQueue:
                 pipeline.lpos(key, job_id)
                 pipeline.llen(key)
             fields, results, *places = pipeline.execute()
-        if b"data" not in fields:
+        if fields.get(b"origin", b"").decode() not in keys.QUEUE_NAMES.values():
             raise JobNotFound(f"no job {job_id}")
-        result, error = rq_adapter.decode_result(results[0][1]) if results else (None, None)
         try:
-            return decode_job(fields, result, error, _position(places))
+            return decode_job(fields, results[0][1] if results else {}, _position(places))
         except ValueError as problem:
             raise JobNotFound(f"no job {job_id}") from problem
 
@@ -243,8 +243,9 @@ class JobQueue:
         """The newest jobs first, at most `limit`; those of one state if asked."""
         with self.redis.pipeline(transaction=False) as pipeline:
             for name in keys.QUEUE_NAMES.values():
-                pipeline.lrange(rq_adapter.queue_key(name), -limit, -1)
-                for kind in ("wip", "finished", "failed", "canceled"):
+                if state in (None, JobState.QUEUED):
+                    pipeline.lrange(rq_adapter.queue_key(name), -limit, -1)
+                for kind in rq_adapter.registries(state):
                     pipeline.zrange(rq_adapter.registry_key(kind, name), 0, limit - 1, desc=True)
             entries = [entry for registry in pipeline.execute() for entry in registry]
         ids = {entry.split(b":")[0].decode() for entry in entries}

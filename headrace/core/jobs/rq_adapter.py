@@ -57,6 +57,17 @@ def job_state(status: str, reason: str = "") -> JobState:
     return _STATES[JobStatus(status)]
 
 
+def registries(state: JobState | None) -> list[str]:
+    """Kinds of the registries in which jobs of a state stand; of every state for None."""
+    kinds = {
+        "wip": [JobState.RUNNING],
+        "finished": [JobState.SUCCEEDED],
+        "failed": [JobState.FAILED, JobState.EXPIRED],
+        "canceled": [JobState.CANCELLED],
+    }
+    return [kind for kind, states in kinds.items() if state is None or state in states]
+
+
 def job_key(job_id: str) -> str:
     return Job.key_for(job_id)
 
@@ -120,12 +131,13 @@ def decode_request(data: bytes) -> Request:
     """
     try:
         function, _instance, args, _kwargs = json.loads(zlib.decompress(data))
-        payload: Mapping[str, Any] = args[0] if function == FUNCTION else {}
-    except (zlib.error, ValueError, IndexError, TypeError) as error:
-        raise ValueError(f"not a job of Headrace: {error!r}") from error
+    except (zlib.error, ValueError, TypeError) as error:
+        raise ValueError("not a job of Headrace: its data are not RQ's JSON") from error
     if function != FUNCTION:
         raise ValueError(f"not a job of Headrace: function {function!r}")
-    return Request.decode(payload)
+    if not (isinstance(args, list) and len(args) == 1 and isinstance(args[0], dict)):
+        raise ValueError("malformed payload: one object is expected")
+    return Request.decode(args[0])
 
 
 def encode_return_value(value: object) -> str:

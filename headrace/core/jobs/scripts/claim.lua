@@ -17,14 +17,6 @@ local full = false
 -- An idle worker takes its first job whatever it costs: one too large must fail, not block the rest.
 local is_busy = redis.call('SCARD', RQ .. ':worker:' .. worker .. ':executions') > 0
 
--- A job that `rq requeue` brought back starts a new life.
-local function forget_last_life(id)
-  redis.call('DEL', stream_key(id))
-  redis.call('HDEL', job_key(id), 'hr_committed', 'hr_claimed', 'hr_first_token', 'hr_last_token',
-    'hr_reason', 'hr_report', 'hr_ended_by', 'hr_attempt', 'hr_deaths', 'hr_deadline')
-  redis.call('HSET', job_key(id), 'hr_accepted', stamp(now))
-end
-
 local function start(id, queue, data, remaining)
   local key, eid = job_key(id), ARGV[10 + #claimed]
   local composite = id .. ':' .. eid

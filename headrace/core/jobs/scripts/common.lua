@@ -134,6 +134,14 @@ local function failure(status, reason, exc_string, ended_at, ttl, log_max, id)
   }
 end
 
+-- A job that `rq requeue` brought back starts a new life.
+local function forget_last_life(id)
+  redis.call('DEL', stream_key(id))
+  redis.call('HDEL', job_key(id), 'hr_committed', 'hr_claimed', 'hr_first_token', 'hr_last_token',
+    'hr_reason', 'hr_report', 'hr_ended_by', 'hr_attempt', 'hr_deaths', 'hr_deadline')
+  redis.call('HSET', job_key(id), 'hr_accepted', stamp(redis_now()))
+end
+
 -- Puts a leased job back to the front of its queue.
 local function put_back(id, eid)
   local key = job_key(id)
