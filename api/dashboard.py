@@ -1,14 +1,15 @@
 """rq-dashboard under /rq, made to read our JSON jobs.
 
 rq-dashboard 0.9.0 unpickles jobs unless told otherwise, opens a connection a page, expects bytes
-where RQ 3 gives text, and changes state on a GET. It has no login, so it is mounted on loopback
-only.
+where RQ 3 gives text, shows arguments, and changes state on a GET. It has no login, so it is
+mounted on loopback only, and a page of another site can neither read it nor post to it.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from typing import Any
+from urllib.parse import urlsplit
 
 import rq_dashboard.web as web
 from flask import Flask, abort, current_app, request
@@ -22,19 +23,8 @@ from headrace.core.connection import API_TIMEOUT_S, Client, connect
 PREFIX = "/rq"
 
 
-class DashboardWorker(Worker):
-    """Reads workers whose jobs are JSON, and leaves the connection's time-outs alone."""
-
-    @classmethod
-    def all(cls, *arguments: Any, **options: Any) -> Any:
-        return super().all(*arguments, **options | {"serializer": JSONSerializer})
-
-    def _set_connection(self, connection: Client) -> Client:
-        return connection
-
-
 class DashboardJob(Job):
-    """Reads JSON jobs wherever the dashboard names no serializer."""
+    """Reads JSON jobs wherever the dashboard names no serializer, and shows no arguments."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options | {"serializer": JSONSerializer})
@@ -42,6 +32,22 @@ class DashboardJob(Job):
     @property
     def dependency_ids(self) -> list[bytes]:  # type: ignore[override]
         return [job_id.encode() for job_id in super().dependency_ids]
+
+    def get_call_string(self) -> str | None:
+        return self.description
+
+
+class DashboardWorker(Worker):
+    """Reads workers whose jobs are JSON, and leaves the connection's time-outs alone."""
+
+    job_class = DashboardJob
+
+    @classmethod
+    def all(cls, *arguments: Any, **options: Any) -> Any:
+        return super().all(*arguments, **options | {"serializer": JSONSerializer})
+
+    def _set_connection(self, connection: Client) -> Client:
+        return connection
 
 
 def mount(app: Flask, redis_url: str, host: str) -> None:
@@ -66,7 +72,13 @@ def is_loopback(host: str) -> bool:
 
 
 def refuse_bad_visits() -> None:
+    if request.blueprint != "rq_dashboard":
+        return
+    if not is_loopback(urlsplit(request.host_url).hostname or ""):
+        abort(403)  # another site's name that leads here
+    if request.headers.get("Origin", request.host_url.rstrip("/")) != request.host_url.rstrip("/"):
+        abort(403)  # another site's page that posts here
     if request.endpoint == "rq_dashboard.requeue_all" and request.method != "POST":
         abort(405)
-    if request.blueprint == "rq_dashboard" and (request.view_args or {}).get("instance_number"):
+    if (request.view_args or {}).get("instance_number"):
         abort(404)

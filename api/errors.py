@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import structlog
 from flask import Flask, Response, jsonify
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from werkzeug.exceptions import HTTPException
 
 from headrace.core.errors import (
@@ -49,9 +49,8 @@ TABLE: dict[type[Exception], Refusal] = {
 
 def error_body(error: Exception, kind: str) -> dict[str, Any]:
     """`job_id` stands in the body where a job goes on or has ended without the caller."""
-    is_ours = isinstance(error, HeadraceError)
     body: dict[str, Any] = {
-        "message": str(error) if is_ours else "the queue's Redis does not answer",
+        "message": str(error) if isinstance(error, HeadraceError) else _redis_says(error),
         "type": kind,
         "param": getattr(error, "param", None),
         "code": getattr(error, "code", None),
@@ -59,6 +58,12 @@ def error_body(error: Exception, kind: str) -> dict[str, Any]:
     if isinstance(error, WaitEnded | JobFailed):
         body["job_id"] = error.job_id
     return body
+
+
+def _redis_says(error: Exception) -> str:
+    if isinstance(error, ResponseError):
+        return "the queue's Redis takes nothing: its memory or disk may be full"
+    return "the queue's Redis does not answer"
 
 
 def register_error_handlers(app: Flask) -> None:
@@ -71,7 +76,7 @@ def register_error_handlers(app: Flask) -> None:
 def _refuse(error: Exception) -> Response:
     refusal = next(TABLE[kind] for kind in TABLE if isinstance(error, kind))
     if isinstance(error, RedisError):
-        log.warning("Redis is away", error=str(error))
+        log.warning("Redis refuses or is away", error=str(error))
     return _answer(refusal.status, error_body(error, refusal.type), refusal.headers)
 
 

@@ -50,7 +50,7 @@ def resolve_source(model: str) -> ModelSource:
         return ModelSource(path.resolve().name, "folder", _checked_folder(path.resolve()))
     if path.is_file() and path.suffix == ".gguf":
         return ModelSource(path.stem, "gguf", path.resolve())
-    if _HUB_ID.fullmatch(model) and path.suffix != ".gguf":
+    if _HUB_ID.fullmatch(model) and path.suffix != ".gguf" and not model.startswith("."):
         return ModelSource(model, "hub")
     raise ModelError(
         f"model {model!r} is not {BUNDLED!r}, not a folder, not a .gguf file,"

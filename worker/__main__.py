@@ -36,6 +36,9 @@ def main() -> None:
         serve(settings, arguments.name)
     except HeadraceError as error:
         sys.exit(f"worker: {error}")
+    except Exception:
+        log.exception("worker fails")
+        sys.exit(1)
 
 
 def serve(settings: Settings, name: str) -> None:
@@ -48,7 +51,8 @@ def serve(settings: Settings, name: str) -> None:
     started = time.monotonic()
     model = prepare_model(settings, lambda stage: log.info("preparing the model", stage=stage))
     engine = load_engine(settings, model.card, model.folder)
-    CardStore(redis).put(model.card)
+    cards = CardStore(redis)
+    cards.put(model.card)
     log.info(
         "engine loaded",
         engine=type(engine).__name__,
@@ -59,7 +63,8 @@ def serve(settings: Settings, name: str) -> None:
     clock, leases = SystemClock(), Leases(redis, settings)
     queue, admission = JobQueue(redis, settings), make_admission(settings, clock)
     worker = BatchWorker(queue, leases, engine, admission, clock, name, model.card.hash)
-    heartbeat = Heartbeat(worker, leases, Roster(redis, settings.lease_s), settings, clock)
+    roster = Roster(redis, settings.lease_s)
+    heartbeat = Heartbeat(worker, leases, roster, cards, model.card, clock)
     worker.start()
     heartbeat.beat()
     heartbeat.start()

@@ -10,9 +10,7 @@ from typing import TypeVar
 
 import structlog
 from redis import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import RedisError
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 from rq.worker.base import WorkerStatus
@@ -20,6 +18,7 @@ from rq.worker.base import WorkerStatus
 from batcher.admission import Admission
 from batcher.engine import Engine
 from headrace.core.clock import Clock
+from headrace.core.connection import passes_by_itself
 from headrace.core.jobs import keys
 from headrace.core.jobs.job import Report
 from headrace.core.jobs.leases import Leases
@@ -31,9 +30,6 @@ from worker.running import REFUSED, TIMEOUT, Running
 
 IDLE_WAIT_S = 1.0
 """Longest sleep of an idle worker: jobs that stock RQ enqueued ring no doorbell."""
-
-AWAY = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError)
-"""What passes by itself, or once somebody makes room; a worker waits for it with its results."""
 
 RETRY_FIRST_S, RETRY_MOST_S = 0.05, 2.0
 
@@ -73,7 +69,7 @@ class BatchWorker(SimpleWorker):
         self._admission = admission
         self._clock = clock
         self._card_hash = card_hash
-        self._settings = queue.settings
+        self.settings = queue.settings
         self._last_publish = clock.now()
         self._drain_until: float | None = None
 
@@ -91,7 +87,6 @@ class BatchWorker(SimpleWorker):
                 self.turn()
             self._give_back()
         except Exception:
-            log.exception("worker fails", running=len(self.running))
             self._leases.take_back(self.name)
             raise
         finally:
@@ -112,7 +107,7 @@ class BatchWorker(SimpleWorker):
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """First signal: take no more and finish what runs. Second: give it back at once."""
-        patience = self._settings.drain_s if self._drain_until is None else 0.0
+        patience = self.settings.drain_s if self._drain_until is None else 0.0
         self._drain_until = self._clock.now() + patience
         log.info("worker drains", running=len(self.running), patience_s=patience)
 
@@ -162,7 +157,7 @@ class BatchWorker(SimpleWorker):
     def _publish(self, now: float) -> None:
         """Streams new tokens, coalesced; drops the jobs that are no longer ours."""
         news = [job for job in self.running.values() if job.has_news]
-        is_due = now - self._last_publish >= self._settings.publish_interval_ms / 1000
+        is_due = now - self._last_publish >= self.settings.publish_interval_ms / 1000
         if not news or not (is_due or any(job.is_urgent for job in news)):
             return
         self._last_publish = now
@@ -175,7 +170,7 @@ class BatchWorker(SimpleWorker):
     def _police(self) -> None:
         """Ends the jobs whose time is over."""
         now = self._clock.now()
-        limit_s = self._settings.job_timeout_s
+        limit_s = self.settings.job_timeout_s
         overdue: list[Outcome] = []
         for job in self.running.values():
             if job.is_past_deadline(now):
@@ -236,8 +231,8 @@ class BatchWorker(SimpleWorker):
         while True:
             try:
                 return call()
-            except AWAY as error:
-                if self._has_drained():
+            except RedisError as error:
+                if not passes_by_itself(error) or self._has_drained():
                     raise
                 log.warning("Redis takes nothing", error=str(error), retry_s=round(wait_s, 2))
             self._clock.sleep(wait_s * random.uniform(0.5, 1.0))
@@ -277,7 +272,7 @@ def _log_end(outcome: Outcome, result: Finished) -> None:
         worker=report.worker,
         attempt=report.attempt,
         reason=outcome.reason,
-        error=outcome.error or None,
+        **({"error": outcome.error} if outcome.error else {}),
     )
 
 

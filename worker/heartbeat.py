@@ -7,10 +7,11 @@ import threading
 
 import structlog
 
+from headrace.core.card_store import CardStore
 from headrace.core.clock import Clock
 from headrace.core.jobs.leases import Leases, Swept
+from headrace.core.model_card import ModelCard
 from headrace.core.roster import Roster, WorkerState
-from headrace.core.settings import Settings
 from headrace.core.types import JobState
 from worker.batch_worker import BatchWorker
 
@@ -30,14 +31,17 @@ class Heartbeat(threading.Thread):
         worker: BatchWorker,
         leases: Leases,
         roster: Roster,
-        settings: Settings,
+        cards: CardStore,
+        card: ModelCard,
         clock: Clock,
     ) -> None:
         super().__init__(name="heartbeat", daemon=True)
         self._worker = worker
         self._leases = leases
         self._roster = roster
-        self._settings = settings
+        self._cards = cards
+        self._card = card
+        self._settings = settings = worker.settings
         self._clock = clock
         self._interval_s = min(BEAT_S, settings.lease_s / RENEWALS_PER_LEASE)
         self._last_beat = clock.now()
@@ -77,6 +81,7 @@ class Heartbeat(threading.Thread):
         worker = self._worker
         self._leases.renew([job.claim for job in list(worker.running.values())])
         worker.heartbeat(RQ_TTL_S)
+        self._cards.ensure(self._card)
         self._roster.beat(
             WorkerState(
                 name=worker.name,

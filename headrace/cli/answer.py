@@ -11,17 +11,23 @@ from headrace.cli.api_client import ApiClient, Json
 from headrace.cli.terminal import harmless
 
 CHAT = "/v1/chat/completions"
+ID_PREFIX = "chatcmpl-"
 STREAMED: Json = {"stream": True, "stream_options": {"include_usage": True}}
 
 
 def show_stream(client: ApiClient, body: Json) -> None:
     """Writes the text as it comes."""
-    started, first_text_s, usage = time.monotonic(), None, None
-    for event in client.stream(CHAT, body | STREAMED):
-        usage = event.get("usage") or usage
-        if text := _delta(event):
-            first_text_s = first_text_s or time.monotonic() - started
-            click.echo(_shown(text), nl=False)
+    started, first_text_s, usage, job_id = time.monotonic(), None, None, ""
+    try:
+        for event in client.stream(CHAT, body | STREAMED):
+            job_id = str(event.get("id", "")).removeprefix(ID_PREFIX)
+            usage = event.get("usage") or usage
+            if text := _delta(event):
+                first_text_s = first_text_s or time.monotonic() - started
+                click.echo(_shown(text), nl=False)
+    except KeyboardInterrupt:
+        click.secho(f"\nthe job goes on: headrace jobs {job_id}", dim=True, err=True)
+        raise
     click.echo()
     _show_cost(usage, time.monotonic() - started, first_text_s)
 

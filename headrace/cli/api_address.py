@@ -33,19 +33,19 @@ class ApiAddress:
         while problem := self._problem():
             if clock.now() >= deadline:
                 raise SettingsError(
-                    f"HEADRACE_PORT: cannot listen on {self.host}:{self.port}: {problem}; "
-                    "take another with --port"
+                    f"HEADRACE_HOST, HEADRACE_PORT: cannot listen on {self.host}:{self.port}: "
+                    f"{problem}; take others with --host and --port"
                 )
             clock.sleep(0.1)
 
-    def is_serving(self) -> bool:
-        """True once the API answers ready and at least one worker is ready as well."""
+    def is_serving(self, workers: int = 1) -> bool:
+        """True once the API answers ready and one of the workers, if there are any, is as well."""
         # Not httpx: it would ask the proxy that the environment may name.
         connection = http.client.HTTPConnection(self._reachable_host, self.port, timeout=TIMEOUT_S)
         try:
             connection.request("GET", "/readyz")
             answer = connection.getresponse()
-            return answer.status == 200 and json.load(answer)["workers"]["ready"] >= 1
+            return answer.status == 200 and json.load(answer)["workers"]["ready"] >= min(1, workers)
         except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
             return False
         finally:

@@ -26,9 +26,6 @@ from headrace.core.errors import Unavailable
 from headrace.core.settings import Settings, as_environment
 from headrace.core.telemetry import configure_logging
 
-GRACE_MARGIN_S = 5.0
-"""What a part may take beyond `drain_s` to end."""
-
 ENDING_S = 10.0
 """How long the API of a supervisor that was killed may hold its port."""
 
@@ -63,9 +60,9 @@ def run_deployment(settings: Settings) -> None:
         supervisor = Supervisor(
             _children(settings, redis, clock),
             is_redis_ready=redis.is_ready,
-            is_serving=address.is_serving,
+            is_serving=lambda: address.is_serving(settings.workers),
             announce=lambda: click.echo(f"ready {address.url}"),
-            grace_s=settings.drain_s + GRACE_MARGIN_S,
+            grace_s=settings.drain_s,
             clock=clock,
         )
         _stop_at_signals(supervisor)
@@ -74,15 +71,15 @@ def run_deployment(settings: Settings) -> None:
 
 def _redis_part(settings: Settings, clock: Clock) -> RedisPart:
     if settings.redis_url is None:
-        return _embedded_redis(settings.state_dir, clock)
+        return _embedded_redis(settings, clock)
     client = connect(settings.redis_url, API_TIMEOUT_S)
     require_answer(client, settings.redis_url)
     require_durable(client)
     return RedisPart(settings.redis_url, client, (), lambda: True)
 
 
-def _embedded_redis(state_dir: Path, clock: Clock) -> RedisPart:
-    server = prepare_embedded_redis(state_dir)
+def _embedded_redis(settings: Settings, clock: Clock) -> RedisPart:
+    server = prepare_embedded_redis(settings.state_dir)
     server.wait_for_earlier_server(clock)
     client = connect(server.url, API_TIMEOUT_S)
     child = Child("redis", lambda run: server.command(), spawn=_spawn(os.environ), clock=clock)
@@ -93,7 +90,11 @@ def _embedded_redis(state_dir: Path, clock: Clock) -> RedisPart:
                 f"the embedded Redis {how_it_ended(child.last_exit)} at its start; the end of "
                 f"{server.log_path}:\n{server.last_log_lines()}"
             )
-        return answers_ping(client)
+        if not answers_ping(client):
+            return False
+        # Nobody else reaches this server: whoever is registered in it died with an earlier run.
+        WorkerRelease(client, settings).release_all()
+        return True
 
     return RedisPart(server.url, client, (child,), is_ready)
 

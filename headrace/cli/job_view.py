@@ -13,6 +13,7 @@ from headrace.cli.api_client import ApiClient, Json
 from headrace.cli.terminal import console, harmless, show_json
 
 STYLES = {"queued": "yellow", "running": "cyan", "succeeded": "green", "failed": "red"}
+WIDTHS = {"id": 32, "created": 19}
 COLUMNS = ("id", "status", "created", "model", "priority", "in", "out", "tries", "seconds")
 
 
@@ -39,7 +40,10 @@ def show_job(client: ApiClient, job_id: str, as_json: bool) -> None:
 
 
 def _table(jobs: list[Json]) -> Table:
-    table = Table(*COLUMNS, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for column in COLUMNS:
+        # An id is there to be copied, a time to be read: what is narrow gives way.
+        table.add_column(column, no_wrap=column in ("id", "created"), min_width=WIDTHS.get(column))
     for job in jobs:
         usage = job.get("usage") or {}
         cells = (

@@ -23,7 +23,11 @@ For example:
     help="Only jobs in this state.",
 )
 @click.option(
-    "--limit", type=click.IntRange(1), default=20, show_default=True, help="Newest jobs to show."
+    "--limit",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    help="Newest jobs to show.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the API's whole answer.")
 def jobs(job_id: str | None, url: str, state: str | None, limit: int, as_json: bool) -> None:

@@ -41,8 +41,10 @@ def submit(prompt: str, url: str, stream: bool, as_json: bool, **fields: Any) ->
     from headrace.cli.api_client import ApiClient
     from headrace.cli.terminal import show_json
 
-    client = ApiClient(url)
-    body = _chat_body(sys.stdin.read() if prompt == "-" else prompt, **fields)
+    text = sys.stdin.read() if prompt == "-" else prompt
+    if not text.strip():
+        raise click.UsageError("the prompt is empty")
+    client, body = ApiClient(url), _chat_body(text, **fields)
     if as_json:
         show_json(client.post(CHAT, body))
     elif stream:

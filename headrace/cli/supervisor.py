@@ -15,6 +15,9 @@ from headrace.core.errors import ModelError
 log = structlog.get_logger()
 
 TICK_S = 0.2
+LAST_S = 5.0
+"""What a part may take to end once it has been hurried."""
+
 HURRY_AFTER_S = 0.2
 HURRY_EVERY_S = 1.0
 
@@ -33,7 +36,7 @@ class Supervisor:
     """Starts, watches and drains; one thread, one loop.
 
     `is_redis_ready` may raise to give up the start; `is_serving` is asked until it is true once,
-    then `announce` is called. `grace_s` is how long a part may take to end.
+    then `announce` is called. `grace_s` is how long they all together may take to finish what runs.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Supervisor:
         self._clock = clock
         self._watched: list[Child] = []
         self._stop_requests = 0
+        self._drain_until = clock.now()
 
     def request_stop(self) -> None:
         """Begins to drain; asked again, lets workers give their jobs back instead."""
@@ -113,6 +117,7 @@ class Supervisor:
     def _drain(self) -> None:
         """The API first, so that nothing new comes; Redis last, so that every result is kept."""
         children = self._children
+        self._drain_until = self._clock.now() + self._grace_s
         log.info("draining; another Ctrl-C gives running jobs back", patience_s=self._grace_s)
         self._end([children.model, children.api], hurry=Child.kill)
         self._end(children.workers, hurry=Child.terminate)
@@ -130,13 +135,14 @@ class Supervisor:
             child.bury()
 
     def _wait_for_end(self, children: Sequence[Child], hurry: Callable[[Child], None]) -> None:
-        deadline = self._clock.now() + self._grace_s
+        kill_at = max(self._drain_until, self._clock.now()) + LAST_S
         next_hurry = self._clock.now() + HURRY_AFTER_S
         while running := [child for child in children if child.is_running]:
             now = self._clock.now()
-            if now >= deadline:
+            if now >= kill_at:
                 return
-            if self._stop_requests > 1 and now >= next_hurry:
+            is_urgent = self._stop_requests > 1 or now >= self._drain_until
+            if is_urgent and now >= next_hurry:
                 # Again and again: two signals become one in a process that is busy in C.
                 for child in running:
                     hurry(child)

@@ -7,6 +7,7 @@ from redis.exceptions import RedisError
 
 from headrace.core.connection import Client
 from headrace.core.jobs.leases import Leases
+from headrace.core.jobs.rq_adapter import registered_workers
 from headrace.core.roster import Roster
 from headrace.core.settings import Settings
 
@@ -17,6 +18,7 @@ class WorkerRelease:
     """Called with the name of a worker that has ended, however it did."""
 
     def __init__(self, redis: Client, settings: Settings) -> None:
+        self._redis = redis
         self._leases = Leases(redis, settings)
         self._roster = Roster(redis, settings.lease_s)
 
@@ -27,6 +29,11 @@ class WorkerRelease:
         except RedisError as error:
             log.warning("jobs wait for their leases to end", worker=worker, error=str(error))
         else:
-            log.info(
-                "jobs put back", worker=worker, jobs=len(swept.redelivered), dead=len(swept.dead)
-            )
+            if swept.redelivered or swept.dead:
+                jobs, dead = len(swept.redelivered), len(swept.dead)
+                log.info("jobs put back", worker=worker, jobs=jobs, dead=dead)
+
+    def release_all(self) -> None:
+        """For a Redis whose workers have all died, as nobody else can reach it."""
+        for worker in registered_workers(self._redis):
+            self(worker)

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from redis import BlockingConnectionPool, Redis
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import (
+    ConnectionError,
+    OutOfMemoryError,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+)
 from redis.retry import Retry
 
 from headrace.core.errors import SettingsError, Unavailable
@@ -17,6 +24,8 @@ Client = Any
 API_TIMEOUT_S = 1.5
 WORKER_TIMEOUT_S = 4.0
 """A worker waits longer: it has a result to hand in, the API a caller to answer."""
+
+log = structlog.get_logger()
 
 
 def connect(url: str, timeout_s: float | None, connections: int = 64) -> Client:
@@ -37,6 +46,13 @@ def connect(url: str, timeout_s: float | None, connections: int = 64) -> Client:
     return Redis(connection_pool=pool)
 
 
+def passes_by_itself(error: RedisError) -> bool:
+    """True where the server may take the same call later: it is away, or has no room to write."""
+    if isinstance(error, ResponseError):
+        return isinstance(error, OutOfMemoryError) or "MISCONF" in str(error)
+    return isinstance(error, ConnectionError | TimeoutError)
+
+
 def require_durable(redis: Client) -> None:
     """Refuses a server that would throw jobs away when its memory is full.
 
@@ -44,7 +60,10 @@ def require_durable(redis: Client) -> None:
     """
     try:
         policy = redis.info("memory").get("maxmemory_policy", "noeviction")
+        keeps_log = redis.info("persistence").get("aof_enabled", 0)
     except RedisError as error:
         raise Unavailable(f"Redis does not answer: {error}") from error
     if policy != "noeviction":
         raise SettingsError(f"REDIS_URL: maxmemory-policy is {policy}; jobs need noeviction")
+    if not keeps_log:
+        log.warning("this Redis keeps no append-only file: if it restarts, its jobs are lost")

@@ -146,6 +146,7 @@ def test_what_a_crash_left_behind_is_made_again(tmp_path: Path, prepare: Prepare
     ("model", "complaint"),
     [
         ("nothing-of-that-name", "not a folder, not a .gguf file"),
+        ("./nothing-there", "not a folder, not a .gguf file"),
         ("empty", "has no config.json and no [*].safetensors"),
         ("broken.gguf", "cannot convert the GGUF file"),
     ],

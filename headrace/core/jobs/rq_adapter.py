@@ -89,6 +89,13 @@ def registry_key(kind: str, queue_name: str) -> str:
     return f"{RQ_KEY_PREFIX}:{kind}:{queue_name}"
 
 
+def registered_workers(redis: Client) -> list[str]:
+    """Names of all workers that RQ lists, alive or not."""
+    prefix = worker_key("")
+    registered = redis.smembers(f"{RQ_KEY_PREFIX}:workers")
+    return [key.decode().removeprefix(prefix) for key in registered]
+
+
 def forget_worker(redis: Client, name: str) -> None:
     """Strikes a dead worker off RQ's list, which would show it for minutes."""
     key = worker_key(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -31,6 +32,11 @@ BODIES: list[tuple[str, Any, str]] = [
     (
         CHAT,
         {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+        "messages.0.content",
+    ),
+    (
+        CHAT,
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": {}}]}]},
         "messages.0.content",
     ),
     (CHAT, chat(max_tokens=0), "max_tokens"),
@@ -117,6 +123,17 @@ def test_a_body_of_three_megabytes_is_refused(client: FlaskClient, path: str) ->
     assert response.json["error"]["param"] == "body"
 
 
+def test_a_chunked_body_is_not_cut_but_refused(client: FlaskClient) -> None:
+    body = b'{"prompt": "x"}' + b" " * 2_000_000 + b"garbage"
+    response = client.post(
+        TEXT,
+        input_stream=io.BytesIO(body),
+        environ_overrides={"wsgi.input_terminated": True, "CONTENT_LENGTH": ""},
+    )
+
+    assert response.status_code == 413
+
+
 def test_an_unknown_model_is_not_found(client: FlaskClient) -> None:
     response = client.post(CHAT, json=chat(model="gpt-9"))
 
@@ -155,6 +172,7 @@ def test_a_field_that_changes_nothing_is_taken(served: FlaskClient, field: dict[
         ("/v1/jobs/a:dependents", 404),
         ("/v1/nothing", 404),
         ("/v1/jobs?limit=many", 400),
+        ("/v1/jobs?limit=0", 400),
         ("/v1/jobs?state=sleeping", 400),
         ("/v1/jobs/nobody?wait=-1", 400),
         ("/v1/jobs/nobody?wait=nan", 400),

@@ -70,6 +70,7 @@ def test_the_worker_and_its_job_are_shown(dashboard: FlaskClient) -> None:
 
     assert (worker["name"], worker["state"]) == ("worker-1", "busy")
     assert worker["current_job"]["job_id"] == "running"
+    assert worker["current_job"]["call_string"] == "headrace.generate 5 prompt tokens"
     assert (worker["successful_job_count"], worker["failed_job_count"]) == (1, 1)
 
 
@@ -91,9 +92,32 @@ def test_a_failed_job_can_be_requeued_from_its_page(dashboard: FlaskClient, benc
     assert bench.state("broken") == "queued"
 
 
-def test_looking_at_an_address_changes_nothing(dashboard: FlaskClient, bench: Bench) -> None:
-    assert dashboard.get("/rq/requeue/headrace-default").status_code == 405
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_looking_at_an_address_changes_nothing(
+    dashboard: FlaskClient, bench: Bench, method: str
+) -> None:
+    assert dashboard.open("/rq/requeue/headrace-default", method=method).status_code == 405
     assert bench.state("broken") == "failed"
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "http://evil.example"}, {"Host": "evil.example"}, {"Origin": "null"}]
+)
+def test_a_page_of_another_site_can_change_nothing(
+    dashboard: FlaskClient, bench: Bench, headers: dict[str, str]
+) -> None:
+    assert dashboard.post("/rq/job/broken/requeue", headers=headers).status_code == 403
+    assert bench.state("broken") == "failed"
+
+
+def test_its_own_pages_may_post(dashboard: FlaskClient) -> None:
+    headers = {"Origin": "http://localhost"}
+    assert dashboard.post("/rq/job/broken/requeue", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("page", ["/rq/0/data/job/nobody.json", "/rq/7/data/queues.json"])
+def test_an_unknown_page_is_not_found(dashboard: FlaskClient, page: str) -> None:
+    assert dashboard.get(page).status_code == 404
 
 
 def test_the_dashboard_is_not_there_beyond_loopback(

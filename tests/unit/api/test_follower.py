@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 from rq.job import Job as RqJob
 from rq.serializers import JSONSerializer
 
 import api.follower
 from api.follower import Follower
 from api.waiters import Waiters
-from headrace.core.errors import JobFailed, JobNotFound, WaitEnded
+from headrace.core.errors import JobFailed, WaitEnded
+from headrace.core.events import TokenEvent
 from headrace.core.types import JobState
 from tests.bench import Bench
 from tests.fakes import make_request
@@ -79,9 +82,45 @@ def test_a_wait_whose_time_is_over_names_the_job(bench: Bench, follower: Followe
     assert raised.value.job_id == "job-1"
 
 
-def test_a_stream_of_a_job_that_was_deleted_says_so(bench: Bench, follower: Follower) -> None:
+def test_a_stream_of_a_job_that_was_deleted_ends_as_cancelled(
+    bench: Bench, follower: Follower
+) -> None:
     bench.submit(make_request())
     RqJob.fetch("job-1", connection=bench.redis, serializer=JSONSerializer).delete()
 
-    with pytest.raises(JobNotFound):
-        list(follower.tokens("job-1"))
+    (last,) = list(itertools.islice(follower.tokens("job-1"), 100))
+    assert last is not None
+    assert last.state is JobState.CANCELLED
+
+
+def test_a_stream_waits_for_redis_to_come_back(
+    bench: Bench, follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.submit(make_request(max_tokens=1))
+    bench.turn(1)
+    read, failures = api.follower.events.tokens, [RedisConnectionError("away")]
+
+    def read_after_failure(*arguments: Any) -> list[TokenEvent]:
+        if failures:
+            raise failures.pop()
+        return read(*arguments)
+
+    monkeypatch.setattr(api.follower.events, "tokens", read_after_failure)
+
+    seen = [event.text for event in follower.tokens("job-1") if event]
+    assert seen == ["h"]
+
+
+def test_a_caller_whose_redis_stays_away_is_told_that_the_job_goes_on(
+    bench: Bench, follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.submit(make_request())
+
+    def away(_job_id: str) -> None:
+        raise RedisConnectionError("away")
+
+    monkeypatch.setattr(bench.queue, "state", away)
+    monkeypatch.setattr(bench.queue, "get", away)
+
+    with pytest.raises(WaitEnded):
+        follower.result("job-1", timeout_s=0.01)

@@ -109,3 +109,9 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
     return port
+
+
+def test_without_workers_an_api_serves_once_it_is_ready(
+    answer: Callable[[int, object], ApiAddress],
+) -> None:
+    assert answer(200, {"workers": {"ready": 0}}).is_serving(workers=0)

@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from headrace.cli.child import Child
-from headrace.cli.supervisor import Children, Supervisor
+from headrace.cli.supervisor import LAST_S, Children, Supervisor
 from headrace.core.errors import ModelError, Unavailable
 from tests.unit.cli.fakes import FakeClock, FakeSpawner
 
@@ -191,3 +191,13 @@ def test_a_redis_that_gives_up_ends_everything(deployment: Deployment) -> None:
     with pytest.raises(Unavailable, match="no memory"):
         deployment.supervisor.run()
     assert deployment.journal == ["start redis", "TERM redis", "end redis"]
+
+
+def test_a_slow_api_takes_its_time_from_the_workers_and_not_on_top(deployment: Deployment) -> None:
+    deployment.spawner.obedience["api"] = None
+    deployment.spawner.obedience["worker-1"] = 2
+    deployment.stop_after(5)
+    deployment.supervisor.run()
+    assert "KILL api" in deployment.journal
+    assert deployment.journal.count("TERM worker-1") == 2
+    assert deployment.clock.now() < 1000 + 5 + GRACE_S + LAST_S

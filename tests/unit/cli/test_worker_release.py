@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from rq import SimpleWorker
 from structlog.testing import capture_logs
 
 from headrace.cli.worker_release import WorkerRelease
@@ -41,6 +42,22 @@ def test_a_dead_worker_leaves_the_roster(redis: Client, settings: Settings) -> N
     roster.beat(WorkerState(WORKER, "ready", 1, "simulated", EngineStats()))
     WorkerRelease(redis, settings)(WORKER)
     assert roster.workers() == []
+
+
+def test_all_workers_of_an_earlier_run_are_released(redis: Client, settings: Settings) -> None:
+    queue = JobQueue(redis, settings)
+    for name in ("worker-1-aaaa", "worker-2-bbbb"):
+        SimpleWorker(["headrace-default"], name=name, connection=redis).register_birth()
+        claimed_job(queue, name)
+    WorkerRelease(redis, settings).release_all()
+    assert queue.waiting() == 2
+    assert SimpleWorker.all(connection=redis) == []
+
+
+def test_a_worker_that_left_nothing_is_not_worth_a_line(redis: Client, settings: Settings) -> None:
+    with capture_logs() as logs:
+        WorkerRelease(redis, settings)(WORKER)
+    assert logs == []
 
 
 def test_without_redis_the_leases_have_to_end_by_themselves(settings: Settings) -> None:

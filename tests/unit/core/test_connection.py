@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
+from structlog.testing import capture_logs
 
-from headrace.core.connection import Client, connect, require_durable
+from headrace.core.connection import Client, connect, passes_by_itself, require_durable
 from headrace.core.errors import SettingsError, Unavailable
 
 
@@ -23,6 +26,29 @@ def test_a_server_that_would_evict_jobs_is_refused(redis: Client) -> None:
 def test_a_server_that_does_not_answer_is_named_unavailable(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="does not answer"):
         require_durable(connect(f"unix://{tmp_path}/nobody.sock", 0.1))
+
+
+def test_a_server_without_a_log_is_named_but_taken(redis: Client) -> None:
+    redis.config_set("appendonly", "no")
+    try:
+        with capture_logs() as logs:
+            require_durable(redis)
+    finally:
+        redis.config_set("appendonly", "yes")
+    assert "no append-only file" in logs[0]["event"]
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (RedisConnectionError("gone"), True),
+        (OutOfMemoryError("full"), True),
+        (ResponseError("MISCONF Errors writing to the AOF file: No space left"), True),
+        (ResponseError("WRONGTYPE"), False),
+    ],
+)
+def test_only_what_passes_by_itself_is_waited_for(error: RedisError, passes: bool) -> None:
+    assert passes_by_itself(error) is passes
 
 
 def test_an_address_that_is_none_names_the_variable() -> None:

@@ -70,6 +70,19 @@ def test_records_below_the_level_are_left_out(capsys: pytest.CaptureFixture[str]
     assert lines(capsys) == []
 
 
+def test_a_trace_on_a_console_shows_no_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings(log_format="console"), "api")
+    prompt = "sword" + "fish"
+    try:
+        raise ValueError(len(prompt))
+    except ValueError:
+        structlog.get_logger().exception("request failed")
+
+    shown = capsys.readouterr().err
+    assert "ValueError: 9" in shown
+    assert "swordfish" not in shown
+
+
 def test_a_console_line_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(Settings(log_format="console"), "worker-1")
     structlog.get_logger().info("ready", url="http://x")

@@ -251,3 +251,59 @@ def test_a_micro_batch_waits_for_mates_and_then_runs_to_its_end(
 
     assert [bench.state(name) for name in ("a", "b")] == [JobState.SUCCEEDED] * 2
     assert bench.state("late") is JobState.QUEUED
+
+
+def test_a_streaming_job_of_another_model_is_failed_and_keeps_what_it_streamed(
+    redis: Client, settings: Settings
+) -> None:
+    first = Bench(redis, settings)
+    first.submit(make_request(max_tokens=5))
+    first.turn(2)
+    first.leases.take_back("worker-1")
+    second = Bench(redis, settings, "worker-2")
+    second.worker._card_hash = "of another model"
+    second.turn(1)
+
+    assert second.state() is JobState.FAILED
+    assert second.text() == "he"
+
+
+@pytest.mark.parametrize("payload", [5, [1], {"prompt_ids": ["a"]}, {}])
+def test_a_malformed_payload_under_our_label_is_failed(bench: Bench, payload: object) -> None:
+    good = make_request().encode()
+    arguments = good | payload if isinstance(payload, dict) else payload
+    queue = Queue("headrace-default", connection=bench.redis, serializer=JSONSerializer)
+    version = {} if payload else {"version": 99}
+    job = queue.enqueue(
+        "headrace.generate", arguments | version if isinstance(arguments, dict) else arguments
+    )
+    bench.turn(1)
+
+    assert bench.state(job.id) is JobState.FAILED
+    assert bench.worker.running == {}
+
+
+def test_a_long_wait_for_batch_mates_is_cut_short_by_the_server_and_goes_on(
+    redis: Client, settings: Settings
+) -> None:
+    bench = Bench(redis, settings)
+    bench.worker._admission = MicroBatchAdmission(wait_s=10.0, clock=bench.clock)
+    bench.submit(make_request(max_tokens=1))
+    bench.redis.lpush(keys.DOORBELL, "1")
+    bench.turn(1)
+    assert bench.state() is JobState.RUNNING
+    bench.clock.sleep(10)
+    bench.turn(1)
+    assert bench.state() is JobState.SUCCEEDED
+
+
+def test_a_worker_that_lost_its_only_job_is_shown_as_idle(bench: Bench) -> None:
+    bench.worker.start()
+    bench.submit(make_request(max_tokens=50))
+    bench.turn(1)
+    bench.queue.cancel("job-1")
+    bench.turn(1)
+
+    (shown,) = Worker.all(connection=bench.redis)
+    assert shown.get_state() == "idle"
+    bench.worker.teardown()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from headrace.core.card_store import CardStore
 from headrace.core.connection import Client
 from headrace.core.jobs import keys
 from headrace.core.roster import Roster
 from headrace.core.settings import Settings
 from headrace.core.types import JobState
 from tests.bench import Bench
-from tests.fakes import make_request
+from tests.fakes import CARD, make_request
 from tests.waiting import eventually
 from worker.heartbeat import Heartbeat
 
@@ -29,8 +30,13 @@ def roster(redis: Client) -> Roster:
 
 
 @pytest.fixture
-def heartbeat(bench: Bench, roster: Roster, settings: Settings) -> Heartbeat:
-    return Heartbeat(bench.worker, bench.leases, roster, settings, bench.clock)
+def heartbeat(bench: Bench, roster: Roster) -> Heartbeat:
+    return heartbeat_of(bench, roster)
+
+
+def heartbeat_of(bench: Bench, roster: Roster) -> Heartbeat:
+    cards = CardStore(bench.redis)
+    return Heartbeat(bench.worker, bench.leases, roster, cards, CARD, bench.clock)
 
 
 def run_out(redis: Client) -> None:
@@ -49,11 +55,35 @@ def test_a_beat_keeps_the_leases_of_what_runs(
 def test_an_engine_that_stalls_loses_its_leases(
     bench: Bench, heartbeat: Heartbeat, redis: Client, settings: Settings
 ) -> None:
-    bench.clock.sleep(settings.engine_stall_s + 1)
-    run_out(redis)
-    heartbeat.beat()
+    stall_beats = int(settings.engine_stall_s) + 2
+    for _beat in range(stall_beats):
+        bench.clock.sleep(1)
+        run_out(redis)
+        heartbeat.beat()
 
     assert bench.state() is JobState.QUEUED
+
+
+def test_after_an_outage_everybody_may_renew_before_anybody_sweeps(
+    bench: Bench, redis: Client, settings: Settings, roster: Roster
+) -> None:
+    peer = heartbeat_of(Bench(redis, settings, "worker-2"), roster)
+    peer._clock.sleep(settings.lease_s)
+    run_out(redis)
+    peer.beat()
+    assert bench.state() is JobState.RUNNING
+
+    for _beat in range(int(settings.lease_s) + 1):
+        peer._clock.sleep(1)
+        peer.beat()
+    assert bench.state() is JobState.QUEUED
+
+
+def test_a_card_that_redis_lost_is_put_again(bench: Bench, heartbeat: Heartbeat) -> None:
+    bench.redis.delete(keys.CARD)
+    heartbeat.beat()
+
+    assert CardStore(bench.redis).current() == CARD
 
 
 def test_an_idle_worker_is_never_stalled(
@@ -71,7 +101,7 @@ def test_a_beat_takes_back_the_jobs_of_a_silent_peer(
 ) -> None:
     peer = Bench(redis, settings, "worker-2")
     run_out(redis)
-    Heartbeat(peer.worker, peer.leases, roster, settings, peer.clock).beat()
+    heartbeat_of(peer, roster).beat()
 
     assert bench.state() is JobState.QUEUED
 

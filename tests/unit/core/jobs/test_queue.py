@@ -391,8 +391,37 @@ def test_a_job_that_rq_requeues_starts_a_new_life(queue: JobQueue, redis: Client
     assert queue.get("job-1").state is JobState.SUCCEEDED
 
 
-def test_an_rq_job_that_is_not_ours_is_not_found(queue: JobQueue, redis: Client) -> None:
-    job = Queue("other", connection=redis, serializer=JSONSerializer).enqueue("os.getpid")
+def test_a_requeued_job_shows_nothing_of_its_last_life_and_can_be_cancelled(
+    queue: JobQueue, redis: Client
+) -> None:
+    queue.submit(make_request())
+    succeed(queue, claim_one(queue), result=None, reason="engine_error", error="broken")
+    rq_job(redis).requeue()
+
+    job = queue.get("job-1")
+    assert (job.state, job.error, job.timings.committed) == (JobState.QUEUED, None, None)
+    assert queue.cancel("job-1")
+    assert queue.get("job-1").state is JobState.CANCELLED
+    assert queue.waiting() == 0
+
+
+def test_jobs_of_one_state_are_found_behind_any_number_of_others(queue: JobQueue) -> None:
+    queue.submit(make_request("old"))
+    succeed(queue, claim_one(queue))
+    for number in range(5):
+        queue.submit(make_request(f"new-{number}"))
+
+    assert [job.id for job in queue.recent(2, JobState.SUCCEEDED)] == ["old"]
+
+
+def test_an_rq_job_of_somebody_else_is_not_found_and_not_touched(
+    queue: JobQueue, redis: Client
+) -> None:
+    job = Queue("other", connection=redis).enqueue("os.getpid")
 
     with pytest.raises(JobNotFound):
         queue.get(job.id)
+    with pytest.raises(JobNotFound):
+        queue.cancel(job.id)
+    assert Queue("other", connection=redis).job_ids == [job.id]
+    assert job.get_status() is JobStatus.QUEUED
