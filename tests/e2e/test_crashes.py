@@ -39,11 +39,25 @@ def test_a_killed_worker_loses_nothing_and_contradicts_nothing(deployment: Deplo
 def test_after_a_kill_of_everything_queued_and_running_jobs_finish(deployment: Deployment) -> None:
     running = start_jobs(deployment)
     waiting = [deployment.submit(prompt, max_tokens=4) for prompt in PROMPTS * 2]
+    engines_before = deployment.messages().count("engine loaded")
     deployment.kill()
 
     deployment.start()
 
+    assert deployment.client.get("/readyz").json()["workers"]["ready"] == 1
+    assert deployment.messages().count("engine loaded") > engines_before
     assert len(deployment.texts(running + waiting)) == 48
+
+
+def test_a_killed_redis_comes_back_and_no_job_notices(deployment: Deployment) -> None:
+    ids = start_jobs(deployment)
+    killed = deployment.pid("redis")
+    os.kill(killed, signal.SIGKILL)
+
+    eventually(lambda: deployment.pid("redis") != killed)
+    eventually(lambda: deployment.client.get("/readyz").status_code == 200, 30)
+    assert len(deployment.texts(ids)) == 16
+    assert {deployment.job(job_id)["attempts"] for job_id in ids} == {1}
 
 
 def test_a_killed_api_is_started_again_and_its_jobs_go_on(deployment: Deployment) -> None:
