@@ -13,8 +13,9 @@ from headrace.cli.api_client import ApiClient, Json
 from headrace.cli.terminal import console, harmless, show_json
 
 STYLES = {"queued": "yellow", "running": "cyan", "succeeded": "green", "failed": "red"}
-WIDTHS = {"id": 32, "created": 19}
-COLUMNS = ("id", "status", "created", "model", "priority", "in", "out", "tries", "seconds")
+WIDE_ONLY = {"model", "priority", "tries"}
+WIDE = 110
+"""Columns of a terminal that has room for all of a job; narrower ones show what must be read."""
 
 
 def show_jobs(client: ApiClient, state: str | None, limit: int, as_json: bool) -> None:
@@ -22,7 +23,7 @@ def show_jobs(client: ApiClient, state: str | None, limit: int, as_json: bool) -
     if as_json:
         show_json(answer)
     elif answer["data"]:
-        console().print(_table(answer["data"]))
+        console().print(_table(answer["data"], console().width))
     else:
         console().print("no jobs")
 
@@ -39,26 +40,30 @@ def show_job(client: ApiClient, job_id: str, as_json: bool) -> None:
     console().print(table)
 
 
-def _table(jobs: list[Json]) -> Table:
+def _table(jobs: list[Json], width: int) -> Table:
+    rows = [_cells(job) for job in jobs]
+    columns = [name for name in rows[0] if width >= WIDE or name not in WIDE_ONLY]
     table = Table(box=None, pad_edge=False)
-    for column in COLUMNS:
-        # An id is there to be copied, a time to be read: what is narrow gives way.
-        table.add_column(column, no_wrap=column in ("id", "created"), min_width=WIDTHS.get(column))
-    for job in jobs:
-        usage = job.get("usage") or {}
-        cells = (
-            job["id"],
-            Text(job["status"], style=STYLES.get(job["status"], "dim")),
-            _local_time(job["created_at"]),
-            Text(job["model"]),
-            job["priority"],
-            str(usage.get("prompt_tokens", "")),
-            str(usage.get("completion_tokens", "")),
-            str(job["attempts"]),
-            _seconds(job["timings"]["total_ms"]),
-        )
-        table.add_row(*cells)
+    for name in columns:
+        table.add_column(name, no_wrap=True)
+    for row in rows:
+        table.add_row(*(row[name] for name in columns))
     return table
+
+
+def _cells(job: Json) -> dict[str, Text]:
+    usage = job.get("usage") or {}
+    return {
+        "id": Text(job["id"]),
+        "status": Text(job["status"], style=STYLES.get(job["status"], "dim")),
+        "created": Text(_local_time(job["created_at"])[5:]),
+        "model": Text(job["model"]),
+        "priority": Text(job["priority"]),
+        "in": Text(str(usage.get("prompt_tokens", ""))),
+        "out": Text(str(usage.get("completion_tokens", ""))),
+        "tries": Text(str(job["attempts"])),
+        "seconds": Text(_seconds(job["timings"]["total_ms"])),
+    }
 
 
 def _leaves(value: Json, path: str = "") -> Iterator[tuple[str, object]]:
