@@ -20,9 +20,10 @@ from batcher.engine import Engine
 from headrace.core.clock import Clock
 from headrace.core.connection import passes_by_itself
 from headrace.core.jobs import keys
+from headrace.core.jobs.handover import Claim, Claimed, Finished, Outcome, Publication
 from headrace.core.jobs.job import Report
 from headrace.core.jobs.leases import Leases
-from headrace.core.jobs.queue import Claim, Claimed, Finished, JobQueue, Outcome, Publication
+from headrace.core.jobs.queue import JobQueue
 from headrace.core.jobs.rq_adapter import EXPIRED
 from headrace.core.roster import Activity
 from headrace.core.types import JobState

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from headrace.core.jobs.handover import Claim, Outcome, Publication
 from headrace.core.jobs.job import Report
-from headrace.core.jobs.queue import Claim, Outcome, Publication
 from headrace.core.types import Delta, Request
 
 TIMEOUT, ENGINE_ERROR, REFUSED = "timeout", "engine_error", "refused"

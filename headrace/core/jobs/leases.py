@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from headrace.core.connection import Client
 from headrace.core.jobs import keys, rq_adapter
-from headrace.core.jobs.queue import Claim
+from headrace.core.jobs.handover import Claim
 from headrace.core.settings import Settings
 
 DEAD_ERROR = rq_adapter.encode_exc_string("too many workers died while they ran this job")

@@ -16,7 +16,7 @@ from batcher.admission import MicroBatchAdmission
 from batcher.simulated import SimulatedEngine
 from headrace.core.connection import Client
 from headrace.core.jobs import keys
-from headrace.core.jobs.queue import Finished, Outcome
+from headrace.core.jobs.handover import Finished, Outcome
 from headrace.core.settings import Settings
 from headrace.core.types import Delta, JobState
 from tests.bench import Bench

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headrace.core.jobs.queue import Claim
+from headrace.core.jobs.handover import Claim
 from headrace.core.types import Delta, FinishReason, JobState
 from tests.fakes import make_request
 from worker.running import ENGINE_ERROR, Running

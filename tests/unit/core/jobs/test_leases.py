@@ -7,8 +7,9 @@ from rq import Queue, SimpleWorker
 
 from headrace.core.connection import Client
 from headrace.core.jobs import keys
+from headrace.core.jobs.handover import Claim, Publication
 from headrace.core.jobs.leases import Leases
-from headrace.core.jobs.queue import Claim, JobQueue, Publication
+from headrace.core.jobs.queue import JobQueue
 from headrace.core.settings import Settings
 from headrace.core.types import JobState, Room
 from tests.fakes import make_request

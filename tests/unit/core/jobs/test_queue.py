@@ -21,8 +21,9 @@ from headrace.core import events
 from headrace.core.connection import Client
 from headrace.core.errors import JobNotFound, QueueFull
 from headrace.core.jobs import keys
+from headrace.core.jobs.handover import Claim, Outcome, Publication
 from headrace.core.jobs.job import Report
-from headrace.core.jobs.queue import Claim, JobQueue, Outcome, Publication
+from headrace.core.jobs.queue import JobQueue
 from headrace.core.settings import Settings
 from headrace.core.types import JobState, Priority, Room
 from tests.fakes import make_request
