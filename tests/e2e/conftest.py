@@ -10,13 +10,23 @@ import pytest
 from tests.deployment import Deployment
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A real model on a busy machine takes its time."""
+    for item in items:
+        if "e2e" in item.path.parts:
+            item.add_marker(pytest.mark.timeout(400))
+
+
 @pytest.fixture(scope="module")
 def deployment(
     tmp_path_factory: pytest.TempPathFactory, smollm2_models: Path
 ) -> Iterator[Deployment]:
-    """Serving, in fp32: there a greedy text does not depend on who shares the batch."""
-    folder = tmp_path_factory.mktemp("up")
-    deployment = Deployment(folder, smollm2_models, HEADRACE_DTYPE="float32")
+    """Serving, in fp32: there a greedy text does not depend on who shares the batch.
+
+    One thread, since two that wait for each other crawl where something else takes a core.
+    """
+    settings = {"HEADRACE_DTYPE": "float32", "HEADRACE_THREADS": "1"}
+    deployment = Deployment(tmp_path_factory.mktemp("up"), smollm2_models, **settings)
     deployment.start()
     yield deployment
     if deployment.process is not None and deployment.process.poll() is None:
