@@ -17,15 +17,13 @@ from headrace.core.jobs.queue import JobQueue
 from headrace.core.roster import Roster
 from headrace.core.settings import Settings, load_settings
 
-CONNECTIONS = 64
-
 
 def create_app(settings: Settings | None = None, queue: JobQueue | None = None) -> Flask:
     """An app on the queue's Redis. Raises `SettingsError` where none is named."""
     settings = settings or load_settings()
     if settings.redis_url is None:
         raise SettingsError("REDIS_URL: the API needs the queue's Redis")
-    queue = queue or JobQueue(connect(settings.redis_url, API_TIMEOUT_S, CONNECTIONS), settings)
+    queue = queue or JobQueue(connect(settings.redis_url, API_TIMEOUT_S), settings)
     cards, waiters = CardStore(queue.redis), Waiters(queue.redis)
 
     app = Flask("headrace")

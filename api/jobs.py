@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import structlog
 from flask import Blueprint, Response, jsonify, request, url_for
 
 from api.body import read_json
@@ -15,6 +16,7 @@ from headrace.core.jobs.job import STAMPS, Job
 from headrace.core.types import JobState
 
 MAX_LISTED = 1000
+log = structlog.get_logger()
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
@@ -46,7 +48,8 @@ def index() -> Response:
 
 @blueprint.delete("/<job_id>")
 def cancel(job_id: str) -> Response:
-    services().queue.cancel(_job_id(job_id))
+    if services().queue.cancel(_job_id(job_id)):
+        log.info("request finished", job_id=job_id, state=JobState.CANCELLED)
     return jsonify(job_json(services().queue.get(job_id)))
 
 

@@ -21,7 +21,7 @@ class FakeClock:
     """Time stands still until somebody sleeps or advances it."""
 
     def __init__(self) -> None:
-        self.time = 1000.0
+        self.time = 0.0
 
     def now(self) -> float:
         return self.time

@@ -94,13 +94,14 @@ class BatchWorker(SimpleWorker):
             self.teardown()
 
     def turn(self) -> None:
-        """Admits, rests or steps, publishes, finishes and polices, once."""
+        """Admits, steps or rests, publishes, finishes and polices, once."""
         self._admit()
         if self._admission.may_step(len(self.running)):
             self._step()
         else:
             self._rest()
         self._police()
+        self._show_state()
 
     @property
     def activity(self) -> Activity:
@@ -120,6 +121,8 @@ class BatchWorker(SimpleWorker):
         if self._drain_until is not None or room.slots == 0:
             return
         claimed = self._insist(lambda: self._queue.claim(self.name, room))
+        if claimed.claims:
+            self._state = WorkerStatus.BUSY  # the script has shown it already
         for claim in claimed.claims:
             self._start(claim)
         self._admission.admitted(len(claimed.claims))
@@ -193,7 +196,6 @@ class BatchWorker(SimpleWorker):
         for outcome, result in zip(outcomes, finished, strict=True):
             self.running.pop(outcome.claim.job_id, None)
             _log_end(outcome, result)
-        self._show_if_idle()
 
     def _refuse(self, claim: Claim) -> None:
         error = claim.refusal or "tokenised for another model than this worker runs"
@@ -205,10 +207,9 @@ class BatchWorker(SimpleWorker):
         self.engine.abort(job_id)
         del self.running[job_id]
         log.warning("job lost: cancelled, or leased to another worker", job_id=job_id)
-        self._show_if_idle()
 
-    def _show_if_idle(self) -> None:
-        if not self.running:
+    def _show_state(self) -> None:
+        if not self.running and self.get_state() == WorkerStatus.BUSY:
             self._insist(lambda: self.set_state(WorkerStatus.IDLE))
 
     def _aged(self, items: Sequence[Aged], made: float) -> list[Aged]:

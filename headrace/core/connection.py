@@ -25,15 +25,17 @@ API_TIMEOUT_S = 1.5
 WORKER_TIMEOUT_S = 4.0
 """A worker waits longer: it has a result to hand in, the API a caller to answer."""
 
+MAX_CONNECTIONS = 64
+
 log = structlog.get_logger()
 
 
-def connect(url: str, timeout_s: float | None, connections: int = 64) -> Client:
-    """A client that returns bytes. `timeout_s` None waits for ever, for blocking reads."""
+def connect(url: str, timeout_s: float) -> Client:
+    """A client that returns bytes. Raises `SettingsError` for a URL that is none."""
     try:
         pool = BlockingConnectionPool.from_url(
             url,
-            max_connections=connections,
+            max_connections=MAX_CONNECTIONS,
             timeout=timeout_s,
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,

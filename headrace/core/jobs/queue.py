@@ -31,7 +31,8 @@ class JobQueue:
     """Submits, claims, publishes, finishes and reads jobs.
 
     `redis` must return bytes. Every method raises `redis.exceptions.RedisError` when the server is
-    away; all of them may be called again then: none does its work twice.
+    away; all of them may be called again then: none does its work twice. Jobs of a claim whose
+    answer was lost stay leased until the lease ends, and are redelivered then.
     """
 
     def __init__(self, redis: Client, settings: Settings) -> None:

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from flask.testing import FlaskClient
+from structlog.testing import capture_logs
 
 from tests.bench import Bench
 
@@ -107,8 +108,12 @@ def test_jobs_are_listed_newest_first(client: FlaskClient, bench: Bench) -> None
 def test_a_waiting_job_can_be_cancelled(client: FlaskClient, bench: Bench) -> None:
     job_id = submit(client)
 
-    cancelled = client.delete(f"/v1/jobs/{job_id}").json
+    with capture_logs() as logs:
+        cancelled = client.delete(f"/v1/jobs/{job_id}").json
+        client.delete(f"/v1/jobs/{job_id}")
 
+    finished = [line["job_id"] for line in logs if line["event"] == "request finished"]
+    assert finished == [job_id]
     assert cancelled is not None
     assert cancelled["status"] == "cancelled"
     bench.turn(1)

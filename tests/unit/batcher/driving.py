@@ -57,16 +57,3 @@ def take(deltas: Sequence[Delta], outputs: dict[str, Output]) -> None:
 def run_alone(engine: Engine, request: Request, resume_ids: Sequence[int] = ()) -> Output:
     engine.add(request, resume_ids)
     return drain(engine)[request.id]
-
-
-class FakeClock:
-    """Time that passes only where somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.time_s = 0.0
-
-    def now(self) -> float:
-        return self.time_s
-
-    def sleep(self, seconds: float) -> None:
-        self.time_s += seconds

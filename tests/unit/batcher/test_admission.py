@@ -5,7 +5,7 @@ import pytest
 from batcher.admission import ContinuousAdmission, MicroBatchAdmission, make_admission
 from headrace.core.settings import load_settings
 from headrace.core.types import Room
-from tests.unit.batcher.driving import FakeClock
+from tests.fakes import FakeClock
 
 NONE = Room(0, 0)
 

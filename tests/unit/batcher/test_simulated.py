@@ -8,7 +8,8 @@ import pytest
 from batcher.simulated import SimulatedEngine
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import load_settings
-from tests.unit.batcher.driving import FakeClock, a_request, run_alone
+from tests.fakes import FakeClock
+from tests.unit.batcher.driving import a_request, run_alone
 
 
 @pytest.fixture

@@ -74,14 +74,17 @@ def test_the_first_token_is_published_at_once_and_later_ones_together(
     assert bench.text() == "hell"
 
 
-def test_another_worker_continues_behind_the_published_tokens(
-    redis: Client, settings: Settings
-) -> None:
+def stream_two_tokens_and_die(redis: Client, settings: Settings) -> None:
     first = Bench(redis, settings)
     first.submit(make_request(max_tokens=5))
     first.turn(2)
     first.leases.take_back("worker-1")
 
+
+def test_another_worker_continues_behind_the_published_tokens(
+    redis: Client, settings: Settings
+) -> None:
+    stream_two_tokens_and_die(redis, settings)
     second = Bench(redis, settings, "worker-2")
     second.turn(3)
 
@@ -256,10 +259,7 @@ def test_a_micro_batch_waits_for_mates_and_then_runs_to_its_end(
 def test_a_streaming_job_of_another_model_is_failed_and_keeps_what_it_streamed(
     redis: Client, settings: Settings
 ) -> None:
-    first = Bench(redis, settings)
-    first.submit(make_request(max_tokens=5))
-    first.turn(2)
-    first.leases.take_back("worker-1")
+    stream_two_tokens_and_die(redis, settings)
     second = Bench(redis, settings, "worker-2")
     second.worker._card_hash = "of another model"
     second.turn(1)

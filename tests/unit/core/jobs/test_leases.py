@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-import pytest
 from rq import Queue, SimpleWorker
 
 from headrace.core.connection import Client
 from headrace.core.jobs import keys
-from headrace.core.jobs.handover import Claim, Publication
+from headrace.core.jobs.handover import Publication
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.settings import Settings
-from headrace.core.types import JobState, Room
+from headrace.core.types import JobState
 from tests.fakes import make_request
-
-ROOM = Room(slots=8, tokens=10_000)
-
-
-@pytest.fixture
-def queue(redis: Client, settings: Settings) -> JobQueue:
-    return JobQueue(redis, settings)
-
-
-@pytest.fixture
-def leases(redis: Client, settings: Settings) -> Leases:
-    return Leases(redis, settings)
+from tests.unit.core.jobs.steps import ROOM, claim_one
 
 
 def run_out(redis: Client, job_id: str = "job-1") -> None:
     """What time does to a lease that nobody renews."""
     redis.zadd(keys.LEASES, {job_id: 1.0})
-
-
-def claim_one(queue: JobQueue, worker: str = "worker-1") -> Claim:
-    (claim,) = queue.claim(worker, ROOM).claims
-    return claim
 
 
 def test_a_renewed_lease_ends_later(queue: JobQueue, leases: Leases, redis: Client) -> None:
