@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address the API binds to.")
     port: int = Field(8000, ge=1, le=65535, description="Port the API binds to.")
+    monitor_port: int | None = Field(
+        None, ge=1, le=65535, description="Port of the fleet's metrics; default: the API's + 1."
+    )
 
     # What runs
     model: str = Field(
@@ -95,6 +98,15 @@ class Settings(BaseSettings):
     max_wait_s: PositiveFloat = Field(590.0, description="Longest wait of one HTTP request.")
     max_body_bytes: PositiveInt = Field(2_000_000, description="Largest request body.")
 
+    # What counts as good
+    slo_latency_s: PositiveFloat = Field(
+        1.0, description="Longest wait for a first token, and for an answer beside its tokens."
+    )
+    slo_tpot_s: float = Field(
+        0.15, ge=0, description="What each output token may add to the time of an answer."
+    )
+    metrics: bool = Field(True, description="Count requests, jobs and steps for Prometheus.")
+
     # Simulated engine: step seconds = alpha + beta * rows + gamma * prefill tokens
     simulated_alpha_s: float = Field(0.01, ge=0, description="Simulated engine: s a step.")
     simulated_beta_s: float = Field(0.001, ge=0, description="Simulated engine: s a row.")
@@ -113,6 +125,11 @@ class Settings(BaseSettings):
     def _make_absolute(cls, folder: Path) -> Path:
         """Children of `headrace up` may stand elsewhere."""
         return folder.expanduser().absolute()
+
+    @property
+    def metrics_port(self) -> int:
+        """Where the monitor exports the fleet's metrics."""
+        return self.monitor_port or self.port + 1
 
     @property
     def models_dir(self) -> Path:
