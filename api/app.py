@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from flask import Flask
 
-from api import dashboard, jobs, openai, operations
+from api import access_log, dashboard, jobs, openai, operations, request_id
 from api.errors import register_error_handlers
 from api.follower import Follower
+from api.http_metrics import make_http_metrics
 from api.intake import Intake
 from api.services import KEY, Services
 from api.waiters import Waiters
@@ -25,6 +26,7 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
         raise SettingsError("REDIS_URL: the API needs the queue's Redis")
     queue = queue or JobQueue(connect(settings.redis_url, API_TIMEOUT_S), settings)
     cards, waiters = CardStore(queue.redis), Waiters(queue.redis)
+    metrics = make_http_metrics(settings)
 
     app = Flask("headrace")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
@@ -33,10 +35,16 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
         queue=queue,
         cards=cards,
         roster=Roster(queue.redis, settings.lease_s),
-        intake=Intake(cards, settings),
+        intake=Intake(cards, settings, metrics),
         waiters=waiters,
         follower=Follower(queue, waiters),
+        metrics=metrics,
     )
+    app.before_request(request_id.assign)
+    app.before_request(access_log.begin)
+    app.after_request(access_log.end)
+    app.after_request(request_id.show)
+    app.teardown_request(request_id.forget)
     for blueprint in (jobs.blueprint, openai.blueprint, operations.blueprint):
         app.register_blueprint(blueprint)
     dashboard.mount(app, settings.redis_url, settings.host)

@@ -9,6 +9,8 @@ from flask import Flask, Response, jsonify
 from redis.exceptions import RedisError, ResponseError
 from werkzeug.exceptions import HTTPException
 
+from api.access_log import JOB_HEADER
+from api.services import services
 from headrace.core.errors import (
     HeadraceError,
     InvalidRequest,
@@ -29,18 +31,21 @@ log = structlog.get_logger()
 
 
 class Refusal(NamedTuple):
+    """`rejected` names the reason in metrics, where no job was accepted."""
+
     status: int
     type: str
     headers: dict[str, str] = {}  # noqa: RUF012 -- never changed
+    rejected: str = ""
 
 
 TABLE: dict[type[Exception], Refusal] = {
-    UnknownModel: Refusal(404, "invalid_request_error"),
-    InvalidRequest: Refusal(400, "invalid_request_error"),
+    UnknownModel: Refusal(404, "invalid_request_error", rejected="unknown_model"),
+    InvalidRequest: Refusal(400, "invalid_request_error", rejected="invalid_request"),
     JobNotFound: Refusal(404, "invalid_request_error"),
-    QueueFull: Refusal(429, "rate_limit_error", MAY_RETRY),
-    Unavailable: Refusal(503, "service_unavailable", MAY_RETRY),
-    RedisError: Refusal(503, "service_unavailable", MAY_RETRY),
+    QueueFull: Refusal(429, "rate_limit_error", MAY_RETRY, "queue_full"),
+    Unavailable: Refusal(503, "service_unavailable", MAY_RETRY, "unavailable"),
+    RedisError: Refusal(503, "service_unavailable", MAY_RETRY, "unavailable"),
     WaitEnded: Refusal(504, "timeout", MUST_NOT_RETRY),
     JobFailed: Refusal(500, "job_failed", MUST_NOT_RETRY),
 }
@@ -77,12 +82,19 @@ def _refuse(error: Exception) -> Response:
     refusal = next(TABLE[kind] for kind in TABLE if isinstance(error, kind))
     if isinstance(error, RedisError):
         log.warning("Redis refuses or is away", error=str(error))
-    return _answer(refusal.status, error_body(error, refusal.type), refusal.headers)
+    if refusal.rejected:
+        services().metrics.rejected(refusal.rejected)
+    response = _answer(refusal.status, error_body(error, refusal.type), refusal.headers)
+    if isinstance(error, WaitEnded | JobFailed):
+        response.headers[JOB_HEADER] = error.job_id
+    return response
 
 
 def _refuse_http(error: HTTPException) -> Response:
     status = error.code or 500
     param = "body" if status == 413 else None
+    if status == 413:
+        services().metrics.rejected("body_too_large")
     body = {
         "message": error.description,
         "type": "invalid_request_error" if status < 500 else "server_error",

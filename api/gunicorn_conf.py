@@ -6,6 +6,10 @@ from gevent import monkey
 
 monkey.patch_all()  # before anything else imports a socket; so no preload_app either
 
+import os  # noqa: E402
+import shutil  # noqa: E402
+import tempfile  # noqa: E402
+
 from gunicorn.glogging import Logger  # noqa: E402
 
 from headrace.core.settings import load_settings  # noqa: E402
@@ -21,6 +25,14 @@ worker_class = "gevent"
 worker_connections = 2000
 graceful_timeout = int(_settings.drain_s)
 control_socket_disable = True  # gunicorn 27 would write into the home folder
+
+# Before anything imports prometheus_client, which decides then where it counts.
+_counts = tempfile.mkdtemp(prefix="headrace-metrics-")
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counts
+
+
+def on_exit(server: object) -> None:
+    shutil.rmtree(_counts, ignore_errors=True)
 
 
 class OurLogger(Logger):  # type: ignore[misc]

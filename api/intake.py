@@ -8,6 +8,8 @@ from uuid import uuid4
 
 import gevent
 
+from api import request_id
+from api.http_metrics import HttpMetrics
 from api.schemas import Body, ChatBody, CompletionBody, JobBody, Message
 from headrace.core.card_store import CardStore
 from headrace.core.errors import InvalidRequest, UnknownModel
@@ -19,9 +21,10 @@ from headrace.core.types import Request
 class Intake:
     """Makes requests for the deployment's one model."""
 
-    def __init__(self, cards: CardStore, settings: Settings) -> None:
+    def __init__(self, cards: CardStore, settings: Settings, metrics: HttpMetrics) -> None:
         self._cards = cards
         self._settings = settings
+        self._metrics = metrics
 
     def completion(self, body: CompletionBody) -> Request:
         return self._request(body, lambda card: card.tokenize(body.prompt), "prompt")
@@ -51,6 +54,7 @@ class Intake:
         # In a thread: a long prompt must not hold up the other requests of this process.
         prompt_ids = gevent.get_hub().threadpool.apply(tokenize, (card,))
         tokenize_s = time.perf_counter() - started
+        self._metrics.tokenized(tokenize_s)
         max_tokens = self._fit(len(prompt_ids), body.output_limit, card, param)
         return Request(
             id=uuid4().hex,
@@ -61,6 +65,7 @@ class Intake:
             priority=body.priority,
             deadline_s=body.deadline_s,
             tokenize_s=tokenize_s,
+            request_id=request_id.current(),
         )
 
     def _fit(self, prompt_tokens: int, limit: int | None, card: ModelCard, param: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from flask import Blueprint, Response, jsonify, request, url_for
 
+from api.access_log import JOB_HEADER
 from api.body import read_json
 from api.schemas import JobBody
 from api.services import services
@@ -26,7 +27,7 @@ blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 def submit() -> Response:
     job = services().intake.job(JobBody.parse(read_json()))
     services().queue.submit(job)
-    response = jsonify(job_json(services().queue.get(job.id)))
+    response = _answer(services().queue.get(job.id))
     response.status_code = 202
     response.headers["Location"] = url_for("jobs.show", job_id=job.id)
     return response
@@ -36,7 +37,7 @@ def submit() -> Response:
 def show(job_id: str) -> Response:
     """`?wait=S` answers as soon as the job has ended, after S seconds at the latest."""
     wait_s = _number("wait", 0.0, services().settings.max_wait_s)
-    return jsonify(job_json(services().follower.wait(_job_id(job_id), wait_s)))
+    return _answer(services().follower.wait(_job_id(job_id), wait_s))
 
 
 @blueprint.get("")
@@ -50,7 +51,14 @@ def index() -> Response:
 def cancel(job_id: str) -> Response:
     if services().queue.cancel(_job_id(job_id)):
         log.info("request finished", job_id=job_id, state=JobState.CANCELLED)
-    return jsonify(job_json(services().queue.get(job_id)))
+    return _answer(services().queue.get(job_id))
+
+
+def _answer(job: Job) -> Response:
+    response = jsonify(job_json(job))
+    response.headers[JOB_HEADER] = job.id
+    response.headers["Server-Timing"] = server_timing(job)
+    return response
 
 
 def job_json(job: Job) -> dict[str, Any]:
@@ -60,6 +68,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "id": job.id,
         "object": "job",
         "status": job.state,
+        "request_id": job.request.request_id,
         "model": job.request.model,
         "priority": job.request.priority,
         "created_at": job.timings.accepted,
@@ -85,6 +94,12 @@ def timings_json(job: Job) -> dict[str, Any]:
         "tokenize_ms": _ms(job.request.tokenize_s),
         "engine_ms": report and {"prefill": _ms(report.prefill_s), "decode": _ms(report.decode_s)},
     }
+
+
+def server_timing(job: Job) -> str:
+    """The job's stages for browsers and proxies, as the `Server-Timing` header wants them."""
+    stages = {"tokenize": job.request.tokenize_s} | job.timings.stages
+    return ", ".join(f"{stage};dur={_ms(seconds)}" for stage, seconds in stages.items())
 
 
 def _ms(seconds: float) -> float:

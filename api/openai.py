@@ -8,16 +8,16 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, stream_with_context
 
+from api.access_log import JOB_HEADER
 from api.body import read_json
 from api.errors import TABLE, error_body
+from api.jobs import server_timing
 from api.schemas import ChatBody, CompletionBody
 from api.services import services
 from headrace.core.errors import JobFailed
 from headrace.core.events import TokenEvent
 from headrace.core.jobs.job import Job
 from headrace.core.types import JobState, Request
-
-JOB_HEADER = "X-Headrace-Job-Id"
 
 blueprint = Blueprint("openai", __name__, url_prefix="/v1")
 
@@ -139,6 +139,7 @@ def _serve(request: Request, body: ChatBody | CompletionBody, kind: type[Shape])
     else:
         job = services().follower.result(request.id, services().settings.max_wait_s)
         response = jsonify(shape.answer(job))
+        response.headers["Server-Timing"] = server_timing(job)
     response.headers[JOB_HEADER] = request.id
     return response
 

@@ -1,10 +1,10 @@
-"""Health and readiness."""
+"""Health, readiness and metrics."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 
 from api.services import services
 
@@ -35,3 +35,10 @@ def readyz() -> Response:
             },
         }
     )
+
+
+@blueprint.get("/metrics")
+def metrics() -> Response:
+    """HTTP as this API's processes counted it; the monitor exports queue, workers and jobs."""
+    body, content_type = services().metrics.exposition(request.headers.get("Accept", ""))
+    return Response(body, content_type=content_type)

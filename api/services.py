@@ -8,6 +8,7 @@ from typing import cast
 from flask import current_app
 
 from api.follower import Follower
+from api.http_metrics import HttpMetrics
 from api.intake import Intake
 from api.waiters import Waiters
 from headrace.core.card_store import CardStore
@@ -27,6 +28,7 @@ class Services:
     intake: Intake
     waiters: Waiters
     follower: Follower
+    metrics: HttpMetrics
 
 
 def services() -> Services:

@@ -13,6 +13,7 @@ from headrace.core.card_store import CardStore
 from headrace.core.clock import Clock
 from headrace.core.connection import Client
 from headrace.core.jobs import keys
+from headrace.core.jobs.counters import Counters
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.settings import Settings
@@ -38,6 +39,7 @@ class Bench:
         self.redis = redis
         self.queue = JobQueue(redis, settings)
         self.leases = Leases(redis, settings)
+        self.counters = Counters(redis, settings)
         self.engine = SimulatedEngine(settings, CARD, self.clock)
         self.worker = BatchWorker(
             self.queue, self.leases, self.engine, ContinuousAdmission(), self.clock, name, CARD.hash

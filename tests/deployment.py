@@ -30,8 +30,15 @@ class Deployment:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.client = httpx.Client(base_url=self.url, timeout=120)
-        self._environment = os.environ | {"HEADRACE_LOG_FORMAT": "json"} | settings
+        self.metrics_port = free_port()
+        self._environment = os.environ | self._settings() | settings
         self.process: subprocess.Popen[bytes] | None = None
+
+    def _settings(self) -> dict[str, str]:
+        return {
+            "HEADRACE_LOG_FORMAT": "json",
+            "HEADRACE_MONITOR_PORT": str(self.metrics_port),
+        }
 
     def start(self) -> None:
         """Returns once a first request would be served."""
@@ -63,8 +70,8 @@ class Deployment:
     def kill(self) -> None:
         """kill -9 of everything at once."""
         assert self.process is not None
-        pids = [self.process.pid, *(self.pid(child) for child in ("redis", "api", "worker-1"))]
-        for pid in pids:
+        children = ("redis", "api", "worker-1", "monitor")
+        for pid in [self.process.pid, *map(self.pid, children)]:
             os.killpg(pid, signal.SIGKILL)
         self.process.wait(60)
 

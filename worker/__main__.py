@@ -17,6 +17,7 @@ from headrace.core.card_store import CardStore
 from headrace.core.clock import SystemClock
 from headrace.core.connection import WORKER_TIMEOUT_S, connect, require_durable
 from headrace.core.errors import HeadraceError, SettingsError
+from headrace.core.jobs.counters import Counters
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.roster import Roster
@@ -63,8 +64,8 @@ def serve(settings: Settings, name: str) -> None:
     clock, leases = SystemClock(), Leases(redis, settings)
     queue, admission = JobQueue(redis, settings), make_admission(settings, clock)
     worker = BatchWorker(queue, leases, engine, admission, clock, name, model.card.hash)
-    roster = Roster(redis, settings.lease_s)
-    heartbeat = Heartbeat(worker, leases, roster, cards, model.card, clock)
+    roster, counters = Roster(redis, settings.lease_s), Counters(redis, settings)
+    heartbeat = Heartbeat(worker, leases, counters, roster, cards, model.card, clock)
     worker.start()
     heartbeat.beat()
     heartbeat.start()

@@ -28,6 +28,7 @@ from headrace.core.jobs.rq_adapter import EXPIRED
 from headrace.core.roster import Activity
 from headrace.core.types import JobState
 from worker.running import REFUSED, TIMEOUT, Running
+from worker.step_counts import NoStepCounts, StepCounts
 
 IDLE_WAIT_S = 1.0
 """Longest sleep of an idle worker: jobs that stock RQ enqueued ring no doorbell."""
@@ -71,6 +72,7 @@ class BatchWorker(SimpleWorker):
         self._clock = clock
         self._card_hash = card_hash
         self.settings = queue.settings
+        self.steps = StepCounts() if self.settings.metrics else NoStepCounts()
         self._last_publish = clock.now()
         self._drain_until: float | None = None
 
@@ -149,9 +151,10 @@ class BatchWorker(SimpleWorker):
         self.last_progress = self._clock.now()
 
     def _step(self) -> None:
-        rows = len(self.running)
+        rows, started = len(self.running), self._clock.now()
         deltas = self.engine.step()
         now = self.last_progress = self._clock.now()
+        self.steps.observe(rows, now - started)
         for delta in deltas:
             self.running[delta.request_id].absorb(delta, rows, now)
         ended = [delta.request_id for delta in deltas if delta.is_last]
@@ -263,6 +266,7 @@ def _log_end(outcome: Outcome, result: Finished) -> None:
     log.info(
         "request finished",
         job_id=job_id,
+        request_id=outcome.claim.request.request_id if outcome.claim.request else None,
         state=outcome.state,
         model=report.model,
         prompt_tokens=report.prompt_tokens,

@@ -9,6 +9,7 @@ import structlog
 
 from headrace.core.card_store import CardStore
 from headrace.core.clock import Clock
+from headrace.core.jobs.counters import Counters
 from headrace.core.jobs.leases import Leases, Swept
 from headrace.core.model_card import ModelCard
 from headrace.core.roster import Roster, WorkerState
@@ -30,6 +31,7 @@ class Heartbeat(threading.Thread):
         self,
         worker: BatchWorker,
         leases: Leases,
+        counters: Counters,
         roster: Roster,
         cards: CardStore,
         card: ModelCard,
@@ -38,6 +40,7 @@ class Heartbeat(threading.Thread):
         super().__init__(name="heartbeat", daemon=True)
         self._worker = worker
         self._leases = leases
+        self._counters = counters
         self._roster = roster
         self._cards = cards
         self._card = card
@@ -56,9 +59,10 @@ class Heartbeat(threading.Thread):
                 log.warning("heartbeat missed", error=str(error))
 
     def stop(self) -> None:
-        """Ends the thread and takes the worker off the roster."""
+        """Ends the thread, hands in the last counts and takes the worker off the roster."""
         self._stopped.set()
         self.join()
+        self._counters.add(self._worker.name, self._worker.steps.totals)
         self._roster.leave(self._worker.name)
 
     def beat(self) -> None:
@@ -82,6 +86,7 @@ class Heartbeat(threading.Thread):
         self._leases.renew([job.claim for job in list(worker.running.values())])
         worker.heartbeat(RQ_TTL_S)
         self._cards.ensure(self._card)
+        self._counters.add(worker.name, worker.steps.totals)
         self._roster.beat(
             WorkerState(
                 name=worker.name,

@@ -20,6 +20,7 @@ class ApiAddress:
 
     host: str
     port: int
+    port_variable: str = "HEADRACE_PORT"
 
     @property
     def url(self) -> str:
@@ -33,8 +34,8 @@ class ApiAddress:
         while problem := self._problem():
             if clock.now() >= deadline:
                 raise SettingsError(
-                    f"HEADRACE_HOST, HEADRACE_PORT: cannot listen on {self.host}:{self.port}: "
-                    f"{problem}; take others with --host and --port"
+                    f"HEADRACE_HOST, {self.port_variable}: cannot listen on "
+                    f"{self.host}:{self.port}: {problem}; choose another"
                 )
             clock.sleep(0.1)
 

@@ -34,6 +34,7 @@ PYTHON = (sys.executable, "-P", "-m")
 PREPARE_MODEL = (*PYTHON, "headrace", "model", "prepare")
 SERVE_API = (*PYTHON, "gunicorn", "-c", "python:api.gunicorn_conf", "api.app:create_app()")
 RUN_WORKER = (*PYTHON, "worker", "--name")
+RUN_MONITOR = (*PYTHON, "headrace.monitor")
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,10 @@ def run_deployment(settings: Settings) -> None:
     configure_logging(settings, "supervisor")
     clock = SystemClock()
     address = ApiAddress(settings.host, settings.port)
+    metrics = ApiAddress(settings.host, settings.metrics_port, "HEADRACE_MONITOR_PORT")
     with locked(settings.state_dir) as was_killed:
-        address.wait_until_free(ENDING_S if was_killed else 0.0, clock)
+        for each in (address, metrics):
+            each.wait_until_free(ENDING_S if was_killed else 0.0, clock)
         redis = _redis_part(settings, clock)
         supervisor = Supervisor(
             _children(settings, redis, clock),
@@ -106,6 +109,7 @@ def _children(settings: Settings, redis: RedisPart, clock: Clock) -> Children:
         redis=redis.children,
         model=Child("model preparation", lambda run: PREPARE_MODEL, spawn=spawn, clock=clock),
         api=Child("api", lambda run: SERVE_API, spawn=spawn, clock=clock),
+        monitor=Child("monitor", lambda run: RUN_MONITOR, spawn=spawn, clock=clock),
         workers=[
             Child(
                 f"worker-{number}",

@@ -6,7 +6,6 @@ The command modules import what they run only when they run it: `headrace --help
 from __future__ import annotations
 
 import sys
-from importlib import metadata
 
 import click
 
@@ -16,6 +15,7 @@ from headrace.cli.settings import settings
 from headrace.cli.submit import submit
 from headrace.cli.up import up
 from headrace.core.errors import HeadraceError
+from headrace.core.version import version
 
 EPILOG = """\b
 Start everything, then ask from another terminal:
@@ -51,8 +51,5 @@ def main() -> None:
 
 
 def _print_version(context: click.Context) -> None:
-    try:
-        click.echo(f"headrace {metadata.version('headrace')}")
-    except metadata.PackageNotFoundError:
-        click.echo("headrace (a checkout that is not installed)")
+    click.echo(f"headrace {version()}")
     context.exit()

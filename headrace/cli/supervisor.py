@@ -1,4 +1,4 @@
-"""Keeps Redis, the API and the workers of one machine alive, and ends them in order."""
+"""Keeps Redis, API, workers and monitor of one machine alive, and ends them in order."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ class Children:
     model: Child
     workers: Sequence[Child]
     api: Child
+    monitor: Child
 
 
 class Supervisor:
@@ -92,7 +93,8 @@ class Supervisor:
 
     def _start_services(self) -> None:
         if not self._stop_requests:
-            self._start([*self._children.workers, self._children.api])
+            children = self._children
+            self._start([*children.workers, children.api, children.monitor])
 
     def _watch(self) -> None:
         if self._until(self._is_serving):
@@ -121,6 +123,7 @@ class Supervisor:
         log.info("draining; another Ctrl-C gives running jobs back", patience_s=self._grace_s)
         self._end([children.model, children.api], hurry=Child.kill)
         self._end(children.workers, hurry=Child.terminate)
+        self._end([children.monitor], hurry=Child.kill)
         self._end(children.redis, hurry=lambda server: None)
         log.info("everything has ended")
 

@@ -25,6 +25,7 @@ def configure_logging(settings: Settings, service: str) -> None:
         settings.log_format == "auto" and not sys.stderr.isatty()
     )
     shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
         _Service("service.name" if as_json else "service", service),
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),

@@ -66,7 +66,8 @@ class Request:
     """One prompt, tokenised, on its way to an engine.
 
     `card_hash` names the model card whose tokenizer made `prompt_ids`; `deadline_s` counts from
-    acceptance; `tokenize_s` is what templating and tokenising took in the API.
+    acceptance; `tokenize_s` is what templating and tokenising took in the API; `request_id` is
+    that of the HTTP request which brought it.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -80,6 +81,7 @@ class Request:
     priority: Priority = Priority.DEFAULT
     deadline_s: float | None = None
     tokenize_s: float = 0.0
+    request_id: str = ""
 
     @property
     def cost_tokens(self) -> int:

@@ -24,6 +24,12 @@ DOORBELL = "headrace:doorbell"
 COMPLETIONS = "headrace:completions"
 """Stream: one record for each ended job."""
 
+DEAD = "headrace:dead"
+"""Sorted set: id of a dead letter -> Redis TIME at which it is forgotten."""
+
+COUNTS = "headrace:counts"
+"""Hash: everything that was counted for the whole fleet; see `counters.py`."""
+
 TOKENS_CHANNEL = "headrace:events:tokens"
 ENDED_CHANNEL = "headrace:events:ended"
 """Pub/sub channels; a message is a space-separated list of job ids."""
@@ -38,6 +44,11 @@ WORKERS = "headrace:workers"
 def stream(job_id: str) -> str:
     """Stream of a job's tokens; an entry's id is the number of tokens up to its end."""
     return f"headrace:stream:{job_id}"
+
+
+def counted(worker_name: str) -> str:
+    """Hash: how much of a worker's own counts stands in `COUNTS` already."""
+    return f"headrace:counted:{worker_name}"
 
 
 def worker(name: str) -> str:

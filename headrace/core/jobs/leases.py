@@ -27,9 +27,9 @@ class Leases:
     def __init__(self, redis: Client, settings: Settings) -> None:
         self._redis = redis
         self._settings = settings
-        self._renew = rq_adapter.load_script(redis, "renew")
-        self._sweep = rq_adapter.load_script(redis, "sweep")
-        self._release = rq_adapter.load_script(redis, "release")
+        self._renew = rq_adapter.load_script(redis, "renew", settings)
+        self._sweep = rq_adapter.load_script(redis, "sweep", settings)
+        self._release = rq_adapter.load_script(redis, "release", settings)
 
     def renew(self, claims: Sequence[Claim]) -> int:
         """Extends the leases still held; returns how many."""

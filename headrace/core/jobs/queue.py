@@ -39,7 +39,7 @@ class JobQueue:
         self.redis = redis
         self.settings = settings
         self._scripts = {
-            name: rq_adapter.load_script(redis, name)
+            name: rq_adapter.load_script(redis, name, settings)
             for name in ("submit", "claim", "publish", "finish", "cancel")
         }
         self._queue_keys = [rq_adapter.queue_key(name) for name in keys.QUEUE_NAMES.values()]

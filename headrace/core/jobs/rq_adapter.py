@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -21,7 +21,9 @@ from rq.serializers import JSONSerializer
 from rq.utils import now, utcformat
 
 from headrace.core.connection import Client
+from headrace.core.histogram import E2E, TPOT
 from headrace.core.jobs import keys
+from headrace.core.settings import Settings
 from headrace.core.types import JobState, Request
 
 FUNCTION = "headrace.generate"
@@ -164,7 +166,7 @@ def decode_result(fields: Mapping[bytes, bytes]) -> tuple[dict[str, Any] | None,
     )
 
 
-def load_script(redis: Client, name: str) -> Script:
+def load_script(redis: Client, name: str, settings: Settings) -> Script:
     """A script of `scripts/` with the shared functions in front of it."""
     folder = files("headrace.core.jobs") / "scripts"
     common = (folder / "common.lua").read_text()
@@ -175,7 +177,18 @@ def load_script(redis: Client, name: str) -> Script:
         "{completions}": keys.COMPLETIONS,
         "{ended_channel}": keys.ENDED_CHANNEL,
         "{tokens_channel}": keys.TOKENS_CHANNEL,
+        "{dead}": keys.DEAD,
+        "{counts}": keys.COUNTS,
+        "{counting}": str(settings.metrics).lower(),
+        "{latency_s}": _lua_list(E2E.labels[:-1]),
+        "{token_latency_s}": _lua_list(TPOT.labels[:-1]),
+        "{slo_latency_s}": repr(settings.slo_latency_s),
+        "{slo_tpot_s}": repr(settings.slo_tpot_s),
     }.items():
         common = common.replace(placeholder, value)
     script: Script = redis.register_script(common + (folder / f"{name}.lua").read_text())
     return script
+
+
+def _lua_list(texts: Iterable[str]) -> str:
+    return "{" + ", ".join(f"'{text}'" for text in texts) + "}"

@@ -55,6 +55,13 @@ while True:
     signal.pause()
 """
 
+MONITOR = """
+import signal
+signal.pause()
+"""
+
+SCRIPTS = ("model", "api", "worker", "monitor")
+
 UP = """
 import sys
 from headrace.cli import deployment, main
@@ -62,6 +69,7 @@ script = lambda path: (sys.executable, path)
 deployment.PREPARE_MODEL = script(sys.argv.pop(1))
 deployment.SERVE_API = script(sys.argv.pop(1))
 deployment.RUN_WORKER = script(sys.argv.pop(1))
+deployment.RUN_MONITOR = script(sys.argv.pop(1))
 main.main()
 """
 
@@ -73,9 +81,10 @@ class Up:
         self.folder = folder
         self.state = folder / "state"
         self._log = (folder / f"up-{len(list(folder.glob('up-*')))}.log").open("w+b")
-        for name, script in {"model": model, "api": API, "worker": WORKER}.items():
+        texts = (model, API, WORKER, MONITOR)
+        for name, script in zip(SCRIPTS, texts, strict=True):
             (folder / f"{name}.py").write_text(script)
-        scripts = [str(folder / f"{name}.py") for name in ("model", "api", "worker")]
+        scripts = [str(folder / f"{name}.py") for name in SCRIPTS]
         self.process = subprocess.Popen(
             [sys.executable, "-c", UP, *scripts, "up", "--state-dir", str(self.state), *options],
             env={**os.environ, "PYTHONPATH": str(CHECKOUT), "HEADRACE_DRAIN_S": "5", **environment},

@@ -27,6 +27,7 @@ class Deployment:
             model=self._child("model"),
             workers=[self._child("worker-1"), self._child("worker-2")],
             api=self._child("api"),
+            monitor=self._child("monitor"),
         )
         self.supervisor = Supervisor(
             children,
@@ -73,16 +74,18 @@ def test_the_model_is_prepared_after_redis_and_before_workers_and_api(
     ]
 
 
-def test_parts_end_in_order_api_then_workers_then_redis(deployment: Deployment) -> None:
+def test_parts_end_in_order_api_workers_monitor_redis(deployment: Deployment) -> None:
     deployment.stop_after(5)
     deployment.supervisor.run()
-    assert deployment.journal[6:] == [
+    assert deployment.journal[7:] == [
         "TERM api",
         "end api",
         "TERM worker-1",
         "end worker-1",
         "TERM worker-2",
         "end worker-2",
+        "TERM monitor",
+        "end monitor",
         "TERM redis",
         "end redis",
     ]

@@ -36,7 +36,7 @@ def heartbeat(bench: Bench, roster: Roster) -> Heartbeat:
 
 def heartbeat_of(bench: Bench, roster: Roster) -> Heartbeat:
     cards = CardStore(bench.redis)
-    return Heartbeat(bench.worker, bench.leases, roster, cards, CARD, bench.clock)
+    return Heartbeat(bench.worker, bench.leases, bench.counters, roster, cards, CARD, bench.clock)
 
 
 def run_out(redis: Client) -> None:

@@ -8,6 +8,12 @@ local DOORBELL = '{doorbell}'
 local COMPLETIONS = '{completions}'
 local ENDED_CHANNEL = '{ended_channel}'
 local TOKENS_CHANNEL = '{tokens_channel}'
+local DEAD = '{dead}'
+local COUNTS = '{counts}'
+local COUNTING = {counting}
+local LATENCY_S = {latency_s}
+local TOKEN_LATENCY_S = {token_latency_s}
+local SLO_LATENCY_S, SLO_TPOT_S = {slo_latency_s}, {slo_tpot_s}
 
 local function redis_now()
   local time = redis.call('TIME')
@@ -50,6 +56,44 @@ end
 local function owns(id, eid)
   local fields = redis.call('HMGET', job_key(id), 'status', 'hr_lease')
   return fields[1] == 'started' and fields[2] == eid
+end
+
+local function count(field, number)
+  redis.call('HINCRBY', COUNTS, field, number)
+end
+
+-- Fields as headrace/core/histogram.py reads them.
+local function observe(name, bounds, seconds)
+  local bucket = '+Inf'
+  for _, bound in ipairs(bounds) do
+    if seconds <= tonumber(bound) then
+      bucket = bound
+      break
+    end
+  end
+  count(name .. ':' .. bucket, 1)
+  count(name .. ':sum', string.format('%.0f', seconds * 1000000))
+end
+
+-- Counts a job that has just ended, in the script that ends it: once, whoever repeats a call.
+-- Latencies are those of jobs that succeeded. A cancelled job is neither good nor bad.
+local function count_end(outcome, accepted, claimed, first, last, now)
+  if not COUNTING then return end
+  count('jobs:' .. outcome.status .. ':' .. outcome.reason, 1)
+  count('tokens:output', outcome.count)
+  if outcome.report ~= '' then count('tokens:input', cjson.decode(outcome.report).prompt_tokens) end
+  if outcome.status == 'canceled' then return end
+  count('slo', 1)
+  if outcome.status ~= 'finished' then return end
+  if first - accepted <= SLO_LATENCY_S
+    and now - accepted <= SLO_LATENCY_S + outcome.count * SLO_TPOT_S then count('slo_good', 1) end
+  observe('job_e2e_seconds', LATENCY_S, now - accepted)
+  observe('queue_wait_seconds', LATENCY_S, claimed - accepted)
+  observe('inference_seconds', LATENCY_S, last - claimed)
+  observe('time_to_first_token_seconds', LATENCY_S, first - accepted)
+  if outcome.count > 1 then
+    observe('time_per_output_token_seconds', TOKEN_LATENCY_S, (last - first) / (outcome.count - 1))
+  end
 end
 
 -- Brings a job that waits or runs to its one terminal state.
@@ -115,6 +159,7 @@ local function end_job(id, outcome)
     drop_execution(id, eid, queue, worker)
   end
 
+  count_end(outcome, accepted, claimed, first, last, now)
   local stamps = {stamp(accepted), stamp(claimed), stamp(first), stamp(last), stamp(now)}
   redis.call('XADD', COMPLETIONS, 'MAXLEN', '~', outcome.log_max, '*',
     'id', id, 'status', outcome.status, 'reason', outcome.reason, 'report', outcome.report,
@@ -136,6 +181,7 @@ end
 
 -- A job that `rq requeue` brought back starts a new life.
 local function forget_last_life(id)
+  redis.call('ZREM', DEAD, id)
   redis.call('DEL', stream_key(id))
   redis.call('HDEL', job_key(id), 'hr_committed', 'hr_claimed', 'hr_first_token', 'hr_last_token',
     'hr_reason', 'hr_report', 'hr_ended_by', 'hr_attempt', 'hr_deaths', 'hr_deadline')

@@ -25,14 +25,17 @@ for _, id in ipairs(ids) do
   elseif ARGV[1] == '' or ARGV[1] == job[3] then
     if redis.call('HINCRBY', job_key(id), 'hr_deaths', 1) >= tonumber(ARGV[2]) then
       end_job(id, failure('failed', 'dead', ARGV[4], ARGV[3], tonumber(ARGV[5]), ARGV[6], id))
+      redis.call('ZADD', DEAD, stamp(now + tonumber(ARGV[5])), id)
       table.insert(dead, id)
     else
       put_back(id, job[2])
+      if COUNTING then count('redelivered', 1) end
       table.insert(redelivered, id)
     end
   end
 end
 
+redis.call('ZREMRANGEBYSCORE', DEAD, '-inf', stamp(now))
 for i = 7, #ARGV do
   redis.call('ZREMRANGEBYSCORE', RQ .. ':finished:' .. ARGV[i], '-inf', stamp(now))
   redis.call('ZREMRANGEBYSCORE', RQ .. ':failed:' .. ARGV[i], '-inf', stamp(now))

@@ -28,7 +28,8 @@ def publish(queue: JobQueue, claim: Claim, ids: list[int], count: int, text: str
 
 
 def succeed(queue: JobQueue, claim: Claim, **changes: Any) -> bool:
-    outcome = Outcome(claim, Report(), **{"count": 1, "result": RESULT, "reason": "stop"} | changes)
+    usual = {"report": Report(), "count": 1, "result": RESULT, "reason": "stop"}
+    outcome = Outcome(claim, **usual | changes)
     (finished,) = queue.finish("worker-1", [outcome])
     return finished.timings is not None
 

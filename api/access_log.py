@@ -1,0 +1,40 @@
+"""The count and the log line of every HTTP request."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+from flask import Response, g, request
+
+from api.services import services
+
+JOB_HEADER = "X-Headrace-Job-Id"
+
+UNMATCHED = "unmatched"
+"""Route of a path that names none: a caller's own text must not become a label."""
+
+QUIET = {"operations", "rq_dashboard"}
+"""Blueprints that machines and open pages ask every few seconds."""
+
+log = structlog.get_logger()
+
+
+def begin() -> None:
+    g.started = time.perf_counter()
+
+
+def end(response: Response) -> Response:
+    """A stream counts when it begins."""
+    route = request.url_rule.rule if request.url_rule else UNMATCHED
+    services().metrics.answered(route, response.status_code)
+    write = log.debug if request.blueprint in QUIET else log.info
+    write(
+        "request answered",
+        method=request.method,
+        route=route,
+        status=response.status_code,
+        duration_ms=round((time.perf_counter() - g.started) * 1000, 1),
+        job_id=response.headers.get(JOB_HEADER),
+    )
+    return response

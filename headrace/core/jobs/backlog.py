@@ -1,0 +1,47 @@
+"""How much work the queue holds, read at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headrace.core.connection import Client
+from headrace.core.jobs import keys, rq_adapter
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Jobs by state; `oldest_s` is the age of the oldest waiting one, 0 where none waits."""
+
+    waiting: int
+    running: int
+    dead: int
+    oldest_s: float
+
+
+def read_backlog(redis: Client) -> Backlog:
+    """Raises `redis.exceptions.RedisError` when the server is away."""
+    queue_keys = [rq_adapter.queue_key(name) for name in keys.QUEUE_NAMES.values()]
+    with redis.pipeline(transaction=True) as pipeline:
+        for key in queue_keys:
+            pipeline.llen(key)
+            pipeline.lindex(key, 0)
+        pipeline.zcard(keys.LEASES)
+        pipeline.zcard(keys.DEAD)
+        pipeline.time()
+        *queues, running, dead, (seconds, microseconds) = pipeline.execute()
+    heads = [head.decode() for head in queues[1::2] if head is not None]
+    return Backlog(
+        waiting=sum(queues[::2]),
+        running=running,
+        dead=dead,
+        oldest_s=_oldest_s(redis, heads, seconds + microseconds / 1e6),
+    )
+
+
+def _oldest_s(redis: Client, job_ids: list[str], now: float) -> float:
+    """The head of a queue is its oldest job: one that is redelivered returns to the front."""
+    with redis.pipeline(transaction=False) as pipeline:
+        for job_id in job_ids:
+            pipeline.hget(rq_adapter.job_key(job_id), "hr_accepted")
+        accepted = [float(stamp) for stamp in pipeline.execute() if stamp is not None]
+    return max((now - stamp for stamp in accepted), default=0.0)

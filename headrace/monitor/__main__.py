@@ -1,0 +1,59 @@
+"""`python -m headrace.monitor`: exports the metrics of the whole fleet until a signal ends it."""
+
+from __future__ import annotations
+
+from gevent import monkey
+
+monkey.patch_all()  # before anything else imports a socket: one slow scrape delays no other
+
+import signal  # noqa: E402
+import sys  # noqa: E402
+
+import gevent  # noqa: E402
+import structlog  # noqa: E402
+from gevent.pywsgi import WSGIServer  # noqa: E402
+from prometheus_client import CollectorRegistry  # noqa: E402
+
+from headrace.core.connection import API_TIMEOUT_S, connect  # noqa: E402
+from headrace.core.errors import HeadraceError, SettingsError  # noqa: E402
+from headrace.core.settings import Settings, load_settings  # noqa: E402
+from headrace.core.telemetry import configure_logging  # noqa: E402
+from headrace.monitor.exporter import FleetCollector  # noqa: E402
+from headrace.monitor.fleet import Fleet  # noqa: E402
+from headrace.monitor.server import monitor_app  # noqa: E402
+
+log = structlog.get_logger()
+
+
+def main() -> None:
+    try:
+        settings = load_settings()
+        configure_logging(settings, "monitor")
+        serve(settings)
+    except HeadraceError as error:
+        sys.exit(f"monitor: {error}")
+
+
+def serve(settings: Settings) -> None:
+    """Raises `SettingsError` where there is no Redis, or the port is taken."""
+    if settings.redis_url is None:
+        raise SettingsError("REDIS_URL: the monitor needs the queue's Redis")
+    registry = CollectorRegistry()
+    registry.register(FleetCollector(Fleet(connect(settings.redis_url, API_TIMEOUT_S), settings)))
+    address = (settings.host, settings.metrics_port)
+    server = WSGIServer(address, monitor_app(registry), log=None)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        gevent.signal_handler(number, server.stop)
+    try:
+        server.start()
+    except OSError as error:
+        raise SettingsError(
+            f"HEADRACE_HOST, HEADRACE_MONITOR_PORT: cannot listen on {address[0]}:{address[1]}: "
+            f"{error.strerror}"
+        ) from error
+    log.info("exports the fleet's metrics", host=settings.host, port=settings.metrics_port)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""The fleet as Prometheus metrics. The API exports HTTP's; nothing is exported twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import get_args
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from headrace.core.histogram import (
+    BATCH_SIZE,
+    E2E,
+    INFERENCE,
+    QUEUE_WAIT,
+    STEP,
+    TPOT,
+    TTFT,
+    Histogram,
+)
+from headrace.core.jobs.backlog import Backlog
+from headrace.core.jobs.rq_adapter import job_state
+from headrace.core.roster import Activity, WorkerState
+from headrace.core.version import version
+from headrace.monitor.fleet import Fleet
+
+HISTOGRAMS = {
+    E2E: "Seconds from acceptance to the stored result, of jobs that succeeded.",
+    QUEUE_WAIT: "Seconds from acceptance to a worker's first claim.",
+    INFERENCE: "Seconds from the first claim to the last token.",
+    TTFT: "Seconds from acceptance to the first token.",
+    TPOT: "Seconds between output tokens after the first.",
+    STEP: "Seconds of one engine step.",
+    BATCH_SIZE: "Requests in one engine step.",
+}
+
+COUNTS = {
+    "jobs_dead": ("jobs:failed:dead", "Jobs that became dead letters."),
+    "jobs_redelivered": ("redelivered", "Jobs that waited again because their worker died."),
+    "slo": ("slo", "Jobs that ended, but for cancelled ones."),
+    "slo_good": ("slo_good", "Jobs that succeeded within the SLO."),
+}
+"""Counter -> its field in Redis and its help."""
+
+
+class FleetCollector(Collector):
+    """Reads the fleet whenever it is scraped; raises `RedisError` when it cannot."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+
+    def describe(self) -> list[Metric]:
+        """Nothing: registering must not need Redis."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        reading = self._fleet.read()
+        yield build_info()
+        yield from backlog_gauges(reading.backlog)
+        yield workers_gauge(reading.workers)
+        yield from job_counters(reading.counts)
+        for name, (field, text) in COUNTS.items():
+            counter = reading.counts.get(field, 0)
+            yield CounterMetricFamily(f"headrace_{name}", text, value=counter)
+        for histogram, text in HISTOGRAMS.items():
+            yield histogram_metric(histogram, text, reading.counts)
+
+
+def build_info() -> Metric:
+    family = GaugeMetricFamily("headrace_build_info", "1, by version.", labels=["version"])
+    family.add_metric([version()], 1)
+    return family
+
+
+def backlog_gauges(backlog: Backlog) -> Iterator[Metric]:
+    depth = GaugeMetricFamily("headrace_queue_depth", "Jobs by state.", labels=["state"])
+    for state in ("waiting", "running", "dead"):
+        depth.add_metric([state], getattr(backlog, state))
+    yield depth
+    yield GaugeMetricFamily(
+        "headrace_oldest_job_age_seconds",
+        "Age of the oldest waiting job, 0 where none waits.",
+        value=backlog.oldest_s,
+    )
+
+
+def workers_gauge(workers: Sequence[WorkerState]) -> Metric:
+    """Every state is there, with 0 where no worker is in it: an alert must see a zero."""
+    activities = Counter(worker.activity for worker in workers)
+    family = GaugeMetricFamily("headrace_workers", "Live workers by state.", labels=["state"])
+    for activity in get_args(Activity):
+        family.add_metric([activity], activities[activity])
+    return family
+
+
+def job_counters(counts: Mapping[str, int]) -> Iterator[Metric]:
+    tokens = CounterMetricFamily("headrace_tokens", "Tokens of ended jobs.", labels=["type"])
+    for kind in ("input", "output"):
+        tokens.add_metric([kind], counts.get(f"tokens:{kind}", 0))
+    yield tokens
+    jobs = CounterMetricFamily(
+        "headrace_jobs", "Jobs that ended, by state and reason.", labels=["state", "reason"]
+    )
+    for field, count in sorted(counts.items()):
+        name, _, ending = field.partition(":")
+        if name == "jobs":
+            status, _, reason = ending.partition(":")
+            jobs.add_metric([job_state(status, reason), reason], count)
+    yield jobs
+
+
+def histogram_metric(histogram: Histogram, text: str, counts: Mapping[str, int]) -> Metric:
+    return HistogramMetricFamily(
+        f"headrace_{histogram.name}",
+        text,
+        buckets=histogram.cumulated(counts),
+        sum_value=histogram.sum(counts),
+    )

@@ -1,0 +1,39 @@
+"""The monitor's HTTP: `/metrics` and `/healthz`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, cast
+
+import structlog
+from prometheus_client import CollectorRegistry, make_wsgi_app
+from redis.exceptions import RedisError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+log = structlog.get_logger()
+
+
+def monitor_app(registry: CollectorRegistry) -> WSGIApplication:
+    """Answers 503 where the fleet cannot be read: no figure is better than an old one."""
+    metrics = make_wsgi_app(registry)
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/metrics":
+            try:
+                return cast(Iterable[bytes], metrics(environ, start_response))
+            except RedisError as error:
+                log.warning("metrics cannot be read", error=str(error))
+                return _text(start_response, "503 Service Unavailable", "Redis does not answer")
+        if path == "/healthz":
+            return _text(start_response, "200 OK", "ok")
+        return _text(start_response, "404 Not Found", "try /metrics")
+
+    return app
+
+
+def _text(start_response: StartResponse, status: str, text: str) -> Iterable[bytes]:
+    start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
+    return [f"{text}\n".encode()]

@@ -1,0 +1,90 @@
+"""The fleet as Prometheus sees it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from headrace.core.connection import Client
+from headrace.core.roster import Roster, WorkerState
+from headrace.core.settings import Settings
+from headrace.core.types import EngineStats
+from headrace.monitor.exporter import FleetCollector
+from headrace.monitor.fleet import Fleet
+from tests.bench import Bench
+from tests.fakes import make_request
+
+NAMES = {
+    *("build_info", "workers", "queue_depth", "oldest_job_age_seconds"),
+    *("jobs", "jobs_redelivered", "jobs_dead", "slo", "slo_good", "tokens"),
+    *("job_e2e_seconds", "queue_wait_seconds", "inference_seconds", "time_to_first_token_seconds"),
+    *("time_per_output_token_seconds", "step_seconds", "batch_size"),
+}
+
+
+@pytest.fixture
+def registry(redis: Client, settings: Settings) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(FleetCollector(Fleet(redis, settings)))
+    return registry
+
+
+def samples(registry: CollectorRegistry) -> Mapping[str, float]:
+    """`name{labels}` -> value, as they stand in the text that Prometheus reads."""
+    families = text_string_to_metric_families(generate_latest(registry).decode())
+    return {
+        sample.name
+        + "".join(f" {key}={value}" for key, value in sorted(sample.labels.items())): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def test_every_metric_is_there_before_the_first_job(registry: CollectorRegistry) -> None:
+    text = generate_latest(registry).decode()
+
+    names = set(re.findall(r"^# TYPE headrace_(\w+?)(?:_total)? ", text, re.MULTILINE))
+    assert names == NAMES
+    assert samples(registry)["headrace_workers state=ready"] == 0
+    assert samples(registry)["headrace_jobs_dead_total"] == 0
+
+
+def test_jobs_tokens_and_steps_of_a_run_add_up(
+    registry: CollectorRegistry, redis: Client, settings: Settings
+) -> None:
+    bench = Bench(redis, settings)
+    bench.submit(make_request("a", max_tokens=3), make_request("b", max_tokens=3))
+    bench.turn(3)
+    bench.counters.add(bench.worker.name, bench.worker.steps.totals)
+
+    values = samples(registry)
+    assert values["headrace_jobs_total reason=length state=succeeded"] == 2
+    assert values["headrace_tokens_total type=input"] == 10
+    assert values["headrace_tokens_total type=output"] == 6
+    assert values["headrace_job_e2e_seconds_count"] == 2
+    assert values["headrace_slo_total"] == 2
+    assert values["headrace_slo_good_total"] == 2
+    assert values["headrace_batch_size_sum"] == 6
+    assert values["headrace_step_seconds_count"] == 3
+
+
+def test_gauges_show_the_moment(
+    registry: CollectorRegistry, redis: Client, settings: Settings
+) -> None:
+    bench = Bench(redis, settings.model_copy(update={"max_slots": 1}))
+    bench.submit(make_request("a"), make_request("b"))
+    bench.turn(1)
+    for name in ("worker-1", "worker-2"):
+        state = WorkerState(name, "draining", 1, "SimulatedEngine", EngineStats())
+        Roster(redis, ttl_s=60).beat(state)
+
+    values = samples(registry)
+    assert values["headrace_queue_depth state=waiting"] == 1
+    assert values["headrace_queue_depth state=running"] == 1
+    assert values["headrace_queue_depth state=dead"] == 0
+    assert values["headrace_oldest_job_age_seconds"] > 0
+    assert values["headrace_workers state=draining"] == 2

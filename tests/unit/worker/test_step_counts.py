@@ -1,0 +1,39 @@
+"""What a worker counts of its engine's steps."""
+
+from __future__ import annotations
+
+from headrace.core.connection import Client
+from headrace.core.histogram import BATCH_SIZE, STEP
+from headrace.core.settings import Settings
+from tests.bench import Bench
+from tests.fakes import make_request
+from worker.step_counts import StepCounts
+
+
+def test_a_step_counts_its_rows_and_its_seconds() -> None:
+    counts = StepCounts()
+    counts.observe(3, 0.04)
+    counts.observe(1, 0.06)
+
+    totals = counts.totals
+    assert BATCH_SIZE.sum(totals) == 4
+    assert STEP.sum(totals) == 0.1
+    assert BATCH_SIZE.cumulated(totals)[-1] == ("+Inf", 2)
+
+
+def test_the_worker_counts_every_step(redis: Client, settings: Settings) -> None:
+    bench = Bench(redis, settings)
+    bench.submit(make_request("a", max_tokens=3), make_request("b", max_tokens=3))
+    bench.turn(3)
+
+    totals = bench.worker.steps.totals
+    assert BATCH_SIZE.cumulated(totals)[-1] == ("+Inf", 3)
+    assert BATCH_SIZE.sum(totals) == 6
+
+
+def test_nothing_is_counted_where_metrics_are_off(redis: Client, settings: Settings) -> None:
+    bench = Bench(redis, settings.model_copy(update={"metrics": False}))
+    bench.submit(make_request())
+    bench.turn(1)
+
+    assert bench.worker.steps.totals == {}
