@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry, generate_latest
+
+from api.http_metrics import PrometheusMetrics
 from headrace.cli.setting_text import default_text, describe
+from headrace.core.connection import Client
 from headrace.core.settings import Settings, variable
+from headrace.monitor.exporter import FleetCollector
+from headrace.monitor.fleet import Fleet
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,3 +39,16 @@ def test_the_example_environment_describes_every_setting() -> None:
     )
     for field in Settings.model_fields:
         assert describe(field) in text, field
+
+
+def test_the_operations_guide_lists_every_metric(redis: Client, settings: Settings) -> None:
+    registry = CollectorRegistry()
+    registry.register(FleetCollector(Fleet(redis, settings)))
+    texts = [generate_latest(registry), PrometheusMetrics().exposition("")[0]]
+    exported = {
+        name for text in texts for name in re.findall(r"^# TYPE (\S+) ", text.decode(), re.M)
+    }
+    exported -= {name for name in exported if name.endswith("_created")}
+
+    guide = (ROOT / "docs" / "operations.md").read_text()
+    assert exported == set(re.findall(r"`(headrace_\w+)`", guide))
