@@ -45,7 +45,7 @@ def _worker_beats(settings: Settings) -> bool:
 
 
 def _deployment_serves(settings: Settings) -> bool:
-    return ApiAddress(settings.host, settings.port).is_serving()
+    return ApiAddress(settings.host, settings.port).is_serving(settings.workers)
 
 
 CHECKS: dict[str, Callable[[Settings], bool]] = {
