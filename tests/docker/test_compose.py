@@ -160,7 +160,7 @@ def test_a_worker_that_still_prepares_its_model_ends_when_it_is_told_to(
     container = deployment.run("run", *arguments).strip().splitlines()[-1]
     eventually(lambda: "unpacking the GGUF weights" in logs(container), 60)
 
-    docker("stop", "--time", "60", container)
+    docker("stop", "-t", "60", container)
 
     assert inspect(container)["State"]["ExitCode"] == 128 + 15
     docker("rm", container)
