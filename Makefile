@@ -5,7 +5,11 @@ INSTALLED := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check bench-smoke clean
+# Compose as a plugin of docker, or the older command of its own.
+COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+DOCKER_BUILD_ARGS ?=
+
+.PHONY: help install serve test check up down test-docker bench-smoke clean
 
 help:  ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +27,18 @@ check: $(INSTALLED)  ## Run ruff, mypy and the import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+up:  ## Build the containers, start them and wait until they answer
+	$(COMPOSE) build $(DOCKER_BUILD_ARGS)
+	$(COMPOSE) up --detach $(ARGS)
+	@$(COMPOSE) exec -T api headrace health deployment --wait 900
+	@echo "ready http://$$($(COMPOSE) port api 8000)"
+
+down:  ## Stop the containers; jobs and prepared models stay in their volumes
+	$(COMPOSE) down $(ARGS)
+
+test-docker: $(INSTALLED)  ## Test the containers; needs a Docker engine and Compose (5 minutes)
+	COMPOSE="$(COMPOSE)" DOCKER_BUILD_ARGS="$(DOCKER_BUILD_ARGS)" $(BIN)/python -m pytest tests/docker $(ARGS)
 
 bench-smoke: $(INSTALLED)  ## Measure 30 requests at once beside one after another (4 minutes)
 	$(BIN)/python -m bench.smoke $(ARGS)

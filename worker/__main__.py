@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
+import secrets
+import signal
 import socket
 import sys
 import time
+from types import FrameType
 
 import structlog
 
@@ -16,6 +18,7 @@ from batcher.model_store import prepare_model
 from headrace.core.card_store import CardStore
 from headrace.core.clock import SystemClock
 from headrace.core.connection import WORKER_TIMEOUT_S, connect, require_durable
+from headrace.core.cores import with_fair_threads
 from headrace.core.errors import HeadraceError, SettingsError
 from headrace.core.jobs.counters import Counters
 from headrace.core.jobs.leases import Leases
@@ -31,8 +34,10 @@ log = structlog.get_logger()
 
 def main() -> None:
     arguments = _parse()
+    # Until the worker drains at signals: the first process of a container ignores them otherwise.
+    signal.signal(signal.SIGTERM, _end)
     try:
-        settings = load_settings()
+        settings = with_fair_threads(load_settings())
         configure_logging(settings, arguments.name)
         serve(settings, arguments.name)
     except HeadraceError as error:
@@ -76,6 +81,10 @@ def serve(settings: Settings, name: str) -> None:
         engine.close()
 
 
+def _end(signum: int, frame: FrameType | None) -> None:
+    sys.exit(128 + signum)
+
+
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m worker",
@@ -84,7 +93,9 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument(
         "--name",
-        default=f"worker-{socket.gethostname()}-{os.getpid()}",
+        # Not the pid: a container that starts again after a kill -9 has the same one, and RQ
+        # refuses the name of a worker whose death it has not noticed yet.
+        default=f"worker-{socket.gethostname()}-{secrets.token_hex(3)}",
         help="name in logs and in RQ; must be unique among live workers",
     )
     return parser.parse_args()

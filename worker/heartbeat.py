@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 
 import structlog
@@ -94,6 +95,7 @@ class Heartbeat(threading.Thread):
                 pid=os.getpid(),
                 engine=type(worker.engine).__name__,
                 stats=worker.engine.stats(),
+                host=socket.gethostname(),
             )
         )
 

@@ -41,14 +41,26 @@ class ApiAddress:
 
     def is_serving(self, workers: int = 1) -> bool:
         """True once the API answers ready and one of the workers, if there are any, is as well."""
+        try:
+            status, body = self._get("/readyz")
+            return status == 200 and json.loads(body)["workers"]["ready"] >= min(1, workers)
+        except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
+            return False
+
+    def is_alive(self) -> bool:
+        """True where a process answers for itself, whatever becomes of Redis."""
+        try:
+            return self._get("/healthz")[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def _get(self, path: str) -> tuple[int, bytes]:
         # Not httpx: it would ask the proxy that the environment may name.
         connection = http.client.HTTPConnection(self._reachable_host, self.port, timeout=TIMEOUT_S)
         try:
-            connection.request("GET", "/readyz")
+            connection.request("GET", path)
             answer = connection.getresponse()
-            return answer.status == 200 and json.load(answer)["workers"]["ready"] >= min(1, workers)
-        except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
-            return False
+            return answer.status, answer.read()
         finally:
             connection.close()
 

@@ -22,6 +22,7 @@ from headrace.cli.supervisor import Children, Supervisor
 from headrace.cli.worker_release import WorkerRelease
 from headrace.core.clock import Clock, SystemClock
 from headrace.core.connection import API_TIMEOUT_S, Client, connect, require_durable
+from headrace.core.cores import with_fair_threads
 from headrace.core.errors import Unavailable
 from headrace.core.settings import Settings, as_environment
 from headrace.core.telemetry import configure_logging
@@ -132,18 +133,13 @@ def _spawn(environment: Mapping[str, str]) -> Spawn:
 
 def _environment(settings: Settings, redis_url: str) -> dict[str, str]:
     """What the children read: this process's settings, whatever way they were given."""
-    shared = settings.model_copy(update={"threads": settings.threads or fair_threads(settings)})
-    environment = {**os.environ, **as_environment(shared), "REDIS_URL": redis_url}
+    shared = as_environment(with_fair_threads(settings))
+    environment = {**os.environ, **shared, "REDIS_URL": redis_url}
     code = Path(headrace.__file__).parents[1]
     if not code.name.endswith("-packages"):  # A checkout that may not be installed.
         paths = [str(code), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment["PYTHONPATH"] = os.pathsep.join(paths)
     return environment
-
-
-def fair_threads(settings: Settings) -> int:
-    """A worker's share of the cores. Workers that all use all of them run 15 times slower."""
-    return max(1, (os.cpu_count() or 1) // max(1, settings.workers))
 
 
 def _stop_at_signals(supervisor: Supervisor) -> None:

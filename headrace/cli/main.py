@@ -9,6 +9,7 @@ import sys
 
 import click
 
+from headrace.cli.health import health
 from headrace.cli.jobs import jobs
 from headrace.cli.model import model
 from headrace.cli.settings import settings
@@ -37,7 +38,7 @@ def cli() -> None:
     """A durable inference queue for language models."""
 
 
-for command in (up, submit, jobs, model, settings):
+for command in (up, submit, jobs, model, settings, health):
     cli.add_command(command)
 
 

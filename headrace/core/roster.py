@@ -22,6 +22,7 @@ class WorkerState:
     pid: int
     engine: str
     stats: EngineStats
+    host: str = ""
 
 
 class Roster:

@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import openai
 import pytest
 
 from tests.deployment import Deployment, free_port
+from tests.waiting import eventually
 
 CAPITAL = [{"role": "user", "content": "What is the capital of France?"}]
 
@@ -131,8 +133,12 @@ def test_one_line_is_logged_for_each_finished_request_and_no_prompt(
     job_id = deployment.submit("The password is swordfish.", max_tokens=2)
     deployment.texts([job_id])
 
-    finished = [line for line in deployment.lines() if line["message"] == "request finished"]
-    (line,) = [line for line in finished if line["job_id"] == job_id]
+    def finished() -> list[dict[str, Any]]:
+        lines = [line for line in deployment.lines() if line["message"] == "request finished"]
+        return [line for line in lines if line["job_id"] == job_id]
+
+    eventually(finished)  # the answer may be here before the line is
+    (line,) = finished()
     assert line["state"] == "succeeded"
     assert line["output_tokens"] == 2
     assert line["queue_wait_ms"] >= 0

