@@ -11,6 +11,7 @@ import click
 
 from headrace.cli.health import health
 from headrace.cli.jobs import jobs
+from headrace.cli.loadtest import loadtest
 from headrace.cli.model import model
 from headrace.cli.settings import settings
 from headrace.cli.submit import submit
@@ -38,7 +39,7 @@ def cli() -> None:
     """A durable inference queue for language models."""
 
 
-for command in (up, submit, jobs, model, settings, health):
+for command in (up, submit, jobs, loadtest, model, settings, health):
     cli.add_command(command)
 
 

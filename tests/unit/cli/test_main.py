@@ -17,6 +17,7 @@ COMMANDS = [
     ["up"],
     ["submit"],
     ["jobs"],
+    ["loadtest"],
     ["model"],
     ["model", "prepare"],
     ["settings"],
@@ -51,6 +52,7 @@ def test_help_imports_nothing_heavy() -> None:
         "from headrace.cli.main import cli\n"
         "cli(['--help'], standalone_mode=False)\n"
         "heavy = {'torch', 'transformers', 'pydantic', 'redis', 'rich', 'httpx', 'flask'}\n"
+        "heavy |= {'aiohttp', 'asyncio', 'headrace.loadtest'}\n"
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, check=True, capture_output=True)

@@ -1,0 +1,184 @@
+"""`headrace loadtest`: how a server holds up under load, measured so that it can be believed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from headrace.cli.submit import DEFAULT_URL
+
+if TYPE_CHECKING:
+    from headrace.loadtest.load_test import LoadTest
+
+EPILOG = """\b
+For example:
+  headrace loadtest
+  headrace loadtest --concurrency 1,15 --duration 20 --json out.json
+  headrace loadtest --rates 1,2,4 --arrivals gamma --cv 2 --slo-latency-s 0.5
+  headrace loadtest --trace trace.csv --speed 2 --requests 500
+  headrace loadtest --concurrency 15 --assert "p95<1.0@15" --assert "errors<=0"
+\b
+An assertion is METRIC[.pNN] OP NUMBER [@LEVEL], in s where it is a time. Bare p50, p90, p95
+and p99 are e2e's; others are ttft.p95, tpot.p50, queue_wait.p95, throughput,
+output_tokens_per_s, errors, goodput (a share), batch_size, degradation.p95. OP is < <= > >=.
+Exit status: 1 if one does not hold, 130 after Ctrl-C.
+"""
+SECONDS = click.FloatRange(0, min_open=True)
+COUNT = click.IntRange(1)
+INTERRUPTED = 130
+
+
+@click.command(epilog=EPILOG)
+@click.option("--url", default=DEFAULT_URL, show_default=True, help="Any OpenAI-compatible API.")
+@click.option(
+    "--api",
+    type=click.Choice(["stream", "sync", "jobs"]),
+    default="stream",
+    show_default=True,
+    help="Chat completions streamed or whole, or Headrace's jobs.",
+)
+@click.option("--model", help="Default: the first that the server names.")
+@click.option("--api-key", envvar="OPENAI_API_KEY", show_envvar=True, help="Sent as a bearer.")
+@click.option("--concurrency", help="Closed loop: users, a level each.  [default: 1,5,15,30]")
+@click.option("--rate", "--rates", "rates", help="Open loop: requests/s, a level each: 1,2,4")
+@click.option(
+    "--arrivals",
+    type=click.Choice(["poisson", "gamma", "constant"]),
+    default="poisson",
+    show_default=True,
+    help="How the requests of an open loop are spread.",
+)
+@click.option(
+    "--cv",
+    type=SECONDS,
+    default=2.0,
+    show_default=True,
+    help="Coefficient of variation of gamma's gaps.",
+)
+@click.option(
+    "--trace",
+    type=click.Path(path_type=Path),
+    help="CSV of TIMESTAMP,ContextTokens,GeneratedTokens to send as it once came.",
+)
+@click.option("--speed", type=SECONDS, default=1.0, show_default=True, help="Of the trace.")
+@click.option(
+    "--duration", type=SECONDS, help="Seconds of a level.  [default: 40, or the whole trace]"
+)
+@click.option("--requests", type=COUNT, help="Requests of a level, instead of seconds.")
+@click.option(
+    "--warmup",
+    type=click.FloatRange(0),
+    default=5.0,
+    show_default=True,
+    help="Seconds before each level that count nowhere.",
+)
+@click.option(
+    "--timeout",
+    type=SECONDS,
+    default=600.0,
+    show_default=True,
+    help="Seconds after which a request is an error.",
+)
+@click.option(
+    "--prompt-tokens", type=COUNT, default=32, show_default=True, help="Length of prompts."
+)
+@click.option("--max-tokens", type=COUNT, default=16, show_default=True, help="Longest answer.")
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="0 is greedy.",
+)
+@click.option(
+    "--prompts",
+    type=click.Path(path_type=Path),
+    help='A prompt a line, or JSON lines with "prompt" or "messages".',
+)
+@click.option("--repeat-prompts", is_flag=True, help="The same prompt over and over.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of prompts and arrivals.")
+@click.option("--slo-latency-s", type=SECONDS, help="A good answer's latency, beside its tokens.")
+@click.option(
+    "--slo-tpot-s", type=click.FloatRange(0), help="What each of its tokens may add to that."
+)
+@click.option("--assert", "asserts", multiple=True, help="What must hold; may be repeated.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write a report.")
+@click.option("--csv", "csv_path", type=click.Path(path_type=Path), help="Write a row a level.")
+@click.option("--markdown", is_flag=True, help="Print the tables as GitHub Markdown.")
+@click.option("--no-progress", is_flag=True, help="One line a level instead of a moving one.")
+def loadtest(
+    asserts: tuple[str, ...],
+    json_path: Path | None,
+    csv_path: Path | None,
+    markdown: bool,
+    no_progress: bool,
+    **options: Any,
+) -> None:
+    """Send load to an OpenAI-compatible server and measure latency, throughput and goodput.
+
+    Each level is warmed up, measured and checked; a level that cannot be believed is marked.
+    """
+    from rich.console import Console
+
+    from headrace.cli.loadtest_plan import make_plan, parse_assertions
+    from headrace.loadtest.load_test import LoadTest
+    from headrace.loadtest.progress import Lines, Moving
+
+    plan = make_plan(options)
+    assertions = parse_assertions(asserts, plan.loads)
+    _require_writable(json_path, csv_path)
+    errors = Console(stderr=True)
+    show = Moving(errors) if errors.is_terminal and not no_progress else Lines(errors)
+    test = LoadTest(plan, show)
+    is_interrupted = _run(test)
+    if test.results:
+        _report(test, json_path, csv_path, markdown)
+    failed = _print_failures(test, assertions)
+    sys.exit(INTERRUPTED if is_interrupted else int(failed))
+
+
+def _run(test: LoadTest) -> bool:
+    """True when Ctrl-C ended it."""
+    import asyncio
+
+    try:
+        asyncio.run(test.run())
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+def _report(
+    test: LoadTest, json_path: Path | None, csv_path: Path | None, as_markdown: bool
+) -> None:
+    from headrace.cli.terminal import console
+    from headrace.loadtest.report import write_csv, write_json
+    from headrace.loadtest.table import drawn, markdown
+
+    if as_markdown:
+        click.echo(markdown(test.results, test.plan.slo))
+    else:
+        console().print(drawn(test.results, test.plan.slo))
+    if json_path is not None:
+        write_json(test, json_path)
+    if csv_path is not None:
+        write_csv(test, csv_path)
+
+
+def _print_failures(test: LoadTest, assertions: Any) -> bool:
+    from headrace.loadtest.assertions import failures
+
+    found = failures(assertions, test.results)
+    for failure in found:
+        click.echo(f"FAILED {failure.text} at level {failure.level}: {failure.reason}", err=True)
+    return bool(found)
+
+
+def _require_writable(*paths: Path | None) -> None:
+    """Before the load, not after it."""
+    for path in paths:
+        if path is not None and not path.absolute().parent.is_dir():
+            raise click.UsageError(f"{path}: there is no such folder")

@@ -1,0 +1,152 @@
+"""From the records of a level to its figures; pure."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from headrace.loadtest.bootstrap import RESAMPLES, block_length, intervals, resamples_for
+from headrace.loadtest.level import Measurement
+from headrace.loadtest.quantiles import PERCENTS, is_supported, percentile
+from headrace.loadtest.record import ALL_STAGES, Record
+
+STAGE_PERCENTS = (50, 95)
+
+
+@dataclass(frozen=True)
+class Slo:
+    """Good is an answer within `latency_s + output tokens * tpot_s`, begun within `latency_s`."""
+
+    latency_s: float
+    tpot_s: float
+
+    def is_met(self, record: Record) -> bool:
+        if not record.succeeded:
+            return False
+        is_begun_in_time = record.ttft_s is None or record.ttft_s <= self.latency_s
+        limit_s = self.latency_s + record.output_tokens * self.tpot_s
+        return is_begun_in_time and record.e2e_s <= limit_s
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A percentile and its 95 % interval; not `supported` where too few values stand behind it."""
+
+    value: float
+    low: float
+    high: float
+    supported: bool
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The percentiles of one metric, s; `source` says who saw it."""
+
+    count: int
+    source: str
+    percentiles: Mapping[int, Estimate]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One level; rates are per s of the window, `errors` by kind, `stages_s` by percentile."""
+
+    window_s: float
+    requests: int
+    succeeded: int
+    errors: Mapping[str, int]
+    throughput: float
+    input_tokens_per_s: float
+    output_tokens_per_s: float
+    e2e: Spread | None
+    ttft: Spread | None
+    tpot: Spread | None
+    stages_s: Mapping[str, Mapping[int, float]]
+    batch_size: float | None
+    goodput: float
+    goodput_per_s: float
+    in_flight: float
+    cpu_ms_per_request: float
+    notes: Sequence[str]
+
+
+def figures(measurement: Measurement, slo: Slo, seed: int) -> Figures:
+    counted = measurement.counted
+    good = [record for record in counted if record.succeeded]
+    answered = [record for record in measurement.completions if record.succeeded]
+    in_flight = measurement.in_flight.mean(measurement.start, measurement.end)
+    met = sum(slo.is_met(record) for record in counted)
+    window_s = measurement.window_s
+
+    def per_s(count: float) -> float:
+        return count / window_s if window_s > 0 else 0.0
+
+    def spread(values: Sequence[float], source: str) -> Spread | None:
+        return _spread(values, source, block_length(len(values), in_flight), seed)
+
+    return Figures(
+        window_s=window_s,
+        requests=len(counted),
+        succeeded=len(good),
+        errors=dict(Counter(record.error for record in counted if record.error)),
+        throughput=per_s(len(answered)),
+        input_tokens_per_s=per_s(sum(record.input_tokens or 0 for record in answered)),
+        output_tokens_per_s=per_s(sum(record.output_tokens for record in answered)),
+        e2e=spread([record.e2e_s for record in good], "client"),
+        ttft=spread(_known(record.ttft_s for record in good), _source(good)),
+        tpot=spread(_known(record.tpot_s for record in good), _source(good)),
+        stages_s=_stages(good),
+        batch_size=_mean(_known(record.batch_size for record in good)),
+        goodput=met / len(counted) if counted else 0.0,
+        goodput_per_s=per_s(met),
+        in_flight=in_flight,
+        cpu_ms_per_request=measurement.cpu_s * 1000 / max(len(measurement.records), 1),
+        notes=_notes(good),
+    )
+
+
+def _spread(values: Sequence[float], source: str, block: int, seed: int) -> Spread | None:
+    if not values:
+        return None
+    ordered, found = sorted(values), intervals(values, PERCENTS, block, seed)
+    estimates = {
+        percent: Estimate(
+            percentile(ordered, percent), *found[percent], is_supported(percent, len(values))
+        )
+        for percent in PERCENTS
+    }
+    return Spread(len(values), source, estimates)
+
+
+def _stages(records: Sequence[Record]) -> Mapping[str, Mapping[int, float]]:
+    """Empty for a server that says nothing about them."""
+    found = {}
+    for name in ALL_STAGES:
+        if values := sorted(_known(record.stage_s(name) for record in records)):
+            found[name] = {percent: percentile(values, percent) for percent in STAGE_PERCENTS}
+    return found
+
+
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [each for each in values if each is not None]
+
+
+def _source(records: Sequence[Record]) -> str:
+    return "client" if any(record.first_token is not None for record in records) else "server"
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return statistics.fmean(values) if values else None
+
+
+def _notes(good: Sequence[Record]) -> Sequence[str]:
+    notes = []
+    if any(record.tokens_counted for record in good):
+        notes.append("no usage from the server: its chunks are counted as tokens")
+    elif good and not any(record.output_tokens for record in good):
+        notes.append("no usage from the server: output tokens are unknown")
+    if (rounds := resamples_for(len(good))) < RESAMPLES:
+        notes.append(f"intervals from {rounds} resamples instead of {RESAMPLES}")
+    return notes

@@ -1,0 +1,165 @@
+"""One load, sent and measured: a warm-up, the window, and the wait for what is under way."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headrace.loadtest.api import Api, ask
+from headrace.loadtest.in_flight import InFlight
+from headrace.loadtest.lag import Ticker
+from headrace.loadtest.loads import ClosedLoad, Limits, Load, OpenLoad, TraceLoad
+from headrace.loadtest.prompts import Prompt, Prompts
+from headrace.loadtest.record import Record
+
+RECONNECT_S = 0.05
+"""Pause of a user whose connection failed, who would otherwise do nothing but fail."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """All requests of a level, those of the warm-up included; times of the event loop's clock."""
+
+    load: Load
+    start: float
+    end: float
+    last_sent: float
+    records: Sequence[Record]
+    in_flight: InFlight
+    ticks_late_s: Sequence[float]
+    cpu_s: float
+    is_interrupted: bool
+
+    @property
+    def window_s(self) -> float:
+        return self.end - self.start
+
+    @property
+    def counted(self) -> list[Record]:
+        """Sent in the window and at their end, in the order in which they were sent."""
+        return [record for record in self.records if record.measured and record.done is not None]
+
+    @property
+    def completions(self) -> list[Record]:
+        """Answered inside the window, whenever sent."""
+        return [
+            record
+            for record in self.records
+            if record.done is not None and self.start < record.done <= self.end
+        ]
+
+
+class Window:
+    """Which requests count: those sent after the warm-up, as many or as long as the limits say."""
+
+    def __init__(self, began: float, limits: Limits) -> None:
+        self.start = began + limits.warmup_s
+        self.closes = math.inf if limits.duration_s is None else self.start + limits.duration_s
+        self._left = math.inf if limits.requests is None else limits.requests
+
+    def measures(self, at: float) -> bool | None:
+        """Whether a request sent now counts; None when no more is to be sent."""
+        if at < self.start:
+            return False
+        if at >= self.closes or self._left <= 0:
+            return None
+        self._left -= 1
+        return True
+
+
+class Level:
+    def __init__(
+        self, load: Load, limits: Limits, api: Api, prompts: Prompts, timeout_s: float
+    ) -> None:
+        self.load, self.limits = load, limits
+        self.records: list[Record] = []
+        self._api, self._prompts, self._timeout_s = api, prompts, timeout_s
+        self._in_flight = InFlight()
+        self._ticker = Ticker()
+        self._now = asyncio.get_running_loop().time
+        self._window = Window(self._now(), limits)
+        self._is_interrupted = False
+        self._ended = 0.0
+        self._cpu_s = time.process_time()
+
+    async def run(self) -> None:
+        """Returns when all that was sent is answered; cancelled, it keeps what there is."""
+        began = self._now()
+        self._window = Window(began, self.limits)
+        try:
+            async with self._ticker.ticking(), asyncio.TaskGroup() as group:
+                await self._send(group, began)
+        except asyncio.CancelledError:
+            self._is_interrupted = True
+            raise
+        finally:
+            self._ended, self._cpu_s = self._now(), time.process_time() - self._cpu_s
+
+    @property
+    def elapsed_s(self) -> float:
+        """Since the warm-up ended; negative before."""
+        return self._now() - self._window.start
+
+    async def _send(self, group: asyncio.TaskGroup, began: float) -> None:
+        if isinstance(self.load, ClosedLoad):
+            for _user in range(self.load.concurrency):
+                group.create_task(self._use(self.load))
+        else:
+            await self._follow(self.load, began, group)
+
+    async def _use(self, load: ClosedLoad) -> None:
+        """One user of a closed loop."""
+        prompt = self._prompts.next(load.prompt_tokens, load.max_tokens)
+        while (measured := self._window.measures(now := self._now())) is not None:
+            record = Record(scheduled=now, measured=measured)
+            await self._ask(prompt, record)
+            if record.error == "connection":
+                await asyncio.sleep(RECONNECT_S)
+            prompt = self._prompts.next(load.prompt_tokens, load.max_tokens)
+
+    async def _follow(
+        self, load: OpenLoad | TraceLoad, began: float, group: asyncio.TaskGroup
+    ) -> None:
+        """Sends on schedule, never waiting for an answer."""
+        for arrival in load.schedule():
+            due = began + arrival.offset_s
+            if (measured := self._window.measures(due)) is None:
+                return
+            prompt = self._prompts.next(arrival.prompt_tokens, arrival.max_tokens)
+            await asyncio.sleep(due - self._now())
+            group.create_task(self._ask(prompt, Record(scheduled=due, measured=measured)))
+
+    async def _ask(self, prompt: Prompt, record: Record) -> None:
+        self.records.append(record)
+        self._in_flight.begin(record.scheduled)
+        await ask(self._api, prompt, record, self._timeout_s)
+        self._in_flight.end(self._now())
+
+    def measurement(self) -> Measurement:
+        sent = [record.scheduled for record in self.records if record.measured]
+        last_sent = max(sent, default=self._window.start)
+        end = self._window.closes if math.isfinite(self._window.closes) else self._end(last_sent)
+        return Measurement(
+            load=self.load,
+            start=self._window.start,
+            end=max(self._window.start, min(end, self._ended) if self._is_interrupted else end),
+            last_sent=last_sent,
+            records=self.records,
+            in_flight=self._in_flight,
+            ticks_late_s=self._ticker.late_s,
+            cpu_s=self._cpu_s,
+            is_interrupted=self._is_interrupted,
+        )
+
+    def _end(self, last_sent: float) -> float:
+        """Of a window that closes by a count: the last answer, or the last of a schedule.
+
+        Open loops must not wait: with all answers inside the window, no overload would show.
+        """
+        if not isinstance(self.load, ClosedLoad):
+            return last_sent
+        done = [record.done for record in self.records if record.measured and record.done]
+        return max(done, default=last_sent)

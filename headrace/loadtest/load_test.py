@@ -1,0 +1,77 @@
+"""The load test: one level after another, each judged before the next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from headrace.loadtest.api import Api, ApiName
+from headrace.loadtest.calibration import measure_words
+from headrace.loadtest.jobs_api import JobsApi
+from headrace.loadtest.level import Level
+from headrace.loadtest.loads import Load
+from headrace.loadtest.plan import Plan
+from headrace.loadtest.progress import Progress
+from headrace.loadtest.prompts import FilePrompts, Prompts, WordPrompts
+from headrace.loadtest.result import Result, judge
+from headrace.loadtest.server_counts import Counts, read_counts, read_increase
+from headrace.loadtest.server_times import add_server_times
+from headrace.loadtest.stream_api import StreamApi
+from headrace.loadtest.sync_api import SyncApi
+from headrace.loadtest.target import Target, open_target
+
+APIS: Mapping[ApiName, type[StreamApi | SyncApi | JobsApi]] = {
+    "stream": StreamApi,
+    "sync": SyncApi,
+    "jobs": JobsApi,
+}
+
+
+class LoadTest:
+    """`results` holds what has been measured so far, also after an interruption."""
+
+    def __init__(self, plan: Plan, progress: Progress) -> None:
+        self.plan = plan
+        self.model = plan.model
+        self.started_at = datetime.now(UTC)
+        self.results: list[Result] = []
+        self._progress = progress
+        self._note: str | None = None
+
+    async def run(self) -> Sequence[Result]:
+        """Raises `Unavailable` where nothing answers; cancelled, it keeps its results."""
+        async with open_target(self.plan.address, self.plan.api_key) as target:
+            self.model = self.model or await target.first_model()
+            api = APIS[self.plan.api](target, self.model, self.plan.temperature)
+            prompts = await self._prompts(api)
+            for load in self.plan.loads:
+                await self._measure(load, target, api, prompts)
+        return self.results
+
+    async def _measure(self, load: Load, target: Target, api: Api, prompts: Prompts) -> None:
+        before = await read_counts(target, api.route)
+        level = Level(load, self.plan.limits, api, prompts, self.plan.timeout_s)
+        try:
+            with self._progress.showing(level):
+                await level.run()
+        except asyncio.CancelledError:
+            self._add(level, None, prompts.notes)
+            raise
+        increase = await read_increase(target, api.route, before, len(level.records))
+        notes = await add_server_times(target, [each for each in level.records if each.measured])
+        self._add(level, increase, [*prompts.notes, *notes])
+
+    def _add(self, level: Level, increase: Counts | None, notes: Sequence[str]) -> None:
+        told = [*([self._note] if self._note else []), *notes]
+        result = judge(level.measurement(), self.plan.slo, self.plan.seed, increase, told)
+        self.results.append(result)
+        self._progress.finished(result)
+
+    async def _prompts(self, api: Api) -> Prompts:
+        """The first requests are sent in any case: they tell whether the server answers at all."""
+        length, note = await measure_words(api, self.plan.seed, self.plan.timeout_s)
+        if self.plan.prompts_file is not None:
+            return FilePrompts(self.plan.prompts_file)
+        self._note = note
+        return WordPrompts(length, self.plan.seed, self.plan.repeat_prompts)

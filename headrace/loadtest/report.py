@@ -1,0 +1,114 @@
+"""The report of a test as JSON and CSV; `docs/loadtest.md` says what the fields mean."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from headrace.loadtest.figures import Spread
+from headrace.loadtest.load_test import LoadTest
+from headrace.loadtest.result import Result
+
+SCHEMA = "headrace.loadtest/1"
+
+
+def write_json(test: LoadTest, path: Path) -> None:
+    path.write_text(json.dumps(report(test), indent=2, ensure_ascii=False) + "\n")
+
+
+def write_csv(test: LoadTest, path: Path) -> None:
+    """A row a level; a column is the dotted path of the JSON field."""
+    rows = [{"schema": SCHEMA, **dict(_leaves(level))} for level in _levels(test.results)]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def report(test: LoadTest) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "headrace": _version(),
+        "started_at": test.started_at.isoformat(timespec="seconds"),
+        "url": test.plan.address.root,
+        "api": test.plan.api,
+        "model": test.model,
+        "load": test.plan.describe(),
+        "levels": _levels(test.results),
+    }
+
+
+def _levels(results: Sequence[Result]) -> list[dict[str, Any]]:
+    return [_level(result, results[0]) for result in results]
+
+
+def _level(result: Result, first: Result) -> dict[str, Any]:
+    figures = result.figures
+    return {
+        "level": result.load.label,
+        "kind": result.load.kind,
+        **result.load.describe(),
+        "valid": result.is_valid,
+        "problems": list(result.problems),
+        "notes": list(result.remarks),
+        "window_s": round(figures.window_s, 3),
+        "requests": figures.requests,
+        "succeeded": figures.succeeded,
+        "errors": {"total": sum(figures.errors.values()), "kinds": dict(figures.errors)},
+        "throughput_per_s": round(figures.throughput, 4),
+        "input_tokens_per_s": round(figures.input_tokens_per_s, 2),
+        "output_tokens_per_s": round(figures.output_tokens_per_s, 2),
+        "e2e_s": _spread(figures.e2e),
+        "ttft_s": _spread(figures.ttft),
+        "tpot_s": _spread(figures.tpot),
+        "stages_s": {name: _percents(values) for name, values in figures.stages_s.items()},
+        "batch_size": figures.batch_size and round(figures.batch_size, 2),
+        "goodput": {"share": figures.goodput, "per_s": round(figures.goodput_per_s, 4)},
+        "degradation": _percents(result.degradation(first)),
+        "in_flight": round(figures.in_flight, 3),
+        "generator_cpu_ms_per_request": round(figures.cpu_ms_per_request, 3),
+        "checks": [asdict(check) for check in result.checks],
+    }
+
+
+def _spread(spread: Spread | None) -> dict[str, Any] | None:
+    if spread is None:
+        return None
+    return {
+        "count": spread.count,
+        "source": spread.source,
+        **{
+            f"p{percent}": {
+                "value": round(estimate.value, 6),
+                "low": round(estimate.low, 6),
+                "high": round(estimate.high, 6),
+                "supported": estimate.supported,
+            }
+            for percent, estimate in spread.percentiles.items()
+        },
+    }
+
+
+def _percents(values: Mapping[int, float]) -> dict[str, float]:
+    return {f"p{percent}": round(value, 6) for percent, value in values.items()}
+
+
+def _leaves(value: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for name, inner in value.items():
+        if isinstance(inner, dict):
+            yield from _leaves(inner, f"{path}{name}.")
+        elif name != "checks":
+            yield f"{path}{name}", "; ".join(inner) if isinstance(inner, list) else inner
+
+
+def _version() -> str | None:
+    try:
+        return metadata.version("headrace")
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,81 @@
+"""A level as it is reported: its figures, and whether they may be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from headrace.loadtest import validity
+from headrace.loadtest.figures import Figures, Slo, figures
+from headrace.loadtest.level import Measurement
+from headrace.loadtest.loads import ClosedLoad, Load
+from headrace.loadtest.server_counts import UNSURE, Counts, own_counts
+from headrace.loadtest.validity import Check
+
+COMPARED = (50, 95)
+
+
+@dataclass(frozen=True)
+class Result:
+    load: Load
+    figures: Figures
+    checks: Sequence[Check]
+    notes: Sequence[str]
+
+    @property
+    def is_valid(self) -> bool:
+        return not self.problems
+
+    @property
+    def problems(self) -> Sequence[str]:
+        return self._says("failed")
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What was not checked, and why; what else a reader must know."""
+        return [*self._says("unchecked"), *self.notes]
+
+    def degradation(self, first: Result) -> Mapping[int, float]:
+        """Latency percentiles as multiples of the first level's."""
+        mine, its = self.figures.e2e, first.figures.e2e
+        if mine is None or its is None:
+            return {}
+        return {p: mine.percentiles[p].value / its.percentiles[p].value for p in COMPARED}
+
+    def _says(self, status: str) -> Sequence[str]:
+        return [f"{check.name}: {check.says}" for check in self.checks if check.status == status]
+
+
+def judge(
+    measurement: Measurement, slo: Slo, seed: int, increase: Counts | None, notes: Sequence[str]
+) -> Result:
+    """`increase` is what the server counted meanwhile."""
+    found = figures(measurement, slo, seed)
+    checks = list(_checks(measurement, found, increase))
+    return Result(measurement.load, found, checks, [*found.notes, *notes])
+
+
+def _checks(measurement: Measurement, found: Figures, increase: Counts | None) -> Sequence[Check]:
+    records, window_s = measurement.records, measurement.window_s
+    latencies = [record.e2e_s for record in measurement.completions]
+    per_s = len(latencies) / window_s if window_s > 0 else 0.0
+    mean_s = sum(latencies) / len(latencies) if latencies else 0.0
+    unsure = sum(record.error in UNSURE for record in records)
+    deliveries = [record.delivery_s for record in measurement.counted]
+    checks = [
+        validity.complete(len(measurement.counted), measurement.is_interrupted),
+        validity.littles_law(found.in_flight, per_s, mean_s, window_s),
+        validity.same_counts(own_counts(records), increase, unsure),
+        validity.generator_lag(
+            measurement.ticks_late_s,
+            [record.late_s for record in records],
+            found.e2e.percentiles[50].value if found.e2e else 0.0,
+        ),
+        validity.clocks([delivery_s for delivery_s in deliveries if delivery_s is not None]),
+    ]
+    if isinstance(measurement.load, ClosedLoad):
+        until = min(measurement.end, measurement.last_sent)
+        busy = measurement.in_flight.mean(measurement.start, until)
+        sending_s = until - measurement.start
+        checks.append(validity.full_concurrency(busy, measurement.load.concurrency, sending_s))
+    return checks

@@ -1,0 +1,55 @@
+"""A recorded load: when requests came, and how long their prompts and answers were."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from headrace.core.errors import InvalidRequest
+
+COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """`offset_s` from the first row, at the trace's own speed."""
+
+    offset_s: float
+    prompt_tokens: int
+    max_tokens: int
+
+
+def read_trace(path: Path) -> list[Arrival]:
+    """The rows in order of time. Raises `InvalidRequest`, naming the line that is wrong."""
+    try:
+        with path.open(newline="") as file:
+            rows = list(_rows(file.name, csv.DictReader(file)))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidRequest(f"--trace: {path}: {error}") from error
+    if not rows:
+        raise InvalidRequest(f"--trace: {path} has no rows")
+    first = min(when for when, _, _ in rows)
+    return [Arrival((when - first).total_seconds(), *sizes) for when, *sizes in sorted(rows)]
+
+
+def _rows(name: str, reader: csv.DictReader[str]) -> Iterator[tuple[datetime, int, int]]:
+    if missing := [column for column in COLUMNS if column not in (reader.fieldnames or ())]:
+        raise InvalidRequest(f"--trace: {name}: line 1: no column {', '.join(missing)}")
+    for row in reader:
+        try:
+            yield _row(row)
+        except (ValueError, TypeError) as error:
+            raise InvalidRequest(f"--trace: {name}: line {reader.line_num}: {error}") from error
+
+
+def _row(row: Mapping[str, str]) -> tuple[datetime, int, int]:
+    prompt_tokens, max_tokens = int(row["ContextTokens"]), int(row["GeneratedTokens"])
+    if prompt_tokens < 1 or max_tokens < 1:
+        raise ValueError("token counts are at least 1")
+    when = datetime.fromisoformat(row["TIMESTAMP"])
+    if when.tzinfo is not None:
+        when = when.replace(tzinfo=None) - (when.utcoffset() or when - when)
+    return when, prompt_tokens, max_tokens

@@ -1,0 +1,111 @@
+"""Whether a level may be believed: each check is a pure function of figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from headrace.loadtest.quantiles import percentile
+from headrace.loadtest.server_counts import METRIC, Counts
+
+TOLERANCE = 0.05
+LEAST_LAG_S, LAG_SHARE = 0.010, 0.02
+LEAST_DELIVERY_S, DELIVERY_PERCENT = -0.005, 1
+
+
+@dataclass(frozen=True)
+class Check:
+    """`unchecked` is no failure: nothing could be said, and `says` says why."""
+
+    name: str
+    status: Literal["ok", "failed", "unchecked"]
+    says: str
+
+
+def complete(requests: int, is_interrupted: bool) -> Check:
+    """The level ran to its end and measured something."""
+    if is_interrupted:
+        return Check("complete", "failed", "interrupted: requests still open are not counted")
+    if not requests:
+        return Check("complete", "failed", "no request was sent in the window")
+    return Check("complete", "ok", f"{requests} requests")
+
+
+def littles_law(
+    in_flight: float, completed_per_s: float, latency_s: float, window_s: float
+) -> Check:
+    """In the mean, as many requests are under way as complete a second times their latency.
+
+    (Little 1961.) At the edges of a window that began or ended amid a batch the two sides may
+    differ by one latency in `window_s`, even in a steady state: what this explains, in a window of
+    less than 20 latencies, is left unchecked.
+    """
+    law = completed_per_s * latency_s
+    if in_flight == 0 or window_s <= 0 or law == 0:
+        return Check("little", "unchecked", "no request ended in the window: run longer")
+    apart = abs(in_flight - law) / max(in_flight, law)
+    figures = (
+        f"{in_flight:.2f} requests in flight, {completed_per_s:.2f}/s x {latency_s:.3f} s = "
+        f"{law:.2f}: {apart:.1%} apart"
+    )
+    if apart <= TOLERANCE:
+        return Check("little", "ok", figures)
+    if apart <= latency_s / window_s:
+        longer_s = latency_s / TOLERANCE
+        return Check("little", "unchecked", f"{figures}; too short a window: run {longer_s:.0f} s")
+    return Check("little", "failed", f"{figures}: no steady state, the queue grows or shrinks")
+
+
+def full_concurrency(in_flight: float, concurrency: int, sending_s: float) -> Check:
+    """A closed loop keeps all its users busy while it sends."""
+    if sending_s <= 0:
+        return Check("concurrency", "unchecked", "all requests were sent at once")
+    figures = f"{in_flight:.2f} requests in flight of {concurrency}"
+    if abs(in_flight - concurrency) <= TOLERANCE * concurrency:
+        return Check("concurrency", "ok", figures)
+    return Check("concurrency", "failed", f"{figures}: the load tester could not keep up")
+
+
+def same_counts(own: Counts, increase: Counts | None, unsure: int) -> Check:
+    """The server has counted our requests, each under its status, and no others.
+
+    `unsure` of ours ended without an answer: it may have counted these under any status.
+    """
+    if increase is None:
+        return Check("counts", "unchecked", f"the server does not count {METRIC}")
+    codes = sorted(own.keys() | increase.keys())
+    more = [increase.get(code, 0) - own.get(code, 0) for code in codes]
+    figures = "; ".join(
+        f"{code}: {own.get(code, 0)}, server {increase.get(code, 0)}" for code in codes
+    )
+    if min(more, default=0) >= 0 and sum(more) <= unsure:
+        return Check("counts", "ok", figures)
+    return Check("counts", "failed", f"{figures}: answers were lost, or others use the server")
+
+
+def generator_lag(
+    ticks_late_s: Sequence[float], sends_late_s: Sequence[float], e2e_p50_s: float
+) -> Check:
+    """The load tester's own delays are small beside what it measures."""
+    lags = {"ticker": ticks_late_s, "sends": sends_late_s}
+    worst = {name: percentile(sorted(late), 99) for name, late in lags.items() if late}
+    if not worst:
+        return Check("lag", "unchecked", "too short to tell")
+    limit_s = max(LEAST_LAG_S, LAG_SHARE * e2e_p50_s)
+    figures = ", ".join(f"{name} late by p99 {late * 1000:.1f} ms" for name, late in worst.items())
+    figures += f", {limit_s * 1000:.1f} ms allowed"
+    if max(worst.values()) <= limit_s:
+        return Check("lag", "ok", figures)
+    return Check("lag", "failed", f"{figures}: this machine was too busy to send on time")
+
+
+def clocks(deliveries_s: Sequence[float]) -> Check:
+    """The server accounts for no more time than the client saw."""
+    if not deliveries_s:
+        return Check("clocks", "unchecked", "the server says nothing about stages")
+    least = percentile(sorted(deliveries_s), DELIVERY_PERCENT)
+    figures = f"delivery p{DELIVERY_PERCENT} {least * 1000:.1f} ms"
+    if least >= LEAST_DELIVERY_S:
+        return Check("clocks", "ok", figures)
+    return Check("clocks", "failed", f"{figures}: the server's stages exceed what the client saw")
