@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from headrace.loadtest import arrivals
@@ -25,7 +25,7 @@ class ClosedLoad:
         return str(self.concurrency)
 
     def describe(self) -> dict[str, Any]:
-        return {"concurrency": self.concurrency}
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class OpenLoad:
             yield Arrival(offset_s, self.prompt_tokens, self.max_tokens)
 
     def describe(self) -> dict[str, Any]:
-        return {"rate": self.rate, "arrivals": self.arrivals}
+        return asdict(self)
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,10 @@ def markdown(results: Sequence[Result], slo: Slo) -> str:
 
 
 def _sheets(results: Sequence[Result]) -> Iterator[Sheet]:
-    yield Sheet("levels (s; TPOT in ms)", [_level_row(each, results[0]) for each in results])
+    yield Sheet(
+        "levels (latencies in s, TPOT in ms, output tok/s)",
+        [_level_row(each, results[0]) for each in results],
+    )
     if any(result.figures.stages_s for result in results):
         yield Sheet("where the time goes (ms, p50 / p95)", [_stage_row(each) for each in results])
 
@@ -65,10 +68,10 @@ def _level_row(result: Result, first: Result) -> Row:
     e2e, ttft = _texts(figures.e2e), _texts(figures.ttft)
     return {
         "level": _name(result),
-        "requests": str(figures.requests),
-        "errors": str(sum(figures.errors.values())),
+        "req": str(figures.requests),
+        "err": str(sum(figures.errors.values())),
         "req/s": f"{figures.throughput:.2f}",
-        "out tok/s": f"{figures.output_tokens_per_s:.1f}",
+        "tok/s": f"{figures.output_tokens_per_s:.1f}",
         "p50": e2e[50] + _interval(figures.e2e),
         "p90": e2e[90],
         "p95": e2e[95],

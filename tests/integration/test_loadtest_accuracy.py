@@ -1,0 +1,62 @@
+"""What is measured over HTTP, API, Redis and a worker is what the law of its engine says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headrace.loadtest.figures import Estimate
+from headrace.loadtest.loads import Limits
+from headrace.loadtest.quantiles import percentile
+from tests.deployment import Deployment
+from tests.load import load_with_records, poisson
+from tests.reference_queue import ReferenceQueue
+
+REFERENCE = ReferenceQueue(slots=16, alpha_s=0.15, beta_s=0.002)
+TOKENS = 4
+RATES = (4.0, 10.0, 17.0)
+"""Of 22 requests/s that the queue can serve."""
+
+LIMITS = Limits(warmup_s=2.0, duration_s=17.0, requests=None)
+
+
+@pytest.fixture
+def deployment(tmp_path: Path, smollm2_models: Path) -> Iterator[Deployment]:
+    deployment = Deployment(
+        tmp_path,
+        smollm2_models,
+        HEADRACE_ENGINE="simulated",
+        HEADRACE_MAX_SLOTS=str(REFERENCE.slots),
+        HEADRACE_SIMULATED_ALPHA_S=str(REFERENCE.alpha_s),
+        HEADRACE_SIMULATED_BETA_S=str(REFERENCE.beta_s),
+        HEADRACE_SIMULATED_GAMMA_S="0",
+    )
+    deployment.start()
+    yield deployment
+    deployment.stop()
+    deployment.client.close()
+
+
+def is_within_5_percent_beside(estimate: Estimate, expected: float) -> bool:
+    return 0.95 * estimate.low <= expected <= 1.05 * estimate.high
+
+
+@pytest.mark.timeout(200)
+def test_latencies_are_those_of_the_law_at_low_middle_and_high_load(deployment: Deployment) -> None:
+    loads = [poisson(rate, TOKENS) for rate in RATES]
+    results, records = load_with_records(deployment.url, *loads, limits=LIMITS)
+    for result, of_level in zip(results, records, strict=True):
+        assert result.figures.errors == {}
+        assert result.figures.e2e is not None
+        expected = REFERENCE.latencies([record.scheduled for record in of_level], TOKENS)
+        counted = sorted(
+            latency for latency, record in zip(expected, of_level, strict=True) if record.measured
+        )
+        for percent in (50, 95):
+            estimate = result.figures.e2e.percentiles[percent]
+            print(
+                result.load.label, percent, percentile(counted, percent), estimate, result.problems
+            )
+            assert is_within_5_percent_beside(estimate, percentile(counted, percent))
