@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from headrace.loadtest.figures import Slo
 from headrace.loadtest.level import Level
 from headrace.loadtest.load_test import LoadTest
 from headrace.loadtest.loads import ClosedLoad, Limits, Load, OpenLoad
@@ -15,6 +14,7 @@ from headrace.loadtest.plan import Plan
 from headrace.loadtest.progress import Progress
 from headrace.loadtest.record import Record
 from headrace.loadtest.result import Result
+from headrace.loadtest.slo import Slo
 from headrace.loadtest.target import Address
 
 

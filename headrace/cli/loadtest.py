@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -180,5 +181,5 @@ def _print_failures(test: LoadTest, assertions: Any) -> bool:
 def _require_writable(*paths: Path | None) -> None:
     """Before the load, not after it."""
     for path in paths:
-        if path is not None and not path.absolute().parent.is_dir():
-            raise click.UsageError(f"{path}: there is no such folder")
+        if path is not None and (path.is_dir() or not os.access(path.absolute().parent, os.W_OK)):
+            raise click.UsageError(f"{path}: no file can be written there")

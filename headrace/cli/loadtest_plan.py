@@ -11,10 +11,10 @@ import click
 from headrace.core.errors import InvalidRequest
 from headrace.core.settings import load_settings
 from headrace.loadtest.assertions import Assertion, require_levels
-from headrace.loadtest.figures import Slo
 from headrace.loadtest.loads import ClosedLoad, Limits, Load, OpenLoad, TraceLoad
 from headrace.loadtest.plan import Plan
 from headrace.loadtest.prompts import FilePrompts
+from headrace.loadtest.slo import Slo
 from headrace.loadtest.target import Address
 from headrace.loadtest.trace import read_trace
 

@@ -5,77 +5,29 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 from headrace.loadtest.api import Api, ask
 from headrace.loadtest.in_flight import InFlight
 from headrace.loadtest.lag import Ticker
 from headrace.loadtest.loads import ClosedLoad, Limits, Load, OpenLoad, TraceLoad
+from headrace.loadtest.measurement import Measurement
 from headrace.loadtest.prompts import Prompt, Prompts
 from headrace.loadtest.record import Record
+from headrace.loadtest.window import Window
 
 RECONNECT_S = 0.05
 """Pause of a user whose connection failed, who would otherwise do nothing but fail."""
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """All requests of a level, those of the warm-up included; times of the event loop's clock."""
-
-    load: Load
-    start: float
-    end: float
-    last_sent: float
-    records: Sequence[Record]
-    in_flight: InFlight
-    ticks_late_s: Sequence[float]
-    cpu_s: float
-    is_interrupted: bool
-
-    @property
-    def window_s(self) -> float:
-        return self.end - self.start
-
-    @property
-    def counted(self) -> list[Record]:
-        """Sent in the window and at their end, in the order in which they were sent."""
-        return [record for record in self.records if record.measured and record.done is not None]
-
-    @property
-    def completions(self) -> list[Record]:
-        """Answered inside the window, whenever sent."""
-        return [
-            record
-            for record in self.records
-            if record.done is not None and self.start < record.done <= self.end
-        ]
-
-
-class Window:
-    """Which requests count: those sent after the warm-up, as many or as long as the limits say."""
-
-    def __init__(self, began: float, limits: Limits) -> None:
-        self.start = began + limits.warmup_s
-        self.closes = math.inf if limits.duration_s is None else self.start + limits.duration_s
-        self._left = math.inf if limits.requests is None else limits.requests
-
-    def measures(self, at: float) -> bool | None:
-        """Whether a request sent now counts; None when no more is to be sent."""
-        if at < self.start:
-            return False
-        if at >= self.closes or self._left <= 0:
-            return None
-        self._left -= 1
-        return True
-
-
 class Level:
+    """`done` and `errors` count while it runs."""
+
     def __init__(
         self, load: Load, limits: Limits, api: Api, prompts: Prompts, timeout_s: float
     ) -> None:
         self.load, self.limits = load, limits
         self.records: list[Record] = []
+        self.done = self.errors = 0
         self._api, self._prompts, self._timeout_s = api, prompts, timeout_s
         self._in_flight = InFlight()
         self._ticker = Ticker()
@@ -137,6 +89,8 @@ class Level:
         self._in_flight.begin(record.scheduled)
         await ask(self._api, prompt, record, self._timeout_s)
         self._in_flight.end(self._now())
+        self.done += 1
+        self.errors += record.error is not None
 
     def measurement(self) -> Measurement:
         sent = [record.scheduled for record in self.records if record.measured]

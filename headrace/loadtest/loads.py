@@ -68,7 +68,7 @@ class TraceLoad:
             yield Arrival(row.offset_s / self.speed, row.prompt_tokens, row.max_tokens)
 
     def describe(self) -> dict[str, Any]:
-        return {"speed": self.speed}
+        return {"speed": self.speed, "rows": len(self.trace)}
 
 
 Load = ClosedLoad | OpenLoad | TraceLoad

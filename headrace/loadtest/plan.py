@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from headrace.loadtest.api import ApiName
-from headrace.loadtest.figures import Slo
 from headrace.loadtest.loads import Limits, Load
+from headrace.loadtest.slo import Slo
 from headrace.loadtest.target import Address
 
 

@@ -50,13 +50,12 @@ class Moving(Lines):
 
 
 def state(level: Level) -> str:
-    done = sum(record.done is not None for record in level.records)
-    errors = sum(record.error is not None for record in level.records)
     elapsed_s, limits = level.elapsed_s, level.limits
     of = f" of {limits.duration_s:.0f}" if limits.duration_s else ""
     phase = f"warm-up, {-elapsed_s:.0f} s left" if elapsed_s < 0 else f"{elapsed_s:.0f}{of} s"
     sent = len(level.records)
-    return f"level {level.load.label}: {phase}, {sent} sent, {sent - done} open, {errors} errors"
+    counts = f"{sent} sent, {sent - level.done} open, {level.errors} errors"
+    return f"level {level.load.label}: {phase}, {counts}"
 
 
 def one_line(result: Result) -> str:

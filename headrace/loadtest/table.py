@@ -9,12 +9,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from headrace.loadtest.figures import Slo, Spread
+from headrace.loadtest.figures import Spread
 from headrace.loadtest.quantiles import LEAST_FOR_P99
 from headrace.loadtest.record import ALL_STAGES
 from headrace.loadtest.result import Result
+from headrace.loadtest.slo import Slo
 
 INVALID, UNSUPPORTED, BY_SERVER = "!", "*", "~"
+MEANING = {"closed": "users", "open": "requests/s sent", "trace": "a trace"}
 Row = Mapping[str, str]
 
 
@@ -55,10 +57,8 @@ def markdown(results: Sequence[Result], slo: Slo) -> str:
 
 
 def _sheets(results: Sequence[Result]) -> Iterator[Sheet]:
-    yield Sheet(
-        "levels (latencies in s, TPOT in ms, output tok/s)",
-        [_level_row(each, results[0]) for each in results],
-    )
+    title = f"level: {MEANING[results[0].load.kind]}; latencies in s, TPOT in ms, output tok/s"
+    yield Sheet(title, [_level_row(each, results[0]) for each in results])
     if any(result.figures.stages_s for result in results):
         yield Sheet("where the time goes (ms, p50 / p95)", [_stage_row(each) for each in results])
 

@@ -72,7 +72,7 @@ def test_an_assertion_that_does_not_hold_is_status_1(server: OpenAiServer) -> No
         (("--url", "127.0.0.1:8000"), "--url"),
         (("--assert", "p95 is fine"), "--assert"),
         (("--assert", "p95<1@7"), "the levels are 1, 5, 15, 30"),
-        (("--json", "/no/such/folder/out.json"), "there is no such folder"),
+        (("--json", "/no/such/folder/out.json"), "no file can be written there"),
     ],
 )
 def test_what_cannot_be_run_is_status_2_and_names_the_option(

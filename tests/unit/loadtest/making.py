@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from headrace.loadtest.figures import Slo
 from headrace.loadtest.in_flight import InFlight
-from headrace.loadtest.level import Measurement
+from headrace.loadtest.measurement import Measurement
 from headrace.loadtest.record import Record, ServerTimes
 from headrace.loadtest.result import Result, judge
+from headrace.loadtest.slo import Slo
 from tests.load import closed
 
 SLO = Slo(latency_s=1.0, tpot_s=0.1)

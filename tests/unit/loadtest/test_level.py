@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import asyncio
 
-from headrace.loadtest.level import Level, Measurement, Window
+from headrace.loadtest.level import Level
 from headrace.loadtest.loads import Limits, Load, TraceLoad
+from headrace.loadtest.measurement import Measurement
 from headrace.loadtest.prompts import Prompt, WordLength, WordPrompts
 from headrace.loadtest.record import Record
 from headrace.loadtest.trace import Arrival
+from headrace.loadtest.window import Window
 from tests.load import closed, constant
 
 
@@ -69,6 +71,16 @@ def test_an_open_loop_does_not_wait_for_answers() -> None:
     measured = measure(constant(100), requests(10), NeverAnswers(), timeout_s=0.2)
     assert [record.error for record in measured.records] == ["timeout"] * 10
     assert measured.in_flight.mean(measured.start, measured.end) > 4
+
+
+def test_a_running_level_counts_what_is_done() -> None:
+    async def run() -> tuple[int, int]:
+        prompts = WordPrompts(WordLength(), seed=0)
+        level = Level(closed(1), requests(3), NeverAnswers(), prompts, timeout_s=0.01)
+        await level.run()
+        return level.done, level.errors
+
+    assert asyncio.run(run()) == (3, 3)
 
 
 def test_a_trace_sets_times_and_lengths() -> None:

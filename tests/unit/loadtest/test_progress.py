@@ -25,6 +25,7 @@ def a_level(warmup_s: float) -> Level:
 def test_a_running_level_shows_its_counts() -> None:
     level = a_level(warmup_s=0.0)
     level.records += [a_record(), a_record(done=None), a_failure()]
+    level.done, level.errors = 2, 1
     assert state(level) == "level 5: 0 of 40 s, 3 sent, 1 open, 1 errors"
 
 

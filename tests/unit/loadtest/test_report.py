@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def test_a_level_has_all_its_figures(two_levels: LoadTest) -> None:
     assert found["stages_s"]["queue_wait"] == {"p50": 0.2, "p95": 0.2}
     assert found["degradation"] == {"p50": 1.0, "p95": 1.0}
     assert [check["name"] for check in found["checks"]] == [
-        *("complete", "little", "counts", "lag", "clocks", "concurrency"),
+        *("complete", "little", "lag", "clocks", "counts", "concurrency"),
     ]
 
 
@@ -83,3 +84,12 @@ def test_the_csv_has_a_row_a_level(two_levels: LoadTest, tmp_path: Path) -> None
     assert one["e2e_s.p50.value"] == "1.0"
     assert one["errors.kinds.http_503"] == ""
     assert "could not keep up" in five["problems"]
+
+
+def test_every_field_and_every_check_is_documented(two_levels: LoadTest) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "loadtest.md").read_text()
+    first_cells = "".join(re.findall(r"^\| (`.*?`) \|", text, re.MULTILINE))
+    of_the_load = set(two_levels.results[0].load.describe())
+    checks = {check.name for result in two_levels.results for check in result.checks}
+    fields = set(level(two_levels, 0)) - of_the_load
+    assert set(re.findall(r"`(\w+)`", first_cells)) == fields | checks
