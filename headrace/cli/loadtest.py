@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from headrace.cli.submit import DEFAULT_URL
-
-if TYPE_CHECKING:
-    from headrace.loadtest.load_test import LoadTest
 
 EPILOG = """\b
 For example:
@@ -29,7 +25,6 @@ Exit status: 1 if one does not hold, 130 after Ctrl-C.
 """
 SECONDS = click.FloatRange(0, min_open=True)
 COUNT = click.IntRange(1)
-INTERRUPTED = 130
 
 
 @click.command(epilog=EPILOG)
@@ -122,64 +117,11 @@ def loadtest(
 
     Each level is warmed up, measured and checked; a level that cannot be believed is marked.
     """
-    from rich.console import Console
-
     from headrace.cli.loadtest_plan import make_plan, parse_assertions
-    from headrace.loadtest.load_test import LoadTest
-    from headrace.loadtest.progress import Lines, Moving
+    from headrace.cli.loadtest_run import Outputs, run_load_test
 
     plan = make_plan(options)
     assertions = parse_assertions(asserts, plan.loads)
-    _require_writable(json_path, csv_path)
-    errors = Console(stderr=True)
-    show = Moving(errors) if errors.is_terminal and not no_progress else Lines(errors)
-    test = LoadTest(plan, show)
-    is_interrupted = _run(test)
-    if test.results:
-        _report(test, json_path, csv_path, markdown)
-    failed = _print_failures(test, assertions)
-    sys.exit(INTERRUPTED if is_interrupted else int(failed))
-
-
-def _run(test: LoadTest) -> bool:
-    """True when Ctrl-C ended it."""
-    import asyncio
-
-    try:
-        asyncio.run(test.run())
-    except KeyboardInterrupt:
-        return True
-    return False
-
-
-def _report(
-    test: LoadTest, json_path: Path | None, csv_path: Path | None, as_markdown: bool
-) -> None:
-    from headrace.cli.terminal import console
-    from headrace.loadtest.report import write_csv, write_json
-    from headrace.loadtest.table import drawn, markdown
-
-    if as_markdown:
-        click.echo(markdown(test.results, test.plan.slo))
-    else:
-        console().print(drawn(test.results, test.plan.slo))
-    if json_path is not None:
-        write_json(test, json_path)
-    if csv_path is not None:
-        write_csv(test, csv_path)
-
-
-def _print_failures(test: LoadTest, assertions: Any) -> bool:
-    from headrace.loadtest.assertions import failures
-
-    found = failures(assertions, test.results)
-    for failure in found:
-        click.echo(f"FAILED {failure.text} at level {failure.level}: {failure.reason}", err=True)
-    return bool(found)
-
-
-def _require_writable(*paths: Path | None) -> None:
-    """Before the load, not after it."""
-    for path in paths:
-        if path is not None and (path.is_dir() or not os.access(path.absolute().parent, os.W_OK)):
-            raise click.UsageError(f"{path}: no file can be written there")
+    outputs = Outputs(json_path, csv_path, markdown, no_progress)
+    outputs.require_writable()
+    sys.exit(run_load_test(plan, assertions, outputs))

@@ -1,0 +1,70 @@
+"""Runs a load test for somebody at a terminal, and says what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from headrace.cli.terminal import console
+from headrace.loadtest.assertions import Assertion, failures
+from headrace.loadtest.load_test import LoadTest
+from headrace.loadtest.plan import Plan
+from headrace.loadtest.progress import Lines, Moving, Progress
+from headrace.loadtest.report import write_csv, write_json
+from headrace.loadtest.table import drawn, markdown
+
+HOLDS, FAILED, INTERRUPTED = 0, 1, 130
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the results go."""
+
+    json_path: Path | None
+    csv_path: Path | None
+    as_markdown: bool
+    no_progress: bool
+
+    def require_writable(self) -> None:
+        """Raises `click.UsageError`: better before the load than after it."""
+        for path in (self.json_path, self.csv_path):
+            if path and (path.is_dir() or not os.access(path.absolute().parent, os.W_OK)):
+                raise click.UsageError(f"{path}: no file can be written there")
+
+    def progress(self) -> Progress:
+        errors = Console(stderr=True)
+        return Moving(errors) if errors.is_terminal and not self.no_progress else Lines(errors)
+
+    def write(self, test: LoadTest) -> None:
+        if self.as_markdown:
+            click.echo(markdown(test.results, test.plan.slo))
+        else:
+            console().print(drawn(test.results, test.plan.slo))
+        if self.json_path is not None:
+            write_json(test, self.json_path)
+        if self.csv_path is not None:
+            write_csv(test, self.csv_path)
+
+
+def run_load_test(plan: Plan, assertions: Sequence[Assertion], outputs: Outputs) -> int:
+    """The exit status. After Ctrl-C it reports what has been measured so far."""
+    test = LoadTest(plan, outputs.progress())
+    try:
+        asyncio.run(test.run())
+        is_interrupted = False
+    except KeyboardInterrupt:
+        is_interrupted = True
+    if test.results:
+        outputs.write(test)
+    failed = failures(assertions, test.results)
+    for failure in failed:
+        click.echo(f"FAILED {failure.text} at level {failure.level}: {failure.reason}", err=True)
+    if is_interrupted:
+        return INTERRUPTED
+    return FAILED if failed else HOLDS
