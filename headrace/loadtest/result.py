@@ -62,7 +62,7 @@ def _checks(measurement: Measurement, found: Figures, increase: Counts | None) -
     per_s = len(latencies) / window_s if window_s > 0 else 0.0
     mean_s = sum(latencies) / len(latencies) if latencies else 0.0
     unsure = sum(record.error in UNSURE for record in records)
-    deliveries = [record.delivery_s for record in measurement.counted]
+    deliveries = [record.delivery_s for record in measurement.counted if record.succeeded]
     checks = [
         validity.complete(len(measurement.counted), measurement.is_interrupted),
         validity.littles_law(found.in_flight, per_s, mean_s, window_s),
