@@ -57,15 +57,13 @@ def judge(
 
 
 def _checks(measurement: Measurement, found: Figures, increase: Counts | None) -> Sequence[Check]:
-    records, window_s = measurement.records, measurement.window_s
+    records = measurement.records
     latencies = [record.e2e_s for record in measurement.completions]
-    per_s = len(latencies) / window_s if window_s > 0 else 0.0
-    mean_s = sum(latencies) / len(latencies) if latencies else 0.0
     unsure = sum(record.error in UNSURE for record in records)
     deliveries = [record.delivery_s for record in measurement.counted if record.succeeded]
     checks = [
         validity.complete(len(measurement.counted), measurement.is_interrupted),
-        validity.littles_law(found.in_flight, per_s, mean_s, window_s),
+        validity.littles_law(found.in_flight, latencies, measurement.window_s),
         validity.generator_lag(
             measurement.ticks_late_s,
             [record.late_s for record in records],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal
 
 from headrace.loadtest.quantiles import percentile
@@ -32,29 +34,39 @@ def complete(requests: int, is_interrupted: bool) -> Check:
     return Check("complete", "ok", f"{requests} requests")
 
 
-def littles_law(
-    in_flight: float, completed_per_s: float, latency_s: float, window_s: float
-) -> Check:
+def littles_law(in_flight: float, latencies_s: Sequence[float], window_s: float) -> Check:
     """In the mean, as many requests are under way as complete a second times their latency.
 
-    (Little 1961.) At the edges of a window that began or ended amid a batch the two sides may
-    differ by one latency in `window_s`, even in a steady state: what this explains, in a window of
-    less than 20 latencies, is left unchecked.
+    (Little 1961.) `latencies_s` are those of all completions in the window. What its edges explain
+    is left unchecked: see `edge_effect`.
     """
-    law = completed_per_s * latency_s
-    if in_flight == 0 or window_s <= 0 or law == 0:
+    if in_flight == 0 or window_s <= 0 or not any(latencies_s):
         return Check("little", "unchecked", "no request ended in the window: run longer")
+    law = sum(latencies_s) / window_s
     apart = abs(in_flight - law) / max(in_flight, law)
     figures = (
-        f"{in_flight:.2f} requests in flight, {completed_per_s:.2f}/s x {latency_s:.3f} s = "
-        f"{law:.2f}: {apart:.1%} apart"
+        f"{in_flight:.2f} requests in flight, {len(latencies_s) / window_s:.2f}/s x "
+        f"{fmean(latencies_s):.3f} s = {law:.2f}: {apart:.1%} apart"
     )
     if apart <= TOLERANCE:
         return Check("little", "ok", figures)
-    if apart <= latency_s / window_s:
-        longer_s = latency_s / TOLERANCE
+    edge = edge_effect(in_flight, latencies_s, window_s)
+    if apart <= edge:
+        longer_s = window_s * edge / TOLERANCE
         return Check("little", "unchecked", f"{figures}; too short a window: run {longer_s:.0f} s")
     return Check("little", "failed", f"{figures}: no steady state, the queue grows or shrinks")
+
+
+def edge_effect(in_flight: float, latencies_s: Sequence[float], window_s: float) -> float:
+    """How far apart the two sides of the law may be in a steady state, as a share.
+
+    They differ by the ages of what is in flight at the end, less those at the start. Where requests
+    run in step, all may be old at one edge and young at the other: one latency, as a request in
+    flight has it (long ones are met more often: sum of squares / sum). Where they come at random,
+    their number varies as well, by its root; few are worth four standard deviations.
+    """
+    met_s = sum(latency_s**2 for latency_s in latencies_s) / sum(latencies_s)
+    return met_s / window_s * max(1.0, 3 / math.sqrt(in_flight))
 
 
 def full_concurrency(in_flight: float, concurrency: int, sending_s: float) -> Check:

@@ -11,7 +11,7 @@ from headrace.loadtest.validity import (
 
 
 def test_little_holds_where_in_flight_is_rate_times_latency() -> None:
-    check = littles_law(in_flight=10.2, completed_per_s=10, latency_s=1, window_s=40)
+    check = littles_law(in_flight=10.2, latencies_s=[1.0] * 400, window_s=40)
     assert (check.status, check.says) == (
         "ok",
         "10.20 requests in flight, 10.00/s x 1.000 s = 10.00: 2.0% apart",
@@ -19,24 +19,38 @@ def test_little_holds_where_in_flight_is_rate_times_latency() -> None:
 
 
 def test_little_fails_where_a_queue_grows() -> None:
-    """Twice the capacity for 40 s: the backlog grows from 0 to 400."""
-    check = littles_law(in_flight=200, completed_per_s=10, latency_s=10, window_s=40)
+    """Twice the capacity of 10/s for 40 s: the backlog grows from 0 to 400."""
+    latencies_s = [20 * number / 400 for number in range(400)]
+    check = littles_law(in_flight=200, latencies_s=latencies_s, window_s=40)
     assert check.status == "failed"
     assert "no steady state" in check.says
 
 
+def test_little_fails_where_a_queue_grows_slowly() -> None:
+    """A tenth more than the capacity of 10/s, with answers of 1 s at the least."""
+    latencies_s = [1 + 3.6 * number / 400 for number in range(400)]
+    assert littles_law(in_flight=30.8, latencies_s=latencies_s, window_s=40).status == "failed"
+
+
 def test_little_fails_where_a_queue_shrinks() -> None:
-    assert littles_law(5, completed_per_s=10, latency_s=1, window_s=40).status == "failed"
+    assert littles_law(5, [1.0] * 400, window_s=40).status == "failed"
 
 
-def test_little_is_unchecked_where_the_edges_of_a_short_window_explain_it() -> None:
-    check = littles_law(in_flight=30, completed_per_s=22, latency_s=1.2, window_s=8)
+def test_little_is_unchecked_where_batches_at_the_edges_of_a_short_window_explain_it() -> None:
+    check = littles_law(in_flight=30, latencies_s=[1.2] * 180, window_s=8)
     assert check.status == "unchecked"
-    assert check.says.endswith("too short a window: run 24 s")
+    assert check.says.endswith("10.0% apart; too short a window: run 24 s")
+
+
+def test_little_is_unchecked_where_chance_at_the_edges_explains_it() -> None:
+    latencies_s = [0.5, 3.0] * 15
+    assert littles_law(in_flight=3.1, latencies_s=latencies_s, window_s=20).status == "unchecked"
+    assert littles_law(in_flight=5.0, latencies_s=latencies_s, window_s=20).status == "failed"
 
 
 def test_little_is_unchecked_where_nothing_ended() -> None:
-    assert littles_law(0, 0, 0, 40).status == "unchecked"
+    assert littles_law(0, [], 40).status == "unchecked"
+    assert littles_law(1, [], 40).status == "unchecked"
 
 
 def test_users_of_a_closed_loop_are_always_busy() -> None:
