@@ -37,11 +37,11 @@ def complete(requests: int, is_interrupted: bool) -> Check:
 def littles_law(in_flight: float, latencies_s: Sequence[float], window_s: float) -> Check:
     """In the mean, as many requests are under way as complete a second times their latency.
 
-    (Little 1961.) `latencies_s` are those of all completions in the window. What its edges explain
-    is left unchecked: see `edge_effect`.
+    (Little 1961.) `latencies_s` are those of all completions in the window. Where its edges may
+    explain what is missing (see `edge_effect`), a longer window would tell.
     """
     if in_flight == 0 or window_s <= 0 or not any(latencies_s):
-        return Check("little", "unchecked", "no request ended in the window: run longer")
+        return Check("little", "failed", "no request ended in the window: run longer")
     law = sum(latencies_s) / window_s
     apart = abs(in_flight - law) / max(in_flight, law)
     figures = (
@@ -53,7 +53,7 @@ def littles_law(in_flight: float, latencies_s: Sequence[float], window_s: float)
     edge = edge_effect(in_flight, latencies_s, window_s)
     if apart <= edge:
         longer_s = window_s * edge / TOLERANCE
-        return Check("little", "unchecked", f"{figures}; too short a window: run {longer_s:.0f} s")
+        return Check("little", "failed", f"{figures}: too short a window, run {longer_s:.0f} s")
     return Check("little", "failed", f"{figures}: no steady state, the queue grows or shrinks")
 
 

@@ -36,21 +36,21 @@ def test_little_fails_where_a_queue_shrinks() -> None:
     assert littles_law(5, [1.0] * 400, window_s=40).status == "failed"
 
 
-def test_little_is_unchecked_where_batches_at_the_edges_of_a_short_window_explain_it() -> None:
+def test_a_window_too_short_for_batches_at_its_edges_says_how_long_would_do() -> None:
     check = littles_law(in_flight=30, latencies_s=[1.2] * 180, window_s=8)
-    assert check.status == "unchecked"
-    assert check.says.endswith("10.0% apart; too short a window: run 24 s")
+    assert check.status == "failed"
+    assert check.says.endswith("10.0% apart; too short a window, run 24 s")
 
 
-def test_little_is_unchecked_where_chance_at_the_edges_explains_it() -> None:
+def test_a_window_too_short_for_chance_at_its_edges_is_told_from_a_queue_that_grows() -> None:
     latencies_s = [0.5, 3.0] * 15
-    assert littles_law(in_flight=3.1, latencies_s=latencies_s, window_s=20).status == "unchecked"
-    assert littles_law(in_flight=5.0, latencies_s=latencies_s, window_s=20).status == "failed"
+    assert "too short" in littles_law(3.1, latencies_s, window_s=20).says
+    assert "no steady state" in littles_law(5.0, latencies_s, window_s=20).says
 
 
-def test_little_is_unchecked_where_nothing_ended() -> None:
-    assert littles_law(0, [], 40).status == "unchecked"
-    assert littles_law(1, [], 40).status == "unchecked"
+def test_little_fails_where_nothing_ended() -> None:
+    assert littles_law(0, [], 40).status == "failed"
+    assert littles_law(1, [], 40).status == "failed"
 
 
 def test_users_of_a_closed_loop_are_always_busy() -> None:
