@@ -39,7 +39,7 @@ def test_little_fails_where_a_queue_shrinks() -> None:
 def test_a_window_too_short_for_batches_at_its_edges_says_how_long_would_do() -> None:
     check = littles_law(in_flight=30, latencies_s=[1.2] * 180, window_s=8)
     assert check.status == "failed"
-    assert check.says.endswith("10.0% apart; too short a window, run 24 s")
+    assert check.says.endswith("10.0% apart: too short a window, run 24 s")
 
 
 def test_a_window_too_short_for_chance_at_its_edges_is_told_from_a_queue_that_grows() -> None:
