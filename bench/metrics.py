@@ -35,7 +35,6 @@ def main() -> None:
     arguments = _parse()
     with tempfile.TemporaryDirectory() as folder:
         report = measure(Path(folder), arguments)
-    arguments.json.parent.mkdir(exist_ok=True)
     arguments.json.write_text(json.dumps(report, indent=2) + "\n")
     Console().print_json(data=report)
 

@@ -2,150 +2,98 @@
 
     python -m bench.smoke [--pairs 12] [--max-tokens 16] [--json bench/results/smoke.json]
 
-Starts `headrace up` on an embedded Redis of its own. Sequential (S) and concurrent (C) runs
-alternate as S C C S, since the speed of a shared machine drifts; the ratio is the median over the
-pairs, with its bootstrap 95 % interval.
+Starts `headrace up` on an embedded Redis of its own and sends with the load tester. Runs of one
+user and of 30 alternate as A B B A, since the speed of a shared machine drifts; the ratio is the
+median over the pairs, with its bootstrap 95 % interval.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import itertools
 import json
 import os
 import platform
-import random
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import httpx
 from rich.console import Console
-from rich.progress import track
+
+from bench.pairs import alternate, interval
+from bench.up import Up
+from headrace.loadtest.figures import Figures
+from headrace.loadtest.load_test import LoadTest
+from headrace.loadtest.loads import ClosedLoad, Limits
+from headrace.loadtest.plan import Plan
+from headrace.loadtest.progress import Lines
+from headrace.loadtest.slo import Slo
+from headrace.loadtest.target import Address
 
 REQUESTS = 30
-READY_S = 300
+PROMPT_TOKENS = 32
 RESULTS = Path(__file__).parent / "results" / "smoke.json"
 
-console = Console(stderr=True)
-
-
-@dataclass(frozen=True)
-class Run:
-    """One pass over all requests."""
-
-    tokens_per_s: float
-    batch_size: float
+seeds = itertools.count()
 
 
 def main() -> None:
     arguments = _parse()
     with tempfile.TemporaryDirectory() as folder:
-        port = _free_port()
-        process = _start(Path(folder), arguments.state_dir, port)
+        up = Up(arguments.state_dir or Path(folder))
         try:
-            client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=600)
-            _wait_until_ready(client, process)
-            report = measure(client, arguments.pairs, arguments.max_tokens)
+            report = measure(up, arguments.pairs, arguments.max_tokens)
         finally:
-            process.terminate()
-            process.wait()
-    arguments.json.parent.mkdir(exist_ok=True)
+            up.close()
     arguments.json.write_text(json.dumps(report, indent=2) + "\n")
     Console().print_json(data=report)
 
 
-def measure(client: httpx.Client, pairs: int, max_tokens: int) -> dict[str, Any]:
-    _pass(client, REQUESTS, max_tokens)  # warm-up
-    sequential, concurrent = [], []
-    for pair in track(range(pairs), "pairs", console=console):
-        order = ((1, sequential), (REQUESTS, concurrent))
-        for concurrency, runs in order if pair % 2 == 0 else reversed(order):
-            runs.append(_pass(client, concurrency, max_tokens))
+def measure(up: Up, pairs: int, max_tokens: int) -> dict[str, Any]:
+    run(up.url, REQUESTS, max_tokens)  # warm-up
+    sequential, concurrent = alternate(
+        pairs, lambda: run(up.url, 1, max_tokens), lambda: run(up.url, REQUESTS, max_tokens)
+    )
     ratios = [
-        many.tokens_per_s / one.tokens_per_s
+        many.output_tokens_per_s / one.output_tokens_per_s
         for one, many in zip(sequential, concurrent, strict=True)
     ]
     low, high = interval(ratios)
     return {
-        "sequential_tokens_per_s": _median(run.tokens_per_s for run in sequential),
-        "concurrent_tokens_per_s": _median(run.tokens_per_s for run in concurrent),
+        "sequential_tokens_per_s": _median(one.output_tokens_per_s for one in sequential),
+        "concurrent_tokens_per_s": _median(many.output_tokens_per_s for many in concurrent),
         "ratio": round(statistics.median(ratios), 2),
         "ratio_interval": [round(low, 2), round(high, 2)],
-        "mean_batch_size": _median(run.batch_size for run in concurrent),
+        "mean_batch_size": _median(many.batch_size or 0.0 for many in concurrent),
         "requests": REQUESTS,
+        "prompt_tokens": PROMPT_TOKENS,
         "max_tokens": max_tokens,
         "pairs": pairs,
-        "model": client.get("/readyz").json()["model"],
+        "model": up.client.get("/readyz").json()["model"],
         "cpu": f"{os.cpu_count()} x {platform.processor() or platform.machine()}",
     }
 
 
-def _pass(client: httpx.Client, concurrency: int, max_tokens: int) -> Run:
-    """All requests, `concurrency` at a time."""
-
-    def ask(number: int) -> dict[str, Any]:
-        body = {
-            "prompt": f"Here are some facts about the number {number}:",
-            "max_tokens": max_tokens,
-            "temperature": 0,
-        }
-        response = client.post("/v1/completions", json=body).raise_for_status()
-        job = client.get(f"/v1/jobs/{response.headers['X-Headrace-Job-Id']}").json()
-        return {"tokens": job["usage"]["completion_tokens"], "batch_size": job["batch_size"]}
-
-    started = time.perf_counter()
-    with ThreadPoolExecutor(concurrency) as pool:
-        answers = list(pool.map(ask, range(REQUESTS)))
-    elapsed_s = time.perf_counter() - started
-    return Run(
-        tokens_per_s=sum(answer["tokens"] for answer in answers) / elapsed_s,
-        batch_size=statistics.mean(answer["batch_size"] for answer in answers),
+def run(url: str, users: int, max_tokens: int) -> Figures:
+    """All requests, `users` at a time, each with a prompt that was never sent before."""
+    plan = Plan(
+        address=Address.parse(url),
+        loads=[ClosedLoad(users, PROMPT_TOKENS, max_tokens)],
+        limits=Limits(warmup_s=0.0, duration_s=None, requests=REQUESTS),
+        slo=Slo(latency_s=1.0, tpot_s=0.15),
+        api="sync",
+        seed=next(seeds),
     )
+    (result,) = asyncio.run(LoadTest(plan, Lines(Console(quiet=True))).run())
+    assert not result.figures.errors, result.figures.errors
+    return result.figures
 
 
-def interval(values: Sequence[float], resamples: int = 10_000) -> tuple[float, float]:
-    """Bootstrap 95 % interval of the median."""
-    draw = random.Random(0)
-    medians = sorted(
-        statistics.median(draw.choices(values, k=len(values))) for _ in range(resamples)
-    )
-    return medians[int(0.025 * resamples)], medians[int(0.975 * resamples)]
-
-
-def _median(values: Any) -> float:
+def _median(values: Iterable[float]) -> float:
     return round(statistics.median(values), 1)
-
-
-def _start(folder: Path, state_dir: Path | None, port: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "headrace", "up", "--port", str(port)]
-    command += ["--state-dir", str(state_dir or folder)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
-
-
-def _wait_until_ready(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + READY_S
-    while process.poll() is None and time.monotonic() < until:
-        try:
-            if client.get("/readyz").json().get("workers", {}).get("ready"):
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.5)
-    sys.exit("headrace up did not become ready")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _parse() -> argparse.Namespace:

@@ -46,16 +46,9 @@ def poisson(rate: float, max_tokens: int = 4) -> OpenLoad:
 def a_plan(url: str, *loads: Load, **changes: Any) -> Plan:
     fields: dict[str, Any] = {
         "address": Address.parse(url),
-        "api": "stream",
-        "model": None,
-        "api_key": None,
         "loads": loads,
         "limits": Limits(warmup_s=0.0, duration_s=None, requests=20),
         "timeout_s": 30.0,
-        "temperature": 0.0,
-        "prompts_file": None,
-        "repeat_prompts": False,
-        "seed": 0,
         "slo": Slo(1.0, 0.15),
     }
     return Plan(**fields | changes)

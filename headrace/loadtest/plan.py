@@ -18,17 +18,17 @@ class Plan:
     """`model` None is the first that the server names."""
 
     address: Address
-    api: ApiName
-    model: str | None
-    api_key: str | None = field(repr=False)
     loads: Sequence[Load]
     limits: Limits
-    timeout_s: float
-    temperature: float
-    prompts_file: Path | None
-    repeat_prompts: bool
-    seed: int
     slo: Slo
+    api: ApiName = "stream"
+    model: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    timeout_s: float = 600.0
+    temperature: float = 0.0
+    prompts_file: Path | None = None
+    repeat_prompts: bool = False
+    seed: int = 0
 
     def describe(self) -> dict[str, Any]:
         """The options of the load; the key is none of them."""
