@@ -9,7 +9,7 @@ ARGS ?=
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 DOCKER_BUILD_ARGS ?=
 
-.PHONY: help install serve test check up down test-docker bench-smoke clean
+.PHONY: help install serve test check up down test-docker bench-smoke bench-metrics clean
 
 help:  ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ test-docker: $(INSTALLED)  ## Test the containers; needs a Docker engine and Com
 
 bench-smoke: $(INSTALLED)  ## Measure 30 requests at once beside one after another (4 minutes)
 	$(BIN)/python -m bench.smoke $(ARGS)
+
+bench-metrics: $(INSTALLED)  ## Measure what counting for Prometheus costs (6 minutes)
+	$(BIN)/python -m bench.metrics $(ARGS)
 
 clean:  ## Remove .venv, caches and build outputs; prepared models and jobs stay
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

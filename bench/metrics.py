@@ -1,11 +1,12 @@
 """What metrics cost: CPU time a request with and without them.
 
-    python -m bench.metrics [--pairs 16] [--requests 300] [--json bench/results/metrics.json]
+    python -m bench.metrics [--pairs 16] [--requests 1000] [--json bench/results/metrics.json]
 
-Two deployments stand side by side, one with HEADRACE_METRICS=false, both on a simulated engine
-that takes no time, so that only HTTP, queue and batching are left to measure. Runs alternate as
-A B B A; a scrape of both exporters is part of every run. The share is that of such a request,
-and that of a request on the real model, whose CPU time is measured last.
+Deployments with and without HEADRACE_METRICS=false alternate as A B B A, on a simulated engine
+that takes no time, so that only HTTP, queue and batching are left to measure. Each run has fresh
+processes: two that live long differ by more than metrics cost, whatever they do. A scrape of both
+exporters is part of every run. The share is that of such a request, and that of a request on the
+real model, whose CPU time is measured last.
 """
 
 from __future__ import annotations
@@ -26,9 +27,13 @@ from bench.up import Up
 
 CONCURRENCY = 8
 MAX_TOKENS = 16
+WARM_UP = 100
 REAL_REQUESTS = 120
 RESULTS = Path(__file__).parent / "results" / "metrics.json"
-NO_TIME = {f"HEADRACE_SIMULATED_{part}_S": "0" for part in ("ALPHA", "BETA", "GAMMA")}
+NO_ENGINE = {
+    "HEADRACE_ENGINE": "simulated",
+    **{f"HEADRACE_SIMULATED_{part}_S": "0" for part in ("ALPHA", "BETA", "GAMMA")},
+}
 
 
 def main() -> None:
@@ -40,32 +45,14 @@ def main() -> None:
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    counted = _up(folder / "with", arguments.models, HEADRACE_ENGINE="simulated", **NO_TIME)
-    plain = _up(
-        folder / "without",
-        arguments.models,
-        HEADRACE_ENGINE="simulated",
-        HEADRACE_METRICS="false",
-        **NO_TIME,
+    if arguments.models is not None:
+        (folder / "models").symlink_to(arguments.models.absolute())
+    with_us, without_us = alternate(
+        arguments.pairs,
+        lambda: cpu_us(folder, arguments.requests, **NO_ENGINE),
+        lambda: cpu_us(folder, arguments.requests, **NO_ENGINE, HEADRACE_METRICS="false"),
     )
-    try:
-        for each in (counted, plain):
-            cpu_us(each, arguments.requests)  # warm-up
-        with_us, without_us = alternate(
-            arguments.pairs,
-            lambda: cpu_us(counted, arguments.requests),
-            lambda: cpu_us(plain, arguments.requests),
-        )
-    finally:
-        counted.close()
-        plain.close()
-    real = _up(folder / "real", arguments.models)
-    try:
-        cpu_us(real, REAL_REQUESTS)  # warm-up
-        real_us = cpu_us(real, REAL_REQUESTS)
-    finally:
-        real.close()
-    return _report(with_us, without_us, real_us, arguments)
+    return _report(with_us, without_us, cpu_us(folder, REAL_REQUESTS), arguments)
 
 
 def _report(
@@ -90,10 +77,19 @@ def _report(
     }
 
 
-def cpu_us(up: Up, requests: int) -> float:
-    """CPU microseconds a request of all processes of a deployment."""
-    before = up.cpu_s()
+def cpu_us(state_dir: Path, requests: int, **settings: str) -> float:
+    """CPU microseconds a request of all processes of a fresh deployment, warmed up."""
+    up = Up(state_dir, **settings)
+    try:
+        _send(up, WARM_UP)
+        before = up.cpu_s()
+        _send(up, requests)
+        return (up.cpu_s() - before) / requests * 1e6
+    finally:
+        up.close()
 
+
+def _send(up: Up, requests: int) -> None:
     def ask(number: int) -> None:
         body = {"prompt": f"The number {number}:", "max_tokens": MAX_TOKENS, "temperature": 0}
         up.client.post("/v1/completions", json=body).raise_for_status()
@@ -102,21 +98,13 @@ def cpu_us(up: Up, requests: int) -> float:
         list(pool.map(ask, range(requests)))
     for port in (up.port, up.metrics_port):
         httpx.get(f"http://127.0.0.1:{port}/metrics").raise_for_status()
-    return (up.cpu_s() - before) / requests * 1e6
-
-
-def _up(state_dir: Path, models: Path | None, **settings: str) -> Up:
-    state_dir.mkdir()
-    if models is not None:
-        (state_dir / "models").symlink_to(models.absolute())
-    return Up(state_dir, **settings)
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.metrics", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--pairs", type=int, default=16, help="pairs of runs (default 16)")
-    parser.add_argument("--requests", type=int, default=300, help="requests a run (default 300)")
+    parser.add_argument("--requests", type=int, default=1000, help="requests a run (default 1000)")
     parser.add_argument("--models", type=Path, help="folder of prepared models")
     parser.add_argument("--json", type=Path, default=RESULTS, help="where the result goes")
     return parser.parse_args()

@@ -16,7 +16,7 @@ For example:
 @click.command(epilog=EPILOG)
 @setting_options("host", "port", "state_dir", "model", "engine", "workers", "dtype")
 def up(**options: str | None) -> None:
-    """Start Redis, the API and the workers here, and keep them alive.
+    """Start Redis, the API, the workers and a monitor here, and keep them alive.
 
     Prints `ready http://HOST:PORT` once prompts can be answered. Ctrl-C finishes the running
     jobs, then stops; a second Ctrl-C gives them back to the queue. With REDIS_URL set, that Redis
