@@ -14,12 +14,13 @@ from typing import Any
 
 import httpx
 
+from tests.jobs_client import JobsClient
 from tests.waiting import eventually
 
 READY_S = 60.0
 
 
-class Deployment:
+class Deployment(JobsClient):
     """One state folder; `start` and `stop` may be called again and again."""
 
     def __init__(self, folder: Path, models: Path, **settings: str) -> None:
@@ -88,18 +89,6 @@ class Deployment:
 
     def messages(self) -> list[str]:
         return [str(line["message"]) for line in self.lines()]
-
-    def submit(self, prompt: str, **fields: Any) -> str:
-        body = {"prompt": prompt, "temperature": 0} | fields
-        response = self.client.post("/v1/jobs", json=body)
-        assert response.status_code == 202, response.text
-        return str(response.json()["id"])
-
-    def job(self, job_id: str, wait_s: float = 0.0) -> dict[str, Any]:
-        response = self.client.get(f"/v1/jobs/{job_id}", params={"wait": wait_s})
-        assert response.status_code == 200, response.text
-        job: dict[str, Any] = response.json()
-        return job
 
     def texts(self, job_ids: list[str]) -> list[str]:
         """The results of jobs, once all have succeeded."""

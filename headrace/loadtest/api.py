@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Protocol, get_args
 
 from aiohttp import ClientError, ClientResponse
 
 from headrace.loadtest.prompts import Prompt
 from headrace.loadtest.record import Record
+from headrace.loadtest.target import Target
 
 ApiName = Literal["stream", "sync", "jobs"]
 API_NAMES: tuple[ApiName, ...] = get_args(ApiName)
@@ -54,13 +56,27 @@ async def ask(api: Api, prompt: Prompt, record: Record, timeout_s: float) -> Non
     record.done = now()
 
 
-def chat_body(model: str, temperature: float, prompt: Prompt) -> dict[str, Any]:
-    return {
-        "model": model,
-        "messages": prompt.messages,
-        "max_tokens": prompt.max_tokens,
-        "temperature": temperature,
-    }
+class Posting:
+    """What the ways of asking share: where a prompt goes, and in which body."""
+
+    route: str
+
+    def __init__(self, target: Target, model: str, temperature: float) -> None:
+        self.target = target
+        self._model, self._temperature = model, temperature
+
+    @property
+    def url(self) -> str:
+        return self.target.root + self.route
+
+    def post(self, prompt: Prompt, **fields: Any) -> AbstractAsyncContextManager[ClientResponse]:
+        body = {
+            "model": self._model,
+            "messages": prompt.messages,
+            "max_tokens": prompt.max_tokens,
+            "temperature": self._temperature,
+        }
+        return self.target.session.post(self.url, json=body | fields)
 
 
 async def accept(answer: ClientResponse, record: Record) -> None:

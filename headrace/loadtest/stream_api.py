@@ -9,27 +9,21 @@ from typing import Any
 
 from aiohttp import ClientPayloadError, ClientResponse
 
-from headrace.loadtest.api import FAILED_JOB, Refused, accept, chat_body, note_usage
+from headrace.loadtest.api import FAILED_JOB, Posting, Refused, accept, note_usage
 from headrace.loadtest.prompts import Prompt
 from headrace.loadtest.record import Record
-from headrace.loadtest.target import Target
 
 BROKEN_STREAM = "stream_error"
 TEXTS = ("content", "reasoning_content", "reasoning")
 """Where servers put what a model writes."""
 
 
-class StreamApi:
+class StreamApi(Posting):
     route = "/v1/chat/completions"
 
-    def __init__(self, target: Target, model: str, temperature: float) -> None:
-        self._target, self._model, self._temperature = target, model, temperature
-
     async def ask(self, prompt: Prompt, record: Record) -> None:
-        url = self._target.root + self.route
-        body = chat_body(self._model, self._temperature, prompt)
-        body |= {"stream": True, "stream_options": {"include_usage": True}}
-        async with self._target.session.post(url, json=body) as answer:
+        usage = {"include_usage": True}
+        async with self.post(prompt, stream=True, stream_options=usage) as answer:
             await accept(answer, record)
             async for event in _events(answer):
                 _note(event, record)

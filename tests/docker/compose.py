@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from tests.deployment import free_port
+from tests.jobs_client import JobsClient
 from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +24,7 @@ SERVICES = ("redis", "api", "worker", "monitor")
 START_S = 300.0
 
 
-class Compose:
+class Compose(JobsClient):
     """A project of its own, on a port of its own, with settings of its own."""
 
     def __init__(self, **settings: str) -> None:
@@ -67,18 +68,6 @@ class Compose:
     def execute(self, service: str, *command: str) -> str:
         """Runs a command in the service's first container."""
         return docker("exec", self.containers(service)[0], *command)
-
-    def submit(self, prompt: str, **fields: Any) -> str:
-        body = {"prompt": prompt, "temperature": 0} | fields
-        response = self.client.post("/v1/jobs", json=body)
-        assert response.status_code == 202, response.text
-        return str(response.json()["id"])
-
-    def job(self, job_id: str, wait_s: float = 0.0) -> dict[str, Any]:
-        response = self.client.get(f"/v1/jobs/{job_id}", params={"wait": wait_s})
-        assert response.status_code == 200, response.text
-        job: dict[str, Any] = response.json()
-        return job
 
     def ended(self, job_ids: list[str]) -> list[dict[str, Any]]:
         """The jobs, once all have ended."""
