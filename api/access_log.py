@@ -36,5 +36,6 @@ def end(response: Response) -> Response:
         status=response.status_code,
         duration_ms=round((time.perf_counter() - g.started) * 1000, 1),
         job_id=response.headers.get(JOB_HEADER),
+        error=g.get("error_code"),
     )
     return response

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import structlog
-from flask import Flask, Response, jsonify
+from flask import Flask, Response, g, jsonify, request
 from redis.exceptions import RedisError, ResponseError
 from werkzeug.exceptions import HTTPException
 
@@ -82,7 +82,7 @@ def _refuse(error: Exception) -> Response:
     refusal = next(TABLE[kind] for kind in TABLE if isinstance(error, kind))
     if isinstance(error, RedisError):
         log.warning("Redis refuses or is away", error=str(error))
-    if refusal.rejected:
+    if refusal.rejected and request.method == "POST":
         services().metrics.rejected(refusal.rejected)
     response = _answer(refusal.status, error_body(error, refusal.type), refusal.headers)
     if isinstance(error, WaitEnded | JobFailed):
@@ -110,6 +110,7 @@ def _fail(error: Exception) -> Response:
 
 
 def _answer(status: int, error: dict[str, Any], headers: dict[str, str]) -> Response:
+    g.error_code = error["code"] or error["type"]  # for the log; never the message, it may quote
     response = jsonify({"error": error})
     response.status_code = status
     response.headers.update(headers)

@@ -45,5 +45,11 @@ class OurLogger(Logger):  # type: ignore[misc]
         self.error_log.propagate = True
         self.error_log.setLevel("WARNING")
 
+    def warning(self, msg: str, *args: object, **kwargs: object) -> None:
+        """Without the bytes that gunicorn could not parse: they may be a prompt or a key."""
+        if msg.startswith("Invalid request"):
+            msg = msg.partition(": ")[0]
+        super().warning(msg, *args, **kwargs)
+
 
 logger_class = OurLogger

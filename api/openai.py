@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
+import structlog
 from flask import Blueprint, Response, jsonify, stream_with_context
 
+from api import request_id
 from api.access_log import JOB_HEADER
 from api.body import read_json
 from api.errors import TABLE, error_body
@@ -18,6 +21,8 @@ from headrace.core.errors import JobFailed
 from headrace.core.events import TokenEvent
 from headrace.core.jobs.job import Job
 from headrace.core.types import JobState, Request
+
+log = structlog.get_logger()
 
 blueprint = Blueprint("openai", __name__, url_prefix="/v1")
 
@@ -134,7 +139,8 @@ def _serve(request: Request, body: ChatBody | CompletionBody, kind: type[Shape])
     shape = kind(request, int(submitted.accepted))
     if body.stream:
         chunks = _stream(request.id, shape, body.stream_options.include_usage)
-        response = Response(stream_with_context(chunks), mimetype="text/event-stream")
+        logged = _logged(chunks, request.id)
+        response = Response(stream_with_context(logged), mimetype="text/event-stream")
         response.headers["Cache-Control"] = "no-store"
     else:
         job = services().follower.result(request.id, services().settings.max_wait_s)
@@ -142,6 +148,18 @@ def _serve(request: Request, body: ChatBody | CompletionBody, kind: type[Shape])
         response.headers["Server-Timing"] = server_timing(job)
     response.headers[JOB_HEADER] = request.id
     return response
+
+
+def _logged(chunks: Iterator[str], job_id: str) -> Iterator[str]:
+    """The same, and a line when the stream ends; `complete` unless its reader went away."""
+    request_id.bind()  # Flask has ended the request: the stream runs behind it
+    started, complete = time.perf_counter(), False
+    try:
+        yield from chunks
+        complete = True
+    finally:
+        duration_ms = round((time.perf_counter() - started) * 1000, 1)
+        log.info("stream ended", job_id=job_id, duration_ms=duration_ms, complete=complete)
 
 
 def _stream(job_id: str, shape: Shape, include_usage: bool) -> Iterator[str]:

@@ -16,6 +16,11 @@ def assign() -> None:
     """The caller's own where it is usable, else a new one."""
     asked = request.headers.get(HEADER, "")
     g.request_id = asked if USABLE.fullmatch(asked) else uuid4().hex
+    bind()
+
+
+def bind() -> None:
+    """Puts the id into every log line from here on, in this greenlet."""
     bind_contextvars(request_id=g.request_id)
 
 

@@ -13,7 +13,10 @@ from typing import Any, Literal, Self
 
 from aiohttp import web
 
-Trick = int | Literal["drop", "garbage", "break", "error event", "failed job"]
+Trick = (
+    int
+    | Literal["drop", "garbage", "endless line", "mad usage", "break", "error event", "failed job"]
+)
 """What a request gets instead of an answer: a status, or something worse."""
 
 FAILED_JOB = {"error": {"message": "it failed", "type": "job_failed"}}
@@ -129,11 +132,18 @@ class OpenAiServer:
 
     async def _play(self, trick: Trick, request: web.Request) -> web.StreamResponse:
         if isinstance(trick, int):
-            return web.json_response({"error": {"message": "no"}}, status=trick)
+            said = f"no, {request.headers.get('Authorization')}"
+            return web.json_response({"error": {"message": said}}, status=trick)
         if trick == "failed job":
             return web.json_response(FAILED_JOB, status=500)
         if trick == "garbage":
             return web.Response(text="<html>busy</html>")
+        if trick == "endless line":
+            return web.Response(text="data: " + "x" * 1_000_000)
+        if trick == "mad usage":
+            return web.Response(
+                text='{"choices": [{"message": {}}], "usage": {"prompt_tokens": 1e999}}'
+            )
         if trick == "drop":
             assert request.transport is not None
             request.transport.close()

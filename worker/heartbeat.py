@@ -11,10 +11,9 @@ import structlog
 from headrace.core.card_store import CardStore
 from headrace.core.clock import Clock
 from headrace.core.jobs.counters import Counters
-from headrace.core.jobs.leases import Leases, Swept
+from headrace.core.jobs.leases import Leases
 from headrace.core.model_card import ModelCard
 from headrace.core.roster import Roster, WorkerState
-from headrace.core.types import JobState
 from worker.batch_worker import BatchWorker
 
 BEAT_S = 1.0
@@ -76,7 +75,7 @@ class Heartbeat(threading.Thread):
             self._sweep_from = now + self._settings.lease_s
         self._last_beat = now
         if now >= self._sweep_from:
-            log_swept(self._leases.sweep())
+            self._leases.sweep().log()
 
     def _is_stalled(self) -> bool:
         silence_s = self._clock.now() - self._worker.last_progress
@@ -98,10 +97,3 @@ class Heartbeat(threading.Thread):
                 host=socket.gethostname(),
             )
         )
-
-
-def log_swept(swept: Swept) -> None:
-    for job_id in swept.redelivered:
-        log.warning("job redelivered: its worker died", job_id=job_id)
-    for job_id in swept.dead:
-        log.error("request finished", job_id=job_id, state=JobState.FAILED, reason="dead")

@@ -35,7 +35,7 @@ class ApiAddress:
             if clock.now() >= deadline:
                 raise SettingsError(
                     f"HEADRACE_HOST, {self.port_variable}: cannot listen on "
-                    f"{self.host}:{self.port}: {problem}; choose another"
+                    f"{self.host}:{self.port}: {problem}; set another"
                 )
             clock.sleep(0.1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from headrace.cli.submit import DEFAULT_URL
+from headrace.cli.url_option import url_option
 from headrace.core.types import JobState
 
 EPILOG = """\b
@@ -16,7 +16,7 @@ For example:
 
 @click.command(epilog=EPILOG)
 @click.argument("job_id", required=False)
-@click.option("--url", default=DEFAULT_URL, show_default=True, help="The API to ask.")
+@url_option()
 @click.option(
     "--state",
     type=click.Choice([state.value for state in JobState]),

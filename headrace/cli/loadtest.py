@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from headrace.cli.submit import DEFAULT_URL
+from headrace.cli.url_option import url_option
 
 EPILOG = """\b
 For example:
@@ -21,14 +21,15 @@ For example:
 An assertion is METRIC[.pNN] OP NUMBER [@LEVEL], in s where it is a time. Bare p50, p90, p95
 and p99 are e2e's; others are ttft.p95, tpot.p50, queue_wait.p95, throughput,
 output_tokens_per_s, errors, goodput (a share), batch_size, degradation.p95. OP is < <= > >=.
-Exit status: 1 if one does not hold, 130 after Ctrl-C.
+Exit status: 0 measured, and all of them hold; 1 one does not; 2 wrong options; 3 no server, or a
+level is not valid; 130 Ctrl-C.
 """
 SECONDS = click.FloatRange(0, min_open=True)
 COUNT = click.IntRange(1)
 
 
 @click.command(epilog=EPILOG)
-@click.option("--url", default=DEFAULT_URL, show_default=True, help="Any OpenAI-compatible API.")
+@url_option("Any OpenAI-compatible API.")
 @click.option(
     "--api",
     type=click.Choice(["stream", "sync", "jobs"]),

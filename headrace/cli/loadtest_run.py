@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from headrace.cli.terminal import console
+from headrace.core.errors import Unavailable
 from headrace.loadtest.assertions import Assertion, failures
 from headrace.loadtest.load_test import LoadTest
 from headrace.loadtest.plan import Plan
@@ -19,7 +20,7 @@ from headrace.loadtest.progress import Lines, Moving, Progress
 from headrace.loadtest.report import write_csv, write_json
 from headrace.loadtest.table import drawn, markdown
 
-HOLDS, FAILED, INTERRUPTED = 0, 1, 130
+HOLDS, FAILED, NOT_MEASURED, INTERRUPTED = 0, 1, 3, 130
 
 
 @dataclass(frozen=True)
@@ -53,18 +54,29 @@ class Outputs:
 
 
 def run_load_test(plan: Plan, assertions: Sequence[Assertion], outputs: Outputs) -> int:
-    """The exit status. After Ctrl-C it reports what has been measured so far."""
+    """The exit status. What has been measured is reported, however the test ended."""
     test = LoadTest(plan, outputs.progress())
     try:
-        asyncio.run(test.run())
-        is_interrupted = False
-    except KeyboardInterrupt:
-        is_interrupted = True
-    if test.results:
-        outputs.write(test)
+        status = _run(test)
+    finally:
+        if test.results:
+            outputs.write(test)
+    if status != HOLDS:
+        return status
     failed = failures(assertions, test.results)
     for failure in failed:
         click.echo(f"FAILED {failure.text} at level {failure.level}: {failure.reason}", err=True)
-    if is_interrupted:
+    if failed:
+        return FAILED
+    return HOLDS if all(result.is_valid for result in test.results) else NOT_MEASURED
+
+
+def _run(test: LoadTest) -> int:
+    try:
+        asyncio.run(test.run())
+    except KeyboardInterrupt:
         return INTERRUPTED
-    return FAILED if failed else HOLDS
+    except Unavailable as error:
+        click.echo(f"headrace: {error}", err=True)
+        return NOT_MEASURED
+    return HOLDS

@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
+from headrace.cli.url_option import url_option
 from headrace.core.types import Priority
-
-DEFAULT_URL = "http://127.0.0.1:8000"
 
 EPILOG = """\b
 For example:
@@ -20,7 +19,7 @@ For example:
 
 @click.command(epilog=EPILOG)
 @click.argument("prompt")
-@click.option("--url", default=DEFAULT_URL, show_default=True, help="The API to ask.")
+@url_option()
 @click.option("--system", help="Instructions that stand before the prompt.")
 @click.option("--max-tokens", type=int, help="Longest answer.")
 @click.option("--temperature", type=float, help="0 is greedy.")

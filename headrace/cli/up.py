@@ -14,7 +14,7 @@ For example:
 
 
 @click.command(epilog=EPILOG)
-@setting_options("host", "port", "state_dir", "model", "engine", "workers", "dtype")
+@setting_options("host", "port", "monitor_port", "state_dir", "model", "engine", "workers", "dtype")
 def up(**options: str | None) -> None:
     """Start Redis, the API, the workers and a monitor here, and keep them alive.
 

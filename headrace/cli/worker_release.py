@@ -29,9 +29,7 @@ class WorkerRelease:
         except RedisError as error:
             log.warning("jobs wait for their leases to end", worker=worker, error=str(error))
         else:
-            if swept.redelivered or swept.dead:
-                jobs, dead = len(swept.redelivered), len(swept.dead)
-                log.info("jobs put back", worker=worker, jobs=jobs, dead=dead)
+            swept.log()
 
     def release_all(self) -> None:
         """For a Redis whose workers have all died, as nobody else can reach it."""

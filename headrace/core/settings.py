@@ -12,12 +12,14 @@ from pydantic import (
     PositiveInt,
     ValidationError,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from headrace.core.errors import SettingsError
 
 PREFIX = "HEADRACE_"
+HIGHEST_PORT = 65535
 
 
 def _default_state_dir() -> Path:
@@ -42,9 +44,12 @@ class Settings(BaseSettings):
         description="Folder of the embedded Redis and of prepared models.",
     )
     host: str = Field("127.0.0.1", description="Address the API binds to.")
-    port: int = Field(8000, ge=1, le=65535, description="Port the API binds to.")
+    port: int = Field(8000, ge=1, le=HIGHEST_PORT, description="Port the API binds to.")
     monitor_port: int | None = Field(
-        None, ge=1, le=65535, description="Port of the fleet's metrics; default: the API's + 1."
+        None,
+        ge=1,
+        le=HIGHEST_PORT,
+        description="Port of the fleet's metrics; default: the API's + 1.",
     )
 
     # What runs
@@ -125,6 +130,12 @@ class Settings(BaseSettings):
     def _make_absolute(cls, folder: Path) -> Path:
         """Children of `headrace up` may stand elsewhere."""
         return folder.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _leaves_a_port_for_the_monitor(self) -> Settings:
+        if self.port == HIGHEST_PORT and self.monitor_port is None:
+            raise ValueError("HEADRACE_MONITOR_PORT: none is left above HEADRACE_PORT; name one")
+        return self
 
     @property
     def metrics_port(self) -> int:

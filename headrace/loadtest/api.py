@@ -20,14 +20,16 @@ API_NAMES: tuple[ApiName, ...] = get_args(ApiName)
 JOB_HEADER = "X-Headrace-Job-Id"
 FAILED_JOB = "job_failed"
 BAD_ANSWER = "bad_answer"
+LONGEST_MESSAGE = 200
 
 
 class Refused(Exception):
-    """An answer that is no success; `kind` is counted under this name."""
+    """An answer that is no success: counted as `kind`, with what the server said."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, message: str = "") -> None:
         super().__init__(kind)
         self.kind = kind
+        self.message = message
 
 
 class Api(Protocol):
@@ -46,13 +48,13 @@ async def ask(api: Api, prompt: Prompt, record: Record, timeout_s: float) -> Non
         async with asyncio.timeout(timeout_s):
             await api.ask(prompt, record)
     except Refused as refused:
-        record.error = refused.kind
+        record.error, record.message = refused.kind, refused.message
     except TimeoutError:
         record.error = "timeout"
-    except (ClientError, OSError):
-        record.error = "connection"
-    except (LookupError, TypeError, ValueError, AttributeError):
-        record.error = BAD_ANSWER
+    except (ClientError, OSError) as error:
+        record.error, record.message = "connection", str(error)
+    except Exception as error:  # whatever a server thinks of, it is one answer among many
+        record.error, record.message = BAD_ANSWER, type(error).__name__
     record.done = now()
 
 
@@ -84,19 +86,31 @@ async def accept(answer: ClientResponse, record: Record) -> None:
     record.status = answer.status
     record.job_id = answer.headers.get(JOB_HEADER)
     if not answer.ok:
-        raise Refused(_kind(answer.status, await answer.text()))
+        raise _refusal(answer, await answer.text(errors="replace"))
 
 
 def note_usage(usage: Mapping[str, Any], record: Record) -> None:
-    record.input_tokens = int(usage["prompt_tokens"])
-    record.output_tokens = int(usage["completion_tokens"])
+    record.input_tokens = _count(usage["prompt_tokens"])
+    record.output_tokens = _count(usage["completion_tokens"])
     record.tokens_counted = False
 
 
-def _kind(status: int, body: str) -> str:
+def _count(tokens: Any) -> int:
+    if int(tokens) < 0:
+        raise ValueError("a negative number of tokens")
+    return int(tokens)
+
+
+def _refusal(answer: ClientResponse, body: str) -> Refused:
     """A failed job answers 500 like a broken server; only its body tells them apart."""
     try:
-        is_failed_job = json.loads(body)["error"]["type"] == FAILED_JOB
-    except (LookupError, TypeError, ValueError):
-        is_failed_job = False
-    return FAILED_JOB if is_failed_job else f"http_{status}"
+        error = json.loads(body)["error"]
+        kind, message = error.get("type"), str(error["message"])
+    except (LookupError, TypeError, ValueError, AttributeError):
+        kind, message = None, body
+    key = answer.request_info.headers.get("Authorization", "").removeprefix("Bearer ")
+    if key:  # some servers repeat it
+        message = message.replace(key, "***")
+    message = "".join(each if each.isprintable() else " " for each in message)
+    known = FAILED_JOB if kind == FAILED_JOB else f"http_{answer.status}"
+    return Refused(known, message[:LONGEST_MESSAGE])

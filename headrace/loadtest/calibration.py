@@ -32,5 +32,6 @@ async def _prompt_tokens(
     record = Record(scheduled=asyncio.get_running_loop().time())
     await ask(api, prompts.next(words, max_tokens=1), record, timeout_s)
     if record.error is not None:
-        raise Unavailable(f"the first request to {api.route} failed: {record.error}")
+        said = f": {record.message}" if record.message else ""
+        raise Unavailable(f"the first request to {api.route} failed: {record.error}{said}")
     return record.input_tokens

@@ -37,12 +37,16 @@ class Spread:
 
 @dataclass(frozen=True)
 class Figures:
-    """One level; rates are per s of the window, `errors` by kind, `stages_s` by percentile."""
+    """One level; rates are per s of the window, `stages_s` by percentile.
+
+    `errors` by kind; `messages` has the first that was said about each kind.
+    """
 
     window_s: float
     requests: int
     succeeded: int
     errors: Mapping[str, int]
+    messages: Mapping[str, str]
     throughput: float
     input_tokens_per_s: float
     output_tokens_per_s: float
@@ -77,12 +81,13 @@ def figures(measurement: Measurement, slo: Slo, seed: int) -> Figures:
         requests=len(counted),
         succeeded=len(good),
         errors=dict(Counter(record.error for record in counted if record.error)),
+        messages=_first_messages(counted),
         throughput=per_s(len(answered)),
         input_tokens_per_s=per_s(sum(record.input_tokens or 0 for record in answered)),
         output_tokens_per_s=per_s(sum(record.output_tokens for record in answered)),
         e2e=spread([record.e2e_s for record in good], "client"),
         ttft=spread(_known(record.ttft_s for record in good), _source(good)),
-        tpot=spread(_known(record.tpot_s for record in good), _source(good)),
+        tpot=spread(*_tpot(good)),
         stages_s=_stages(good),
         batch_size=_mean(_known(record.batch_size for record in good)),
         goodput=met / len(counted) if counted else 0.0,
@@ -115,12 +120,24 @@ def _stages(records: Sequence[Record]) -> Mapping[str, Mapping[int, float]]:
     return found
 
 
+def _first_messages(records: Sequence[Record]) -> Mapping[str, str]:
+    said = [(record.error, record.message) for record in records if record.message]
+    return {kind: message for kind, message in reversed(said) if kind is not None}
+
+
 def _known(values: Iterable[float | None]) -> list[float]:
     return [each for each in values if each is not None]
 
 
 def _source(records: Sequence[Record]) -> str:
     return "client" if any(record.first_token is not None for record in records) else "server"
+
+
+def _tpot(records: Sequence[Record]) -> tuple[Sequence[float], str]:
+    """The server's, where it has one: it knows its tokens, the client sees chunks."""
+    if values := _known(record.server_tpot_s for record in records):
+        return values, "server"
+    return _known(record.tpot_s for record in records), "client"
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -15,8 +15,11 @@ from headrace.loadtest.prompts import Prompt, Prompts
 from headrace.loadtest.record import Record
 from headrace.loadtest.window import Window
 
-RECONNECT_S = 0.05
-"""Pause of a user whose connection failed, who would otherwise do nothing but fail."""
+PAUSE_S = 0.05
+"""Of a user whose request failed, who might otherwise do nothing but fail."""
+
+MOST_LATE_S = 5.0
+"""A schedule that runs so far ahead of its sender is more than this machine can send."""
 
 
 class Level:
@@ -33,7 +36,7 @@ class Level:
         self._ticker = Ticker()
         self._now = asyncio.get_running_loop().time
         self._window = Window(self._now(), limits)
-        self._is_interrupted = False
+        self._is_interrupted = self._ran_out = False
         self._ended = 0.0
         self._cpu_s = time.process_time()
 
@@ -68,14 +71,14 @@ class Level:
         while (measured := self._window.measures(now := self._now())) is not None:
             record = Record(scheduled=now, measured=measured)
             await self._ask(prompt, record)
-            if record.error == "connection":
-                await asyncio.sleep(RECONNECT_S)
+            if record.error is not None:
+                await asyncio.sleep(PAUSE_S)
             prompt = self._prompts.next(load.prompt_tokens, load.max_tokens)
 
     async def _follow(
         self, load: OpenLoad | TraceLoad, began: float, group: asyncio.TaskGroup
     ) -> None:
-        """Sends on schedule, never waiting for an answer."""
+        """Sends on schedule, never waiting for an answer; gives up where it cannot keep up."""
         for arrival in load.schedule():
             due = began + arrival.offset_s
             if (measured := self._window.measures(due)) is None:
@@ -83,6 +86,9 @@ class Level:
             prompt = self._prompts.next(arrival.prompt_tokens, arrival.max_tokens)
             await asyncio.sleep(due - self._now())
             group.create_task(self._ask(prompt, Record(scheduled=due, measured=measured)))
+            if self._now() - due > MOST_LATE_S:
+                break
+        self._ran_out = True
 
     async def _ask(self, prompt: Prompt, record: Record) -> None:
         self.records.append(record)
@@ -95,7 +101,8 @@ class Level:
     def measurement(self) -> Measurement:
         sent = [record.scheduled for record in self.records if record.measured]
         last_sent = max(sent, default=self._window.start)
-        end = self._window.closes if math.isfinite(self._window.closes) else self._end(last_sent)
+        is_timed = math.isfinite(self._window.closes) and not self._ran_out
+        end = self._window.closes if is_timed else self._end(last_sent)
         return Measurement(
             load=self.load,
             start=self._window.start,
@@ -109,7 +116,7 @@ class Level:
         )
 
     def _end(self, last_sent: float) -> float:
-        """Of a window that closes by a count: the last answer, or the last of a schedule.
+        """Of a window that no time closed: the last answer, or the last of a schedule.
 
         Open loops must not wait: with all answers inside the window, no overload would show.
         """

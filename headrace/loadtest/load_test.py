@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from headrace.core.errors import Unavailable
 from headrace.loadtest.api import Api, ApiName
 from headrace.loadtest.calibration import measure_words
 from headrace.loadtest.jobs_api import JobsApi
@@ -15,7 +15,7 @@ from headrace.loadtest.plan import Plan
 from headrace.loadtest.progress import Progress
 from headrace.loadtest.prompts import FilePrompts, Prompts, WordPrompts
 from headrace.loadtest.result import Result, judge
-from headrace.loadtest.server_counts import Counts, read_counts, read_increase
+from headrace.loadtest.server_counts import Counts, read_counts, read_increase, unsure
 from headrace.loadtest.server_times import add_server_times
 from headrace.loadtest.stream_api import StreamApi
 from headrace.loadtest.sync_api import SyncApi
@@ -38,33 +38,42 @@ class LoadTest:
         self.results: list[Result] = []
         self._progress = progress
         self._note: str | None = None
+        self._unsure = 0
 
     async def run(self) -> Sequence[Result]:
-        """Raises `Unavailable` where nothing answers; cancelled, it keeps its results."""
+        """Raises `Unavailable` where nothing answers, or nothing any more.
+
+        Then, and when it is cancelled, it keeps the results so far.
+        """
         async with open_target(self.plan.address, self.plan.api_key) as target:
             self.model = self.model or await target.first_model()
             api = APIS[self.plan.api](target, self.model, self.plan.temperature)
             prompts = await self._prompts(api)
             for load in self.plan.loads:
                 await self._measure(load, target, api, prompts)
+                if not await target.answers():
+                    raise Unavailable(f"{target.root} answers no more since level {load.label}")
         return self.results
 
     async def _measure(self, load: Load, target: Target, api: Api, prompts: Prompts) -> None:
         before = await read_counts(target, api.route)
         level = Level(load, self.plan.limits, api, prompts, self.plan.timeout_s)
+        increase: Counts | None = None
+        notes: list[str] = []
         try:
             with self._progress.showing(level):
                 await level.run()
-        except asyncio.CancelledError:
-            self._add(level, None, prompts.notes)
-            raise
-        increase = await read_increase(target, api.route, before, len(level.records))
-        notes = await add_server_times(target, [each for each in level.records if each.measured])
-        self._add(level, increase, [*prompts.notes, *notes])
+            increase = await read_increase(target, api.route, before, len(level.records))
+            measured = [record for record in level.records if record.measured]
+            notes += await add_server_times(target, measured)
+        finally:  # a level that was run is reported, even if nothing more is known about it
+            self._add(level, increase, [*prompts.notes, *notes])
 
     def _add(self, level: Level, increase: Counts | None, notes: Sequence[str]) -> None:
         told = [*([self._note] if self._note else []), *notes]
-        result = judge(level.measurement(), self.plan.slo, self.plan.seed, increase, told)
+        measurement = level.measurement()
+        self._unsure += unsure(measurement.records)
+        result = judge(measurement, self.plan.slo, self.plan.seed, increase, self._unsure, told)
         self.results.append(result)
         self._progress.finished(result)
 

@@ -34,6 +34,16 @@ class Measurement:
         return [record for record in self.records if record.measured and record.done is not None]
 
     @property
+    def offered_per_s(self) -> float:
+        """Requests that the load sent in the window, a second."""
+        sent = sum(record.measured for record in self.records)
+        return sent / self.window_s if self.window_s > 0 else 0.0
+
+    @property
+    def left_open(self) -> int:
+        return sum(record.done is None for record in self.records)
+
+    @property
     def completions(self) -> list[Record]:
         """Answered inside the window, whenever sent."""
         return [

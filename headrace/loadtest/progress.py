@@ -52,8 +52,13 @@ class Moving(Lines):
 def state(level: Level) -> str:
     elapsed_s, limits = level.elapsed_s, level.limits
     of = f" of {limits.duration_s:.0f}" if limits.duration_s else ""
-    phase = f"warm-up, {-elapsed_s:.0f} s left" if elapsed_s < 0 else f"{elapsed_s:.0f}{of} s"
     sent = len(level.records)
+    if elapsed_s < 0:
+        phase = f"warm-up, {-elapsed_s:.0f} s left"
+    elif limits.duration_s and elapsed_s > limits.duration_s:
+        phase = f"waiting for the last {sent - level.done} answers"
+    else:
+        phase = f"{elapsed_s:.0f}{of} s"
     counts = f"{sent} sent, {sent - level.done} open, {level.errors} errors"
     return f"level {level.load.label}: {phase}, {counts}"
 
@@ -67,5 +72,5 @@ def one_line(result: Result) -> str:
     return (
         f"level {result.load.label}: {figures.requests} requests, "
         f"{sum(figures.errors.values())} errors, {figures.throughput:.2f} req/s{latency}, "
-        f"{'valid' if result.is_valid else 'INVALID: ' + '; '.join(result.problems)}"
+        f"{'valid' if result.is_valid else 'INVALID'}"
     )

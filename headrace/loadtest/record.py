@@ -55,6 +55,8 @@ class Record:
     done: float | None = None
     status: int | None = None
     error: str | None = None
+    message: str = ""
+    """What the server, or the connection, said about the error."""
     input_tokens: int | None = None
     output_tokens: int = 0
     tokens_counted: bool = False
@@ -88,12 +90,18 @@ class Record:
 
     @property
     def tpot_s(self) -> float | None:
-        """Time per output token after the first."""
-        if self.output_tokens < 2:
+        """Time per output token after the first, as the client saw it.
+
+        Too small where the first chunk held several tokens: nobody says how many.
+        """
+        if self.output_tokens < 2 or self.first_token is None or self.last_token is None:
             return None
-        if self.first_token is not None and self.last_token is not None:
-            return (self.last_token - self.first_token) / (self.output_tokens - 1)
-        if self.server is None or "decode" not in self.server.stages_s:
+        return (self.last_token - self.first_token) / (self.output_tokens - 1)
+
+    @property
+    def server_tpot_s(self) -> float | None:
+        """The same from the server's own account of decoding."""
+        if self.output_tokens < 2 or self.server is None or "decode" not in self.server.stages_s:
             return None
         return self.server.stages_s["decode"] / (self.output_tokens - 1)
 

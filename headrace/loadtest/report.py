@@ -6,10 +6,10 @@ import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from headrace.core.version import version
 from headrace.loadtest.figures import Spread
 from headrace.loadtest.load_test import LoadTest
 from headrace.loadtest.result import Result
@@ -34,7 +34,7 @@ def write_csv(test: LoadTest, path: Path) -> None:
 def report(test: LoadTest) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
-        "headrace": _version(),
+        "headrace": version(),
         "started_at": test.started_at.isoformat(timespec="seconds"),
         "url": test.plan.address.root,
         "api": test.plan.api,
@@ -60,7 +60,11 @@ def _level(result: Result, first: Result) -> dict[str, Any]:
         "window_s": round(figures.window_s, 3),
         "requests": figures.requests,
         "succeeded": figures.succeeded,
-        "errors": {"total": sum(figures.errors.values()), "kinds": dict(figures.errors)},
+        "errors": {
+            "total": sum(figures.errors.values()),
+            "kinds": dict(figures.errors),
+            "messages": dict(figures.messages),
+        },
         "throughput_per_s": round(figures.throughput, 4),
         "input_tokens_per_s": round(figures.input_tokens_per_s, 2),
         "output_tokens_per_s": round(figures.output_tokens_per_s, 2),
@@ -105,10 +109,3 @@ def _leaves(value: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any
             yield from _leaves(inner, f"{path}{name}.")
         elif name != "checks":
             yield f"{path}{name}", "; ".join(inner) if isinstance(inner, list) else inner
-
-
-def _version() -> str | None:
-    try:
-        return metadata.version("headrace")
-    except metadata.PackageNotFoundError:
-        return None

@@ -9,7 +9,7 @@ from headrace.loadtest import validity
 from headrace.loadtest.figures import Figures, figures
 from headrace.loadtest.loads import ClosedLoad, Load
 from headrace.loadtest.measurement import Measurement
-from headrace.loadtest.server_counts import UNSURE, Counts, own_counts
+from headrace.loadtest.server_counts import Counts, own_counts
 from headrace.loadtest.slo import Slo
 from headrace.loadtest.validity import Check
 
@@ -48,34 +48,45 @@ class Result:
 
 
 def judge(
-    measurement: Measurement, slo: Slo, seed: int, increase: Counts | None, notes: Sequence[str]
+    measurement: Measurement,
+    slo: Slo,
+    seed: int,
+    increase: Counts | None,
+    unsure: int,
+    notes: Sequence[str],
 ) -> Result:
-    """`increase` is what the server counted meanwhile."""
+    """`increase` is what the server counted meanwhile; `unsure`: see `validity.same_counts`."""
     found = figures(measurement, slo, seed)
-    checks = list(_checks(measurement, found, increase))
+    checks = list(_checks(measurement, found, increase, unsure))
     return Result(measurement.load, found, checks, [*found.notes, *notes])
 
 
-def _checks(measurement: Measurement, found: Figures, increase: Counts | None) -> Sequence[Check]:
+def _checks(
+    measurement: Measurement, found: Figures, increase: Counts | None, unsure: int
+) -> Sequence[Check]:
     records = measurement.records
     latencies = [record.e2e_s for record in measurement.completions]
-    unsure = sum(record.error in UNSURE for record in records)
+    load = measurement.load
+    offered_per_s = None if isinstance(load, ClosedLoad) else measurement.offered_per_s
     deliveries = [record.delivery_s for record in measurement.counted if record.succeeded]
     checks = [
-        validity.complete(len(measurement.counted), measurement.is_interrupted),
-        validity.littles_law(found.in_flight, latencies, measurement.window_s),
+        validity.complete(
+            found.requests, found.succeeded, measurement.left_open, measurement.is_interrupted
+        ),
+        validity.littles_law(found.in_flight, latencies, measurement.window_s, offered_per_s),
         validity.generator_lag(
             measurement.ticks_late_s,
             [record.late_s for record in records],
             found.e2e.percentiles[50].value if found.e2e else 0.0,
         ),
-        validity.clocks([delivery_s for delivery_s in deliveries if delivery_s is not None]),
     ]
     if not measurement.is_interrupted:
+        checks.append(validity.clocks([each for each in deliveries if each is not None]))
         checks.append(validity.same_counts(own_counts(records), increase, unsure))
-    if isinstance(measurement.load, ClosedLoad):
+    if isinstance(load, ClosedLoad):
         until = min(measurement.end, measurement.last_sent)
         busy = measurement.in_flight.mean(measurement.start, until)
         sending_s = until - measurement.start
-        checks.append(validity.full_concurrency(busy, measurement.load.concurrency, sending_s))
+        errors = sum(found.errors.values())
+        checks.append(validity.full_concurrency(busy, load.concurrency, sending_s, errors))
     return checks

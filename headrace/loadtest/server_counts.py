@@ -52,9 +52,14 @@ def parse_counts(page: str, route: str) -> Counts | None:
                 is_ours = sample.name == METRIC and labels.get("route") == route
                 if is_ours and labels.get("method", "POST") == "POST":
                     counts[labels["code"]] += int(sample.value)
-    except (ValueError, LookupError):
+    except (ValueError, LookupError, OverflowError):
         return None
     return dict(counts)
+
+
+def unsure(records: Iterable[Record]) -> int:
+    """How many of our requests the server may count yet, or has counted without our knowing."""
+    return sum(record.error in UNSURE for record in records)
 
 
 def own_counts(records: Iterable[Record]) -> Counts:

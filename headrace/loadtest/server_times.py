@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from urllib.parse import quote
 
 from headrace.core.errors import Unavailable
@@ -12,6 +13,8 @@ from headrace.loadtest.target import Target
 
 MOST_JOBS = 2000
 AT_A_TIME = 8
+MOST_S = 30.0
+"""A server that does not answer these questions must not hold up the test."""
 
 
 async def add_server_times(target: Target, records: Sequence[Record]) -> Sequence[str]:
@@ -19,11 +22,13 @@ async def add_server_times(target: Target, records: Sequence[Record]) -> Sequenc
     jobs = [record for record in records if record.job_id and record.server is None]
     asked = evenly(jobs, MOST_JOBS)
     gate = asyncio.Semaphore(AT_A_TIME)
-    await asyncio.gather(*(_add(target, record, gate) for record in asked))
+    with suppress(TimeoutError):
+        async with asyncio.timeout(MOST_S):
+            await asyncio.gather(*(_add(target, record, gate) for record in asked))
     silent = sum(record.server is None for record in asked)
     notes = []
     if len(asked) < len(jobs):
-        notes.append(f"stages of every {len(jobs) / len(asked):.1f}th job: {len(asked)} of them")
+        notes.append(f"stages of {len(asked)} of {len(jobs)} jobs, evenly spaced")
     if silent:
         notes.append(f"{silent} of {len(asked)} jobs say nothing about their stages")
     return notes

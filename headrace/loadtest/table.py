@@ -57,31 +57,39 @@ def markdown(results: Sequence[Result], slo: Slo) -> str:
 
 
 def _sheets(results: Sequence[Result]) -> Iterator[Sheet]:
-    title = f"level: {MEANING[results[0].load.kind]}; latencies in s, TPOT in ms, output tok/s"
-    yield Sheet(title, [_level_row(each, results[0]) for each in results])
+    """Each fits a terminal of 80 columns."""
+    loads = MEANING[results[0].load.kind]
+    yield Sheet(f"level: {loads}", [_level_row(each, results[0]) for each in results])
+    yield Sheet("latency in s, TPOT in ms", [_latency_row(each) for each in results])
     if any(result.figures.stages_s for result in results):
-        yield Sheet("where the time goes (ms, p50 / p95)", [_stage_row(each) for each in results])
+        yield Sheet("where the time goes (ms, p50/p95)", [_stage_row(each) for each in results])
 
 
 def _level_row(result: Result, first: Result) -> Row:
     figures, ratios = result.figures, result.degradation(first)
+    return {
+        "level": _name(result),
+        "requests": str(figures.requests),
+        "errors": str(sum(figures.errors.values())),
+        "req/s": f"{figures.throughput:.2f}",
+        "tokens/s": f"{figures.output_tokens_per_s:.1f}",
+        "batch": "-" if figures.batch_size is None else f"{figures.batch_size:.1f}",
+        "good %": f"{figures.goodput * 100:.1f}",
+        "p50 p95 vs first": f"{ratios[50]:.2f} {ratios[95]:.2f}" if ratios else "-",
+    }
+
+
+def _latency_row(result: Result) -> Row:
+    figures = result.figures
     e2e, ttft = _texts(figures.e2e), _texts(figures.ttft)
     return {
         "level": _name(result),
-        "req": str(figures.requests),
-        "err": str(sum(figures.errors.values())),
-        "req/s": f"{figures.throughput:.2f}",
-        "tok/s": f"{figures.output_tokens_per_s:.1f}",
         "p50": e2e[50] + _interval(figures.e2e),
-        "p90": e2e[90],
-        "p95": e2e[95],
-        "p99": e2e[99],
+        **{f"p{percent}": e2e[percent] for percent in (90, 95, 99)},
         "TTFT p50": ttft[50],
         "p95 ": ttft[95],
+        "p99 ": ttft[99],
         "TPOT": _texts(figures.tpot, scale=1000, digits=1)[50],
-        "batch": "-" if figures.batch_size is None else f"{figures.batch_size:.1f}",
-        "good %": f"{figures.goodput * 100:.1f}",
-        "vs first": f"{ratios[50]:.2f} {ratios[95]:.2f}" if ratios else "-",
     }
 
 
@@ -89,10 +97,12 @@ def _stage_row(result: Result) -> Row:
     row = {"level": _name(result)}
     for name in ALL_STAGES:
         values = result.figures.stages_s.get(name)
-        row[name.replace("_", " ")] = (
-            f"{values[50] * 1000:.1f} / {values[95] * 1000:.1f}" if values else "-"
-        )
+        row[name.replace("_", " ")] = f"{_ms(values[50])}/{_ms(values[95])}" if values else "-"
     return row
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.1f}" if seconds < 0.1 else f"{seconds * 1000:.0f}"
 
 
 def _name(result: Result) -> str:
@@ -126,7 +136,7 @@ def _notes(results: Sequence[Result], slo: Slo) -> Iterator[tuple[str, str]]:
     for result in results:
         for problem in result.problems:
             yield f"{INVALID} level {result.load.label} is not valid: {problem}", "red"
-    yield "[..] 95 % interval; latency from the scheduled send; vs first: p50 and p95", "dim"
+    yield "tokens/s: output; [..] 95 % interval; latency from the scheduled send", "dim"
     yield (
         f"good: answered within {slo.latency_s:g} s + {slo.tpot_s:g} s a token, "
         f"begun within {slo.latency_s:g} s",
@@ -139,6 +149,8 @@ def _notes(results: Sequence[Result], slo: Slo) -> Iterator[tuple[str, str]]:
         yield f"{BY_SERVER} as the server says: the client cannot see it", "dim"
     for result in results:
         for kind, count in result.figures.errors.items():
-            yield f"level {result.load.label}: {count} x {kind}", "yellow"
+            said = result.figures.messages.get(kind)
+            what = f"{count} x {kind}" + (f": {said}" if said else "")
+            yield f"level {result.load.label}: {what}", "yellow"
         for remark in result.remarks:
             yield f"level {result.load.label}: {remark}", "dim"

@@ -37,7 +37,7 @@ class Address:
             raise InvalidRequest(f"--url: {error}") from error
         if not is_usable:
             raise InvalidRequest("--url: begins with http:// or https:// and names a host")
-        if parts.username or parts.query or parts.fragment:
+        if "@" in parts.netloc or parts.query or parts.fragment:
             raise InvalidRequest("--url: no user, query or fragment; a key goes into --api-key")
         root = url.strip().rstrip("/").removesuffix("/v1")
         return cls(root, parts.hostname in LOOPBACK)
@@ -58,6 +58,15 @@ class Target:
         except (ClientError, TimeoutError, ValueError) as error:
             reason = str(error) or type(error).__name__
             raise Unavailable(f"no API answers at {self.root}{path}: {reason}") from error
+
+    async def answers(self) -> bool:
+        """Whether there is still a server, whatever it says."""
+        try:
+            limit = ClientTimeout(total=LOOK_S)
+            async with self.session.get(f"{self.root}/v1/models", timeout=limit):
+                return True
+        except (ClientError, TimeoutError):
+            return False
 
     async def text(self, path: str) -> str | None:
         """None where there is no such page."""

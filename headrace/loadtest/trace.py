@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from headrace.core.errors import InvalidRequest
 
+EPOCH = datetime(1970, 1, 1)
 COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
 
 
@@ -25,7 +26,7 @@ class Arrival:
 def read_trace(path: Path) -> list[Arrival]:
     """The rows in order of time. Raises `InvalidRequest`, naming the line that is wrong."""
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(_rows(file.name, csv.DictReader(file)))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidRequest(f"--trace: {path}: {error}") from error
@@ -49,7 +50,22 @@ def _row(row: Mapping[str, str]) -> tuple[datetime, int, int]:
     prompt_tokens, max_tokens = int(row["ContextTokens"]), int(row["GeneratedTokens"])
     if prompt_tokens < 1 or max_tokens < 1:
         raise ValueError("token counts are at least 1")
-    when = datetime.fromisoformat(row["TIMESTAMP"])
+    return _time(row["TIMESTAMP"]), prompt_tokens, max_tokens
+
+
+def _time(text: str) -> datetime:
+    """Of a date and time, or of seconds since whenever."""
+    try:
+        return EPOCH + timedelta(seconds=float(text))
+    except (ValueError, OverflowError):
+        pass
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError as error:
+        example = "2023-11-16 18:15:46.68"
+        raise ValueError(
+            f"TIMESTAMP {text!r} is neither a number of seconds nor a time like {example}"
+        ) from error
     if when.tzinfo is not None:
         when = when.replace(tzinfo=None) - (when.utcoffset() or when - when)
-    return when, prompt_tokens, max_tokens
+    return when

@@ -25,20 +25,29 @@ class Check:
     says: str
 
 
-def complete(requests: int, is_interrupted: bool) -> Check:
+def complete(requests: int, succeeded: int, left_open: int, is_interrupted: bool) -> Check:
     """The level ran to its end and measured something."""
     if is_interrupted:
-        return Check("complete", "failed", "interrupted: requests still open are not counted")
+        still = f"{left_open} requests were open and are not counted; a Headrace goes on with them"
+        return Check("complete", "failed", f"interrupted: {still}")
     if not requests:
         return Check("complete", "failed", "no request was sent in the window")
+    if not succeeded:
+        return Check("complete", "failed", f"none of {requests} requests succeeded")
     return Check("complete", "ok", f"{requests} requests")
 
 
-def littles_law(in_flight: float, latencies_s: Sequence[float], window_s: float) -> Check:
+def littles_law(
+    in_flight: float,
+    latencies_s: Sequence[float],
+    window_s: float,
+    offered_per_s: float | None = None,
+) -> Check:
     """In the mean, as many requests are under way as complete a second times their latency.
 
     (Little 1961.) `latencies_s` are those of all completions in the window. Where its edges may
-    explain what is missing (see `edge_effect`), a longer window would tell.
+    explain what is missing (see `edge_effect`), a longer window would tell. `offered_per_s` is the
+    rate of an open loop.
     """
     if in_flight == 0 or window_s <= 0 or not any(latencies_s):
         return Check("little", "failed", "no request ended in the window: run longer")
@@ -50,6 +59,10 @@ def littles_law(in_flight: float, latencies_s: Sequence[float], window_s: float)
     )
     if apart <= TOLERANCE:
         return Check("little", "ok", figures)
+    completed_per_s = len(latencies_s) / window_s
+    if offered_per_s is not None and completed_per_s < (1 - TOLERANCE) * offered_per_s:
+        rates = f"{offered_per_s:.1f}/s sent, {completed_per_s:.1f}/s completed"
+        return Check("little", "failed", f"{figures}: the server cannot keep up, {rates}")
     edge = edge_effect(in_flight, latencies_s, window_s)
     if apart <= edge:
         longer_s = window_s * edge / TOLERANCE
@@ -69,20 +82,22 @@ def edge_effect(in_flight: float, latencies_s: Sequence[float], window_s: float)
     return met_s / window_s * max(1.0, 3 / math.sqrt(in_flight))
 
 
-def full_concurrency(in_flight: float, concurrency: int, sending_s: float) -> Check:
+def full_concurrency(in_flight: float, concurrency: int, sending_s: float, errors: int) -> Check:
     """A closed loop keeps all its users busy while it sends."""
     if sending_s <= 0:
         return Check("concurrency", "unchecked", "all requests were sent at once")
     figures = f"{in_flight:.2f} requests in flight of {concurrency}"
     if abs(in_flight - concurrency) <= TOLERANCE * concurrency:
         return Check("concurrency", "ok", figures)
-    return Check("concurrency", "failed", f"{figures}: the load tester could not keep up")
+    cause = "users pause after an error" if errors else "the load tester could not keep up"
+    return Check("concurrency", "failed", f"{figures}: {cause}")
 
 
 def same_counts(own: Counts, increase: Counts | None, unsure: int) -> Check:
     """The server has counted our requests, each under its status, and no others.
 
-    `unsure` of ours ended without an answer: it may have counted these under any status.
+    `unsure` of ours, in this level or before, ended without an answer: it may count these under any
+    status, whenever it is done with them.
     """
     if increase is None:
         return Check("counts", "unchecked", f"the server does not count {METRIC}")

@@ -27,6 +27,9 @@ def monitor_app(registry: CollectorRegistry) -> WSGIApplication:
             except RedisError as error:
                 log.warning("metrics cannot be read", error=str(error))
                 return _text(start_response, "503 Service Unavailable", "Redis does not answer")
+            except Exception:
+                log.exception("metrics cannot be made")
+                return _text(start_response, "500 Internal Server Error", "see the monitor's log")
         if path == "/healthz":
             return _text(start_response, "200 OK", "ok")
         return _text(start_response, "404 Not Found", "try /metrics")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -58,6 +59,14 @@ def scrape(deployment: Deployment) -> Mapping[str, float]:
 
 def increase(deployment: Deployment, before: Mapping[str, float], name: str) -> float:
     return scrape(deployment)[name] - before.get(name, 0)
+
+
+def send_raw(deployment: Deployment, request: str) -> None:
+    """Returns when the server has closed the connection."""
+    with socket.create_connection(("127.0.0.1", deployment.port)) as connection:
+        connection.sendall(request.encode())
+        while connection.recv(4096):
+            pass
 
 
 def redis_of(deployment: Deployment) -> Client:
@@ -153,6 +162,14 @@ def test_no_prompt_no_output_and_no_key_is_in_a_log_a_metric_or_a_description(
         httpx.get(f"{fleet.url}/{CANARY}"),
     ]
     assert CANARY in answers[0].text  # the simulated engine repeats the prompt
+    body = f'{{"prompt":"{CANARY}"}}'
+    for request in (
+        f"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n{body}\r\n\r\n",
+        f"POST /v1/jobs HTTP/1.1\r\nHost: x\r\n\r\n{body}\r\n\r\n",
+        f"GET /v1/jobs HTTP/1.1\r\nHost: x\r\nAuthorization Bearer {CANARY}\r\n\r\n",
+    ):
+        send_raw(fleet, request)
+    eventually(lambda: fleet.log.read_text().count("Invalid request from") == 3)
     assert {answer.status_code for answer in answers} >= {200, 400, 404}
 
     with redis_of(fleet) as redis:

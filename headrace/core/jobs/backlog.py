@@ -42,6 +42,8 @@ def _oldest_s(redis: Client, job_ids: list[str], now: float) -> float:
     """The head of a queue is its oldest job: one that is redelivered returns to the front."""
     with redis.pipeline(transaction=False) as pipeline:
         for job_id in job_ids:
-            pipeline.hget(rq_adapter.job_key(job_id), "hr_accepted")
-        accepted = [float(stamp) for stamp in pipeline.execute() if stamp is not None]
-    return max((now - stamp for stamp in accepted), default=0.0)
+            pipeline.hmget(rq_adapter.job_key(job_id), "hr_accepted", "hr_committed")
+        stamps = pipeline.execute()
+    # One that ended before was brought back by `rq requeue`: its new life begins at its claim.
+    ages = (now - float(accepted) for accepted, ended in stamps if accepted and not ended)
+    return max(ages, default=0.0)

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from headrace.core.connection import Client
 from headrace.core.jobs import keys, rq_adapter
 from headrace.core.jobs.handover import Claim
 from headrace.core.settings import Settings
+from headrace.core.types import JobState
+
+log = structlog.get_logger()
 
 DEAD_ERROR = rq_adapter.encode_exc_string("too many workers died while they ran this job")
 
@@ -19,6 +24,13 @@ class Swept:
 
     redelivered: list[str]
     dead: list[str]
+
+    def log(self) -> None:
+        """One line a job, whoever swept."""
+        for job_id in self.redelivered:
+            log.warning("job redelivered: its worker died", job_id=job_id)
+        for job_id in self.dead:
+            log.error("request finished", job_id=job_id, state=JobState.FAILED, reason="dead")
 
 
 class Leases:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask.testing import FlaskClient
 
 from api.app import create_app
+from headrace.core.connection import Client
 from headrace.core.settings import Settings
 
 
@@ -58,3 +59,10 @@ def test_nothing_is_counted_where_metrics_are_off(settings: Settings, redis_url:
     client.get("/healthz")
 
     assert "headrace_requests" not in metrics(client)
+
+
+def test_a_probe_that_finds_no_card_is_no_refusal(client: FlaskClient, redis: Client) -> None:
+    redis.flushall()
+    assert client.get("/readyz").status_code == 503
+
+    assert 'reason="' not in metrics(client)

@@ -77,3 +77,30 @@ def test_nothing_of_a_request_stays_behind_it(client: FlaskClient) -> None:
     client.get("/healthz")
 
     assert get_contextvars() == {}
+
+
+def test_a_refusal_is_logged_with_its_code_alone(client: FlaskClient, logs: LogCapture) -> None:
+    client.post("/v1/jobs", json={"prompt": "x", "secret": 1})
+
+    (line,) = [entry for entry in logs.entries if entry["event"] == "request answered"]
+    assert line["error"] == "invalid_value"
+    assert "secret" not in str(line)
+
+
+def test_the_end_of_a_stream_is_logged(served: FlaskClient, logs: LogCapture) -> None:
+    body = {"prompt": "x", "max_tokens": 3, "stream": True}
+    served.post("/v1/completions", json=body, headers={"X-Request-Id": "mine-4"}).get_data()
+
+    (line,) = [entry for entry in logs.entries if entry["event"] == "stream ended"]
+    assert (line["request_id"], line["complete"]) == ("mine-4", True)
+    assert line["duration_ms"] > 0
+
+
+def test_a_reader_that_goes_away_is_logged_as_such(served: FlaskClient, logs: LogCapture) -> None:
+    body = {"prompt": "x", "max_tokens": 3, "stream": True}
+    response = served.post("/v1/completions", json=body)
+    next(iter(response.response))
+    response.close()
+
+    (line,) = [entry for entry in logs.entries if entry["event"] == "stream ended"]
+    assert line["complete"] is False

@@ -91,3 +91,11 @@ def test_the_state_folder_may_start_at_home_and_is_absolute(
     monkeypatch.setenv("HEADRACE_STATE_DIR", "~/queue")
     assert load_settings().state_dir == Path.home() / "queue"
     assert load_settings(state_dir="queue").state_dir == Path.cwd() / "queue"
+
+
+def test_the_monitor_needs_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings(port=9000).metrics_port == 9001
+    assert Settings(port=65535, monitor_port=9000).metrics_port == 9000
+    monkeypatch.setenv("HEADRACE_PORT", "65535")
+    with pytest.raises(SettingsError, match="HEADRACE_MONITOR_PORT"):
+        load_settings()

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from headrace.loadtest.level import Level
 from headrace.loadtest.loads import Limits, Load, TraceLoad
 from headrace.loadtest.measurement import Measurement
@@ -104,3 +106,17 @@ def test_a_level_that_is_cancelled_keeps_what_it_has() -> None:
     measured = asyncio.run(run())
     assert measured.is_interrupted
     assert (len(measured.records), len(measured.counted)) == (2, 0)
+
+
+def test_a_trace_that_ends_before_its_time_ends_the_window() -> None:
+    trace = TraceLoad([Arrival(number / 100, 8, 4) for number in range(10)], speed=1.0)
+    measured = measure(trace, Limits(warmup_s=0.0, duration_s=60.0, requests=None))
+    assert measured.window_s < 1
+    assert measured.offered_per_s > 10
+
+
+def test_a_rate_that_nobody_could_send_ends_the_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headrace.loadtest.level.MOST_LATE_S", 0.1)
+    measured = measure(constant(1_000_000), Limits(warmup_s=0.0, duration_s=60.0, requests=None))
+    assert measured.window_s < 60
+    assert measured.records[-1].late_s > 0.1

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from headrace.core.errors import Unavailable
 from headrace.loadtest.api import ApiName
+from headrace.loadtest.load_test import LoadTest
 from headrace.loadtest.loads import Limits
-from tests.load import closed, constant, load
+from headrace.loadtest.result import Result
+from tests.load import KeepsLevels, a_plan, closed, constant, load
 from tests.openai_server import OpenAiServer, Trick
 
 
@@ -64,6 +67,17 @@ def test_prompts_may_come_from_a_file(tmp_path: Path) -> None:
     assert "prompts are repeated: the file has 2" in result.remarks
 
 
+class Leaving(KeepsLevels):
+    """Takes the server away after the first level."""
+
+    def __init__(self, server: OpenAiServer) -> None:
+        super().__init__()
+        self._server = server
+
+    def finished(self, result: Result) -> None:
+        self._server.__exit__(None, None, None)
+
+
 @pytest.mark.parametrize(
     ("trick", "kind"),
     [
@@ -71,6 +85,7 @@ def test_prompts_may_come_from_a_file(tmp_path: Path) -> None:
         (503, "http_503"),
         ("drop", "connection"),
         ("garbage", "stream_error"),
+        ("endless line", "bad_answer"),
         ("break", "stream_error"),
         ("error event", "job_failed"),
         ("failed job", "job_failed"),
@@ -85,9 +100,23 @@ def test_errors_are_counted_by_kind(trick: Trick, kind: str) -> None:
 
 
 def test_an_answer_that_is_none_is_an_error() -> None:
-    with OpenAiServer(tricks=["garbage"]) as server:
+    with OpenAiServer(tricks=["garbage", "mad usage"]) as server:
         [result] = load(server.url, closed(1), api="sync")
-    assert result.figures.errors == {"bad_answer": 1}
+    assert result.figures.errors == {"bad_answer": 2}
+
+
+def test_what_the_server_says_about_an_error_is_kept_without_the_key() -> None:
+    with OpenAiServer(tricks=[503]) as server:
+        [result] = load(server.url, closed(1), api_key="sk-secret")
+    assert result.figures.messages == {"http_503": "no, Bearer ***"}
+
+
+def test_a_server_that_goes_away_ends_the_test_with_what_there_is() -> None:
+    server = OpenAiServer().__enter__()
+    test = LoadTest(a_plan(server.url, closed(1), closed(2)), Leaving(server))
+    with pytest.raises(Unavailable, match="answers no more since level 1"):
+        asyncio.run(test.run())
+    assert [result.load.label for result in test.results] == ["1"]
 
 
 def test_what_takes_too_long_is_an_error() -> None:
@@ -113,7 +142,7 @@ def test_more_load_than_a_server_can_take_marks_the_level() -> None:
     limits = Limits(warmup_s=0.0, duration_s=1.5, requests=None)
     with OpenAiServer(service_s=0.04) as server:
         [result] = load(server.url, constant(50), limits=limits)
-    assert any("little" in problem and "no steady state" in problem for problem in result.problems)
+    assert any("little" in problem and "cannot keep up" in problem for problem in result.problems)
 
 
 def test_levels_follow_each_other_and_are_compared_to_the_first() -> None:

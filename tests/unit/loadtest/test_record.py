@@ -21,12 +21,12 @@ def test_the_time_of_a_token_counts_those_after_the_first() -> None:
 def test_what_the_client_cannot_see_the_server_says() -> None:
     record = a_record(sent=0.5, done=1.5, server=SERVER, **UNSEEN)
     assert record.ttft_s == pytest.approx(0.5 + 0.1 + 0.2 + 0.1)
-    assert record.tpot_s == pytest.approx(0.3 / 3)
+    assert record.server_tpot_s == pytest.approx(0.3 / 3)
 
 
 def test_without_a_server_that_speaks_it_stays_unknown() -> None:
     record = a_record(**UNSEEN)
-    assert (record.ttft_s, record.tpot_s, record.delivery_s) == (None, None, None)
+    assert (record.ttft_s, record.tpot_s, record.server_tpot_s, record.delivery_s) == (None,) * 4
 
 
 def test_delivery_is_what_the_server_does_not_account_for() -> None:

@@ -66,8 +66,8 @@ def test_a_level_has_all_its_figures(two_levels: LoadTest) -> None:
 def test_an_invalid_level_says_so(two_levels: LoadTest) -> None:
     found = level(two_levels, 1)
     assert found["valid"] is False
-    assert "the load tester could not keep up" in found["problems"][0]
-    assert found["errors"] == {"total": 1, "kinds": {"http_503": 1}}
+    assert "users pause after an error" in found["problems"][0]
+    assert found["errors"] == {"total": 1, "kinds": {"http_503": 1}, "messages": {}}
 
 
 def test_the_report_is_json(two_levels: LoadTest, tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_the_csv_has_a_row_a_level(two_levels: LoadTest, tmp_path: Path) -> None
     assert (five["level"], five["valid"], five["errors.kinds.http_503"]) == ("5", "False", "1")
     assert one["e2e_s.p50.value"] == "1.0"
     assert one["errors.kinds.http_503"] == ""
-    assert "could not keep up" in five["problems"]
+    assert "users pause after an error" in five["problems"]
 
 
 def test_every_field_and_every_check_is_documented(two_levels: LoadTest) -> None:

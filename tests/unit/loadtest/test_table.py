@@ -4,6 +4,7 @@ import io
 
 from rich.console import Console
 
+from headrace.loadtest.record import ServerTimes
 from headrace.loadtest.result import Result
 from headrace.loadtest.table import drawn, markdown
 from tests.load import closed
@@ -17,22 +18,23 @@ def shown(*results: Result, width: int = 120) -> list[str]:
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
 
-def row(lines: list[str], level: str) -> list[str]:
-    return next(line.split() for line in lines if line.split()[:1] == [level])
+def rows(lines: list[str], level: str) -> list[list[str]]:
+    """The level's line of each table."""
+    return [line.split() for line in lines if line.split()[:1] == [level]]
 
 
 def test_a_level_is_a_row() -> None:
     lines = shown(a_result(one_after_another(300, server=SERVER)))
-    name, requests, errors, per_s, tokens_per_s, p50, *rest = row(lines, "1")
-    assert (name, requests, errors, per_s, tokens_per_s) == ("1", "300", "0", "1.00", "4.0")
-    assert [p50, *rest[:5]] == ["1.000", "[1.000", "1.000]", "1.000", "1.000", "1.000"]
-    assert rest[5:] == ["0.500", "0.500", "166.7", "3.0", "100.0", "1.00", "1.00"]
+    load, latency, _stages = rows(lines, "1")
+    assert load == ["1", "300", "0", "1.00", "4.0", "3.0", "100.0", "1.00", "1.00"]
+    assert latency[:4] == ["1", "1.000", "[1.000", "1.000]"]
+    assert latency[4:] == ["1.000", "1.000", "1.000", "0.500", "0.500", "0.500", "~100.0"]
 
 
-def test_the_stages_of_the_server_are_a_second_table() -> None:
+def test_the_stages_of_the_server_are_a_table_of_their_own() -> None:
     lines = shown(a_result(one_after_another(300, server=SERVER)))
     assert any(line.split()[:3] == ["level", "tokenize", "queue"] for line in lines)
-    assert "200.0 / 200.0" in "\n".join(lines)
+    assert "200/200" in "\n".join(lines)
 
 
 def test_a_server_without_stages_has_one_table() -> None:
@@ -41,42 +43,50 @@ def test_a_server_without_stages_has_one_table() -> None:
 
 def test_an_unsupported_p99_is_marked_and_explained() -> None:
     lines = shown(a_result(one_after_another(20)))
-    assert "1.000*" in row(lines, "1")
+    assert "1.000*" in rows(lines, "1")[1]
     assert "* fewer than 300 answers: supports no claim" in lines
 
 
 def test_what_the_server_says_is_marked_and_explained() -> None:
     unseen = one_after_another(300, server=SERVER, first_token=None, last_token=None)
     lines = shown(a_result(unseen))
-    assert "~0.400" in row(lines, "1")
+    assert "~0.400" in rows(lines, "1")[1]
     assert "~ as the server says: the client cannot see it" in lines
 
 
 def test_an_invalid_level_is_marked_and_explained() -> None:
     lines = shown(a_result(load=closed(5)))
-    assert row(lines, "5!")
+    assert rows(lines, "5!")
     assert any(line.startswith("! level 5 is not valid: concurrency: 1.00") for line in lines)
 
 
 def test_errors_are_counted_by_kind_below() -> None:
     lines = shown(a_result([*one_after_another(20), a_failure(20.0, done=20.5)]))
-    assert row(lines, "1")[2] == "1"
+    assert rows(lines, "1")[0][2] == "1"
     assert "level 1: 1 x http_503" in lines
 
 
-def test_the_tables_fit_120_columns() -> None:
-    busy = one_after_another(1999, server=SERVER, e2e_s=12.3456)
+def test_what_the_server_said_about_an_error_is_shown_once() -> None:
+    failures = [a_failure(20.0 + number, message="the disk is full") for number in range(3)]
+    lines = shown(a_result([*one_after_another(20), *failures]))
+    assert "level 1: 3 x http_503: the disk is full" in lines
+
+
+def test_the_tables_fit_80_columns() -> None:
+    slow = ServerTimes(0.1, dict.fromkeys(SERVER.stages_s, 2.2222), 31.5)
+    busy = one_after_another(1999, server=slow, e2e_s=12.3456)
     lines = shown(a_result(busy, load=closed(30)), width=300)
-    assert max(len(line) for line in lines[:6]) <= 120
+    assert max(len(line) for line in lines[:11]) <= 80
 
 
 def test_a_level_without_an_answer_is_shown_as_such() -> None:
     lines = shown(a_result([a_failure(float(number)) for number in range(20)]))
-    assert row(lines, "1")[:7] == ["1", "20", "20", "0.00", "0.0", "-", "-"]
+    assert rows(lines, "1!")[0] == ["1!", "20", "20", "0.00", "0.0", "-", "0.0", "-"]
+    assert rows(lines, "1!")[1] == ["1!", *["-"] * 8]
 
 
 def test_markdown_has_the_same_cells() -> None:
     text = markdown([a_result(one_after_another(300, server=SERVER))], SLO)
-    assert "| level | req | err |" in text
-    assert "| 1 | 300 | 0 | 1.00 | 4.0 | 1.000 [1.000 1.000] |" in text
-    assert "- [..] 95 % interval" in text
+    assert "| level | requests | errors |" in text
+    assert "| 1 | 1.000 [1.000 1.000] | 1.000 |" in text
+    assert "[..] 95 % interval" in text

@@ -21,7 +21,16 @@ def test_this_machine_is_known() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["127.0.0.1:8000", "ftp://a", "http://", "http://a:x", "http://me:key@a", "http://[::1"]
+    "url",
+    [
+        "127.0.0.1:8000",
+        "ftp://a",
+        "http://",
+        "http://a:x",
+        "http://me:key@a",
+        "http://:key@a",
+        "http://[::1",
+    ],
 )
 def test_what_cannot_be_asked_is_refused(url: str) -> None:
     with pytest.raises(InvalidRequest, match="--url"):

@@ -48,3 +48,13 @@ def test_a_trace_without_rows_or_without_a_file_is_refused(file: Path) -> None:
     file.write_text(HEADER)
     with pytest.raises(InvalidRequest, match="has no rows"):
         read_trace(file)
+
+
+def test_times_may_be_seconds(file: Path) -> None:
+    file.write_text(HEADER + "0.5,1,1\n2,2,2\n")
+    assert [row.offset_s for row in read_trace(file)] == [0.0, 1.5]
+
+
+def test_a_file_of_a_spreadsheet_is_read(file: Path) -> None:
+    file.write_text("\ufeff" + HEADER + "0,1,1\n", encoding="utf-8")
+    assert len(read_trace(file)) == 1

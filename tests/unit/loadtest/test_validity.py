@@ -26,6 +26,13 @@ def test_little_fails_where_a_queue_grows() -> None:
     assert "no steady state" in check.says
 
 
+def test_an_open_loop_that_sends_more_than_is_completed_says_so() -> None:
+    latencies_s = [20 * number / 400 for number in range(400)]
+    check = littles_law(in_flight=200, latencies_s=latencies_s, window_s=40, offered_per_s=20)
+    assert check.status == "failed"
+    assert check.says.endswith("the server cannot keep up, 20.0/s sent, 10.0/s completed")
+
+
 def test_little_fails_where_a_queue_grows_slowly() -> None:
     """A tenth more than the capacity of 10/s, with answers of 1 s at the least."""
     latencies_s = [1 + 3.6 * number / 400 for number in range(400)]
@@ -54,9 +61,10 @@ def test_little_fails_where_nothing_ended() -> None:
 
 
 def test_users_of_a_closed_loop_are_always_busy() -> None:
-    assert full_concurrency(14.9, 15, sending_s=40).status == "ok"
-    assert full_concurrency(14.0, 15, sending_s=40).status == "failed"
-    assert full_concurrency(0.0, 15, sending_s=0).status == "unchecked"
+    assert full_concurrency(14.9, 15, sending_s=40, errors=0).status == "ok"
+    assert "could not keep up" in full_concurrency(14.0, 15, sending_s=40, errors=0).says
+    assert "pause after an error" in full_concurrency(14.0, 15, sending_s=40, errors=9).says
+    assert full_concurrency(0.0, 15, sending_s=0, errors=0).status == "unchecked"
 
 
 def test_counts_are_the_servers() -> None:
@@ -111,6 +119,13 @@ def test_a_server_that_accounts_for_more_than_the_client_saw_is_a_failure() -> N
 
 
 def test_an_interrupted_or_empty_level_is_a_failure() -> None:
-    assert complete(10, is_interrupted=False).status == "ok"
-    assert complete(10, is_interrupted=True).status == "failed"
-    assert complete(0, is_interrupted=False).status == "failed"
+    assert complete(10, succeeded=9, left_open=0, is_interrupted=False).status == "ok"
+    assert complete(0, succeeded=0, left_open=0, is_interrupted=False).status == "failed"
+    interrupted = complete(10, succeeded=10, left_open=3, is_interrupted=True)
+    assert interrupted.status == "failed"
+    assert "3 requests were open" in interrupted.says
+
+
+def test_a_level_without_a_success_is_a_failure() -> None:
+    check = complete(10, succeeded=0, left_open=0, is_interrupted=False)
+    assert (check.status, check.says) == ("failed", "none of 10 requests succeeded")

@@ -58,8 +58,9 @@ local function owns(id, eid)
   return fields[1] == 'started' and fields[2] == eid
 end
 
+-- A count that cannot be kept must not decide about a job.
 local function count(field, number)
-  redis.call('HINCRBY', COUNTS, field, number)
+  redis.pcall('HINCRBY', COUNTS, field, number)
 end
 
 -- Fields as headrace/core/histogram.py reads them.
@@ -81,7 +82,9 @@ local function count_end(outcome, accepted, claimed, first, last, now)
   if not COUNTING then return end
   count('jobs:' .. outcome.status .. ':' .. outcome.reason, 1)
   count('tokens:output', outcome.count)
-  if outcome.report ~= '' then count('tokens:input', cjson.decode(outcome.report).prompt_tokens) end
+  if outcome.report ~= '' then
+    count('tokens:input', cjson.decode(outcome.report).prompt_tokens or 0)
+  end
   if outcome.status == 'canceled' then return end
   count('slo', 1)
   if outcome.status ~= 'finished' then return end
@@ -159,13 +162,13 @@ local function end_job(id, outcome)
     drop_execution(id, eid, queue, worker)
   end
 
-  count_end(outcome, accepted, claimed, first, last, now)
   local stamps = {stamp(accepted), stamp(claimed), stamp(first), stamp(last), stamp(now)}
   redis.call('XADD', COMPLETIONS, 'MAXLEN', '~', outcome.log_max, '*',
     'id', id, 'status', outcome.status, 'reason', outcome.reason, 'report', outcome.report,
     'accepted', stamps[1], 'claimed', stamps[2], 'first_token', stamps[3],
     'last_token', stamps[4], 'committed', stamps[5])
   redis.call('PUBLISH', ENDED_CHANNEL, id)
+  count_end(outcome, accepted, claimed, first, last, now)
   return stamps
 end
 

@@ -35,7 +35,7 @@ def test_the_oldest_waiting_job_of_any_queue_gives_the_age(queue: JobQueue, redi
     assert 100 <= read_backlog(redis).oldest_s < 160
 
 
-def test_a_dead_letter_counts_until_it_is_requeued(
+def test_a_dead_letter_counts_until_its_next_life_begins(
     queue: JobQueue, redis: Client, settings: Settings
 ) -> None:
     queue.submit(make_request())
@@ -45,5 +45,6 @@ def test_a_dead_letter_counts_until_it_is_requeued(
 
     redis.hset("rq:job:job-1", "status", "queued")  # as `rq requeue` does
     redis.rpush("rq:queue:headrace-default", "job-1")
+    assert read_backlog(redis).oldest_s == 0.0  # it has not waited since its first life
     claim_one(queue)
     assert read_backlog(redis).dead == 0

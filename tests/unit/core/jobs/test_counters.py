@@ -133,3 +133,11 @@ def test_nothing_is_counted_where_metrics_are_off(redis: Client, settings: Setti
     queue.finish("worker-1", [Outcome(claim_one(queue), Report(), 1, result=RESULT)])
 
     assert Counters(redis, settings).read() == {}
+
+
+def test_a_count_that_cannot_be_kept_decides_about_no_job(queue: JobQueue, redis: Client) -> None:
+    redis.hset(keys.COUNTS, "jobs:finished:stop", "many")
+    queue.submit(make_request())
+
+    assert succeed(queue, claim_one(queue))
+    assert redis.xlen(keys.COMPLETIONS) == 1
