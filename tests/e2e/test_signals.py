@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -131,8 +132,13 @@ def test_a_request_can_be_followed_by_its_id(fleet: Deployment) -> None:
     assert answer.headers["X-Request-Id"] == "follow-me-1"
     assert "queue_wait;dur=" in answer.headers["Server-Timing"]
     job_id = answer.headers["X-Headrace-Job-Id"]
-    lines = [line for line in fleet.lines() if line.get("request_id") == "follow-me-1"]
-    assert [line["message"] for line in lines] == ["request finished", "request answered"]
+
+    def told() -> list[dict[str, Any]]:
+        return [line for line in fleet.lines() if line.get("request_id") == "follow-me-1"]
+
+    eventually(lambda: len(told()) == 2)  # two processes write them
+    lines = told()
+    assert {line["message"] for line in lines} == {"request finished", "request answered"}
     assert {line["job_id"] for line in lines} == {job_id}
     assert {line["service"]["name"].split("-")[0] for line in lines} == {"api", "worker"}
 
