@@ -142,11 +142,12 @@ def _notes(results: Sequence[Result], slo: Slo) -> Iterator[tuple[str, str]]:
         f"begun within {slo.latency_s:g} s",
         "dim",
     )
-    spreads = [spread for each in results for spread in (each.figures.e2e, each.figures.ttft)]
+    shown = [each.figures for each in results]
+    spreads = [spread for each in shown for spread in (each.e2e, each.ttft, each.tpot)]
     if any(spread and not spread.percentiles[99].supported for spread in spreads):
         yield f"{UNSUPPORTED} fewer than {LEAST_FOR_P99} answers: supports no claim", "dim"
     if any(spread and spread.source == "server" for spread in spreads):
-        yield f"{BY_SERVER} as the server says: the client cannot see it", "dim"
+        yield f"{BY_SERVER} as the server says", "dim"
     for result in results:
         for kind, count in result.figures.errors.items():
             said = result.figures.messages.get(kind)
