@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Self
@@ -37,7 +37,7 @@ class Timings:
         }
 
     @classmethod
-    def from_stamps(cls, stamps: list[bytes]) -> Self:
+    def from_stamps(cls, stamps: Sequence[bytes]) -> Self:
         return cls(*(float(stamp) for stamp in stamps))
 
 
@@ -101,7 +101,7 @@ def decode_job(
     if not state.is_terminal:
         stamps["committed"] = None
     return Job(
-        request=decode_request(fields[b"data"]),
+        request=decode_request(fields[b"data"], fields[b"origin"].decode()),
         state=state,
         timings=Timings(**stamps),
         attempts=int(fields.get(b"hr_attempt", 0)),
