@@ -1,8 +1,8 @@
 """A picture of everything that RQ keeps in Redis, in which what differs by nature looks alike.
 
 Every `rq:` key is shown with its type, its time to live and its fields. Times of the last minutes,
-ids of executions and texts of errors are named by what they are; what is Headrace's own (`headrace:`
-keys, `hr_` fields) is left out.
+ids of executions and texts of errors are named by what they are. What is Headrace's own is left
+out: keys that start with `headrace:`, fields that start with `hr_`.
 """
 
 from __future__ import annotations

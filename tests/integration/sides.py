@@ -14,6 +14,7 @@ from rq.job import Job
 from rq.registry import ScheduledJobRegistry
 from rq.scheduler import RQScheduler
 from rq.serializers import JSONSerializer
+from rq.timeouts import JobTimeoutException
 from rq.utils import now
 from rq.worker.base import WorkerStatus
 
@@ -75,6 +76,10 @@ class Side(ABC):
         """The worker takes the next job, which fails as it would every time."""
 
     @abstractmethod
+    def run_for(self, seconds: float) -> None:
+        """The worker takes the next job, which does not end by itself before that."""
+
+    @abstractmethod
     def stop(self) -> None:
         """The job that runs is stopped by command."""
 
@@ -118,6 +123,9 @@ class Stock(Side):
         self._work(_raise)
 
     fail_for_good = fail
+
+    def run_for(self, seconds: float) -> None:
+        self._work(_time_out)  # what RQ's alarm raises
 
     def stop(self) -> None:
         # As its work horse's supervisor does, and as `_finalize_failure` would in its place.
@@ -177,6 +185,11 @@ class Ours(Side):
     def fail_for_good(self) -> None:
         self._fail()
 
+    def run_for(self, seconds: float) -> None:
+        self.begin()
+        self.bench.clock.sleep(seconds)
+        self.bench.turn(1)
+
     def stop(self) -> None:
         self.bench.worker.subscribe()
         (job_id,) = self.bench.worker.running
@@ -235,6 +248,10 @@ class Sides:
 
 def _raise(_request: Any) -> None:
     raise RuntimeError(ERROR)
+
+
+def _time_out(_request: Any) -> None:
+    raise JobTimeoutException("too long")
 
 
 def _abort(engine: Any, delta: Delta, kind: dict[str, Any]) -> Delta:
