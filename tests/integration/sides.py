@@ -11,7 +11,7 @@ import pytest
 from rq import Queue, SimpleWorker
 from rq.command import send_stop_job_command
 from rq.job import Job
-from rq.registry import ScheduledJobRegistry
+from rq.registry import ScheduledJobRegistry, clean_registries
 from rq.scheduler import RQScheduler
 from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException
@@ -91,6 +91,10 @@ class Side(ABC):
         """Scheduled jobs that are due are queued."""
 
     @abstractmethod
+    def maintain(self) -> None:
+        """Registries forget what has had its time."""
+
+    @abstractmethod
     def close(self) -> None: ...
 
 
@@ -145,6 +149,9 @@ class Stock(Side):
         scheduler.acquire_locks()
         scheduler.enqueue_scheduled_jobs()
         scheduler.release_locks()
+
+    def maintain(self) -> None:
+        clean_registries(self.queue)
 
     def close(self) -> None:
         self.worker.teardown()
@@ -202,6 +209,8 @@ class Ours(Side):
 
     def promote(self) -> None:
         self.bench.leases.sweep()
+
+    maintain = promote
 
     def close(self) -> None:
         self.bench.worker.teardown()

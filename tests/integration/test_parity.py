@@ -122,6 +122,16 @@ def test_a_job_that_failed_and_says_how_long_to_keep_it(both: Sides, failure_ttl
     assert_alike(both.differences)
 
 
+def test_jobs_that_are_kept_for_ever_outlast_maintenance(both: Sides) -> None:
+    for side in both:
+        side.enqueue(result_ttl=-1)
+        side.succeed()
+        side.enqueue("job-2", failure_ttl=-1)
+        side.fail_for_good()
+        side.maintain()
+    assert_alike(both.differences)
+
+
 @pytest.mark.parametrize("timeout", [77, -1])
 def test_a_running_job_with_a_timeout_of_its_own(both: Sides, timeout: int) -> None:
     for side in both:
