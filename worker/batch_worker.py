@@ -24,7 +24,7 @@ from headrace.core.clock import Clock
 from headrace.core.connection import passes_by_itself
 from headrace.core.jobs import keys
 from headrace.core.jobs.handover import Claim, Claimed, Finished, Outcome, Publication
-from headrace.core.jobs.job import Report
+from headrace.core.jobs.job import Report, Timings
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.jobs.rq_adapter import EXPIRED
@@ -239,7 +239,7 @@ class BatchWorker(SimpleWorker):
             if job.is_past_deadline(now):
                 overdue.append(job.failure(EXPIRED, "the deadline passed while it ran", now))
             elif job.is_past_timeout(now):
-                error = f"it ran longer than {job.claim.timeout_s} s"
+                error = f"it ran longer than {job.claim.timeout_s:g} s"
                 overdue.append(job.failure(TIMEOUT, error, now))
         self._end_now(overdue)
 
@@ -269,7 +269,8 @@ class BatchWorker(SimpleWorker):
 
     def _drop(self, job_id: str) -> None:
         self.engine.abort(job_id)
-        del self.running[job_id]
+        claim = self.running.pop(job_id).claim
+        self._insist(lambda: self._leases.drop(self.name, [claim]))
         log.warning("job lost: cancelled, or leased to another worker", job_id=job_id)
 
     def _show_state(self) -> None:
@@ -323,10 +324,11 @@ def _log_end(outcome: Outcome, result: Finished) -> None:
     if result.verdict == "lost":
         log.warning("late result refused: the job is another's", job_id=job_id)
         return
-    if result.timings is None:
+    if result.verdict == "retried":
         log.warning("job is tried again", job_id=job_id, error=outcome.error)
         return
-    stages = {f"{stage}_ms": _ms(seconds) for stage, seconds in result.timings.stages.items()}
+    timings = result.timings or Timings()
+    stages = {f"{stage}_ms": _ms(seconds) for stage, seconds in timings.stages.items()}
     log.info(
         "request finished",
         job_id=job_id,
@@ -336,7 +338,7 @@ def _log_end(outcome: Outcome, result: Finished) -> None:
         prompt_tokens=report.prompt_tokens,
         output_tokens=report.output_tokens,
         **stages,
-        total_ms=_ms(sum(result.timings.stages.values())),
+        total_ms=_ms(sum(timings.stages.values())),
         tokenize_ms=_ms(report.tokenize_s),
         batch_size=round(report.batch_size, 1),
         worker=report.worker,

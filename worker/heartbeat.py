@@ -10,7 +10,7 @@ import structlog
 
 from headrace.core.card_store import CardStore
 from headrace.core.clock import Clock
-from headrace.core.jobs import keys
+from headrace.core.jobs import keys, rq_adapter
 from headrace.core.jobs.counters import Counters
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.sweeper import BEAT_S, Sweeper
@@ -84,9 +84,10 @@ class Heartbeat(threading.Thread):
             self._counters.add(worker.name, worker.steps.totals, pipeline)
             self._roster.beat(self._state(), pipeline)
             pipeline.sismember(keys.DRAINING, worker.name)
+            pipeline.exists(rq_adapter.SUSPENDED_KEY)
             pipeline.hexists(keys.CARD, "hash")
-            *_done, is_draining, has_card = pipeline.execute()
-        worker.is_told_to_drain = bool(is_draining)
+            *_done, is_draining, is_suspended, has_card = pipeline.execute()
+        worker.is_told_to_drain = bool(is_draining or is_suspended)
         if not has_card:  # the server came back empty
             self._cards.put(self._card)
 

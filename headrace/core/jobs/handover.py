@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
+from rq import Queue
+
 from headrace.core.jobs import rq_adapter
 from headrace.core.jobs.job import Report, Timings
 from headrace.core.types import JobState, Request
@@ -69,9 +71,9 @@ class Claim:
     def decode(cls, fields: Sequence[Any]) -> Self:
         """From what `claim.lua` returns for a job."""
         job_id, execution_id, data, attempt, remaining, entries, *rest = fields
-        queue, timeout_s, is_alone, foreign = rest
+        queue, timeout, is_alone, foreign = rest
         published = [dict(zip(entry[::2], entry[1::2], strict=True)) for _place, entry in entries]
-        request, refusal = _readable(data, queue.decode(), foreign.decode())
+        request, refusal = _readable(job_id.decode(), data, queue.decode(), foreign.decode())
         return cls(
             job_id=job_id.decode(),
             execution_id=execution_id.decode(),
@@ -79,19 +81,25 @@ class Claim:
             request=request,
             refusal=refusal,
             remaining_s=float(remaining) if remaining else math.inf,
-            timeout_s=timeout_s,
+            timeout_s=_seconds(timeout),
             published_ids=tuple(i for entry in published for i in json.loads(entry[b"ids"])),
             published_text="".join(entry[b"text"].decode() for entry in published),
             is_alone=bool(is_alone),
         )
 
 
-def _readable(data: bytes, queue: str, foreign: str) -> tuple[Request | None, str]:
+def _seconds(timeout: bytes) -> float:
+    """A job's time-out as RQ writes it."""
+    seconds = float(timeout or Queue.DEFAULT_TIMEOUT)
+    return math.inf if seconds < 0 else seconds
+
+
+def _readable(job_id: str, data: bytes, queue: str, foreign: str) -> tuple[Request | None, str]:
     """The request, or why there is none. Callbacks would run code that Redis names."""
     if foreign:
         return None, f"a job with {foreign} is not run here"
     try:
-        return rq_adapter.decode_request(data, queue), ""
+        return rq_adapter.decode_request(job_id, data, queue), ""
     except ValueError as error:
         return None, str(error)
 

@@ -87,7 +87,7 @@ class Job:
 
 
 def decode_job(
-    fields: Mapping[bytes, bytes], ending: Mapping[bytes, bytes], position: int | None
+    job_id: str, fields: Mapping[bytes, bytes], ending: Mapping[bytes, bytes], position: int | None
 ) -> Job:
     """`fields` are its hash, `ending` the newest of its results.
 
@@ -101,7 +101,7 @@ def decode_job(
     if not state.is_terminal:
         stamps["committed"] = None
     return Job(
-        request=decode_request(fields[b"data"], fields[b"origin"].decode()),
+        request=decode_request(job_id, fields[b"data"], fields[b"origin"].decode()),
         state=state,
         timings=Timings(**stamps),
         attempts=int(fields.get(b"hr_attempt", 0)),

@@ -44,6 +44,7 @@ class Leases:
         self._settings = settings
         self._renew = rq_adapter.load_script(redis, "renew", settings)
         self._sweep = rq_adapter.load_script(redis, "sweep", settings)
+        self._drop = rq_adapter.load_script(redis, "drop", settings)
         self._release = rq_adapter.load_script(redis, "release", settings)
 
     def renew(self, claims: Sequence[Claim], client: Client = None) -> int:
@@ -63,6 +64,15 @@ class Leases:
         swept = self._take_back(worker)
         rq_adapter.forget_worker(self._redis, worker)
         return swept
+
+    def drop(self, worker: str, claims: Sequence[Claim]) -> None:
+        """Forgets what the worker ran of jobs that are no longer its own."""
+        rows = (
+            (claim.job_id, claim.execution_id, keys.QUEUE_NAMES[claim.request.priority])
+            for claim in claims
+            if claim.request is not None
+        )
+        self._drop(args=[worker, *(value for row in rows for value in row)])
 
     def release(self, claims: Sequence[Claim]) -> int:
         """Gives unfinished jobs back to the front of their queues; returns how many."""

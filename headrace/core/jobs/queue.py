@@ -132,7 +132,7 @@ class JobQueue:
         if fields.get(b"origin", b"").decode() not in keys.QUEUE_NAMES.values():
             raise JobNotFound(f"no job {job_id}")
         try:
-            return decode_job(fields, results[0][1] if results else {}, _position(places))
+            return decode_job(job_id, fields, results[0][1] if results else {}, _position(places))
         except ValueError as problem:
             raise JobNotFound(f"no job {job_id}") from problem
 

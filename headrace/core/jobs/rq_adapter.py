@@ -20,6 +20,7 @@ from rq.defaults import RQ_KEY_PREFIX
 from rq.job import Job, JobStatus
 from rq.registry import ReadyJobRegistry
 from rq.serializers import JSONSerializer
+from rq.suspension import WORKERS_SUSPENDED
 from rq.utils import now, utcformat
 
 from headrace.core.connection import Client
@@ -38,6 +39,7 @@ MOST_DATA_BYTES = 64 * 2**20
 """Most bytes that a job's data may unpack to; the API takes bodies of a few MB."""
 
 QUEUES_KEY = Queue.redis_queues_keys
+SUSPENDED_KEY = WORKERS_SUSPENDED
 
 _STATES = {
     JobStatus.CREATED: JobState.QUEUED,
@@ -172,8 +174,8 @@ def priority_of(queue_name: str) -> Priority:
     raise ValueError(f"not a queue of Headrace: {queue_name!r}")
 
 
-def decode_request(data: bytes, queue_name: str) -> Request:
-    """The request in an RQ job's `data`; its priority is that of the queue it stands in now.
+def decode_request(job_id: str, data: bytes, queue_name: str) -> Request:
+    """The request in an RQ job's `data`, under the job's id and with the priority of its queue.
 
     Raises `ValueError` for a job that is not ours or that this version cannot read.
     """
@@ -186,7 +188,7 @@ def decode_request(data: bytes, queue_name: str) -> Request:
         raise ValueError(f"not a job of Headrace: function {function!r:.100}")
     if not (isinstance(args, list) and len(args) == 1 and isinstance(args[0], dict)):
         raise ValueError("malformed payload: one object is expected")
-    return replace(Request.decode(args[0]), priority=priority)
+    return replace(Request.decode(args[0]), id=job_id, priority=priority)
 
 
 def _decompress(data: bytes) -> bytes:

@@ -5,7 +5,8 @@
 -- Atomic, so that a job is either cancelled or has a result, never both.
 
 local id = ARGV[1]
-local job = redis.call('HMGET', KEYS[1], 'status', 'origin', 'hr_committed', 'worker_name', 'hr_lease')
+local job = redis.call('HMGET', KEYS[1], 'status', 'origin', 'hr_committed', 'worker_name',
+  'hr_lease', 'hr_tokens')
 local status, queue = job[1], job[2]
 if not queue or not is_ours(queue) then return -1 end
 local runs = status == 'started'
@@ -13,7 +14,7 @@ local waits = status == 'queued' or status == 'scheduled' or status == 'deferred
 if not runs and not waits then return 0 end
 if job[3] then forget_last_life(id) end
 if waits then
-  dequeue(queue, id)
+  dequeue(queue, id, tonumber(job[6]) or 1)
   redis.call('ZREM', scheduled_key(queue), id)
   redis.call('ZREM', RQ .. ':deferred:' .. queue, id)
 end

@@ -5,11 +5,11 @@
 --       priority, 8 now in RQ's format, 9 exc_string of an expired job, 10… an execution id a slot
 -- Returns {claimed, expired, odd, draining}
 --   claimed:  {id, execution id, data, attempt, s to its deadline or '', its token stream so far,
---              queue, s it may run, 1 if it must run alone, name of an RQ feature that it wants and
---              we do not have or ''}
+--              queue, s it may run as RQ writes them (-1: no limit, '': RQ's default), 1 if it must
+--              run alone, the field of an RQ feature that it wants and we do not have or ''}
 --   expired:  ids whose time was over while they waited; they were ended
 --   odd:      {id, status or ''} of entries that could not run: no such job, or not waiting
---   draining: 1 for a worker that is to take no more; nothing was claimed
+--   draining: 1 for a worker that is to take no more, and after `rq suspend`; nothing was claimed
 -- Atomic, so that a job is always in a queue, leased, or ended: no crash finds it in between.
 --
 -- The head of each queue is its lowest fair-share tag. Among the heads goes first who has waited
@@ -23,10 +23,13 @@ local BATCH = #QUEUES
 local MOST_ADOPTED, MOST_SKIPPED = 1000, 100
 local now = redis_now()
 local claimed, composites, expired, odd = {}, {}, {}, {}
+local longest_ttl = 0
 -- An idle worker takes its first job whatever it costs: one too large must fail, not block the rest.
 local is_busy = redis.call('SCARD', executions_key(worker)) > 0
 
-if redis.call('SISMEMBER', DRAINING, worker) == 1 then return {claimed, expired, odd, 1} end
+if redis.call('SISMEMBER', DRAINING, worker) == 1 or redis.call('EXISTS', SUSPENDED) == 1 then
+  return {claimed, expired, odd, 1}
+end
 
 -- Jobs that stock RQ put into a queue have no place in the fair order yet: they stand at its ends.
 local function adopt(queue)
@@ -46,23 +49,26 @@ local function adopt(queue)
 end
 
 local FIELDS = {'status', 'data', 'hr_tokens', 'hr_expires', 'hr_deadline', 'hr_accepted',
-  'hr_claimed', 'hr_first_token', 'hr_version', 'timeout'}
-local FOREIGN = {'success_callback_name', 'failure_callback_name', 'stopped_callback_name',
-  'webhooks', 'repeats_left', 'rate_limit_key'}
+  'hr_claimed', 'hr_first_token', 'hr_version', 'timeout', 'success_callback_name',
+  'failure_callback_name', 'stopped_callback_name', 'webhooks', 'repeats_left', 'rate_limit_key'}
+local FIRST_FOREIGN = 11
 
 -- A job in a queue as a table; nil where it cannot run, and then it no longer stands there.
 local function read(queue, id)
   local values = redis.call('HMGET', job_key(id), unpack(FIELDS))
   local job = {id = id, queue = queue}
-  for i, name in ipairs(FIELDS) do job[name] = values[i] or nil end
+  for i, name in ipairs(FIELDS) do
+    job[name] = values[i] or nil
+    if i >= FIRST_FOREIGN and values[i] and values[i] ~= '' then job.foreign = name end
+  end
   job.cost = tonumber(job.hr_tokens) or 1
   job.accepted = tonumber(job.hr_accepted) or now
   if job.status ~= 'queued' then
-    if dequeue(queue, id) then table.insert(odd, {id, job.status or ''}) end
+    if dequeue(queue, id, job.cost) then table.insert(odd, {id, job.status or ''}) end
     return nil
   end
   if job.hr_expires and tonumber(job.hr_expires) <= now then
-    if dequeue(queue, id) then
+    if dequeue(queue, id, job.cost) then
       end_job(id, failure(id, 'failed', 'expired', ARGV[9], ARGV[8]))
       table.insert(expired, id)
     end
@@ -71,17 +77,10 @@ local function read(queue, id)
   return job
 end
 
-local function unsupported(id)
-  for i, value in ipairs(redis.call('HMGET', job_key(id), unpack(FOREIGN))) do
-    if value and value ~= '' then return FOREIGN[i] end
-  end
-  return ''
-end
-
 local function start(job, is_alone)
   local id, key, eid = job.id, job_key(job.id), ARGV[10 + #claimed]
   local composite = id .. ':' .. eid
-  local ttl = timeout_of(job.timeout) + GRACE_S
+  local ttl = execution_ttl(job.timeout)
   local attempt = redis.call('HINCRBY', key, 'hr_attempt', 1)
   redis.call('HSET', key, 'status', 'started', 'started_at', ARGV[8], 'last_heartbeat', ARGV[8],
     'worker_name', worker, 'hr_lease', eid, 'hr_accepted', stamp(job.accepted),
@@ -97,14 +96,12 @@ local function start(job, is_alone)
   redis.call('ZADD', RQ .. ':executions:' .. id, stamp(now + ttl + 60), eid)
   redis.call('EXPIRE', RQ .. ':executions:' .. id, ttl + 60)
   redis.call('ZADD', RQ .. ':wip:' .. job.queue, stamp(now + ttl), composite)
-  redis.call('SADD', executions_key(worker), composite)
-  if redis.call('TTL', executions_key(worker)) < ttl + 60 then
-    redis.call('EXPIRE', executions_key(worker), ttl + 60)
-  end
+  table.insert(composites, composite)
+  longest_ttl = math.max(longest_ttl, ttl)
   local published = job.hr_first_token and redis.call('XRANGE', stream_key(id), '-', '+') or {}
   local remaining = job.hr_deadline and stamp(tonumber(job.hr_deadline) - now) or ''
   table.insert(claimed, {id, eid, job.data, attempt, remaining, published, job.queue,
-    ttl - GRACE_S, is_alone and 1 or 0, unsupported(id)})
+    job.timeout or '', is_alone and 1 or 0, job.foreign or ''})
 end
 
 -- A job that workers died of runs alone, so that no batch mate is blamed for it. One worker at a
@@ -121,7 +118,7 @@ local function isolate()
           return true
         end
         redis.call('DEL', ISOLATOR)
-        if dequeue(queue, id) then
+        if dequeue(queue, id, job.cost) then
           start(job, true)
           return true
         end
@@ -175,7 +172,7 @@ local function fill()
       return
     else
       heads[best] = nil
-      if dequeue(job.queue, job.id) then
+      if dequeue(job.queue, job.id, job.cost) then
         start(job, false)
         tokens = tokens - job.cost
         if best == BATCH then batch_slots, batch_tokens = batch_slots - 1, batch_tokens - job.cost end
@@ -188,7 +185,7 @@ end
 -- Moves a queue's virtual time on, and forgets the tenants whose turn has come.
 local function move_on(rank)
   local share = share_key(QUEUES[rank])
-  if redis.call('EXISTS', share) == 1
+  if redis.call('EXISTS', fair_key(QUEUES[rank])) == 1
     and (tonumber(redis.call('HGET', share, 'now')) or 0) < highest[rank] then
     redis.call('HSET', share, 'now', stamp(highest[rank]))
     redis.call('ZREMRANGEBYSCORE', tenants_key(QUEUES[rank]), '-inf', stamp(highest[rank]))
@@ -201,7 +198,13 @@ if not isolate() then
   for rank in pairs(highest) do move_on(rank) end
 end
 
-if #claimed > 0 then redis.call('HSET', RQ .. ':worker:' .. worker, 'state', 'busy') end
+if #claimed > 0 then
+  redis.call('HSET', RQ .. ':worker:' .. worker, 'state', 'busy')
+  redis.call('SADD', executions_key(worker), unpack(composites))
+  if redis.call('TTL', executions_key(worker)) < longest_ttl + 60 then
+    redis.call('EXPIRE', executions_key(worker), longest_ttl + 60)
+  end
+end
 local left = 0
 for _, queue in ipairs(QUEUES) do left = left + redis.call('LLEN', queue_key(queue)) end
 -- What is left is another idle worker's to take; what is not, nobody's to wake for.

@@ -9,6 +9,7 @@ local EXPIRIES = '{expiries}'
 local DOORBELL = '{doorbell}'
 local DRAINING = '{draining}'
 local ISOLATOR = '{isolator}'
+local SUSPENDED = RQ .. ':suspended'
 local PARENTS = '{parents}'
 local COMPLETIONS = '{completions}'
 local ENDED_CHANNEL = '{ended_channel}'
@@ -21,11 +22,10 @@ local TOKEN_LATENCY_S = {token_latency_s}
 local SLO_LATENCY_S, SLO_TPOT_S = {slo_latency_s}, {slo_tpot_s}
 local LEASE_S = {lease_s}
 local RESULT_TTL_S = {result_ttl_s}
-local JOB_TIMEOUT_S = {job_timeout_s}
 local COMPLETION_LOG_MAX = {completion_log_max}
-local GRACE_S = 60 -- what RQ's SimpleWorker adds to a job's timeout before it counts as abandoned
 local SUSPECT_DEATHS = 2 -- from so many worker deaths a job runs alone
-local FORGET_S = 60 -- for readers of a stream whose job keeps no result
+local FORGET_S = 60 -- what readers and late workers may still ask of a job that keeps no result
+local FAILURE_TTL_S = 31536000 -- RQ's, for jobs that name none
 
 local function redis_now()
   local time = redis.call('TIME')
@@ -45,6 +45,8 @@ local function stream_key(id) return 'headrace:stream:' .. id end
 local function fair_key(queue) return 'headrace:fair:' .. queue end
 local function tenants_key(queue) return 'headrace:tenants:' .. queue end
 local function share_key(queue) return 'headrace:share:' .. queue end
+local function ended_key(eid) return 'headrace:ended:' .. eid end
+local function dependencies_key(id) return RQ .. ':job::' .. id .. ':dependencies' end
 
 local function is_ours(queue)
   for _, name in ipairs(QUEUES) do
@@ -60,7 +62,17 @@ end
 
 -- ttl as RQ means it: negative keeps a key for ever.
 local function keep_for(key, ttl)
-  if ttl < 0 then redis.call('PERSIST', key) else redis.call('EXPIRE', key, ttl) end
+  if ttl > 0 then redis.call('EXPIRE', key, ttl) else redis.call('PERSIST', key) end
+end
+
+-- What one call can do for all jobs of a script is gathered here, and done by close() as its last
+-- act: every script that changes jobs ends with it.
+local freed_tokens, removed, ended, tally = {}, {}, {}, {}
+
+-- A member to be removed from a sorted set (ZREM) or set (SREM).
+local function remove(command, key, member)
+  removed[key] = removed[key] or {command, key}
+  table.insert(removed[key], member)
 end
 
 -- == Waiting jobs ================================================================================
@@ -69,9 +81,15 @@ end
 -- and each job moves its tenant's next turn on by its cost in tokens. Virtual time is the tag of the
 -- job taken last, so that a tenant who was away gains nothing. Where nobody waits all is forgotten.
 
--- Gives a job its place in the fair order of a queue.
+-- A job that waits ends when its time is over, though no worker lives.
+local function expire_at(id, seconds)
+  redis.call('HSET', job_key(id), 'hr_expires', stamp(seconds))
+  redis.call('ZADD', EXPIRIES, stamp(seconds), id)
+end
+
+-- Gives a job its place in the fair order of a queue. RQ would let one with a ttl vanish: it expires.
 local function order(queue, id, at_front)
-  local job = redis.call('HMGET', job_key(id), 'hr_tenant', 'hr_tokens', 'hr_deaths')
+  local job = redis.call('HMGET', job_key(id), 'hr_tenant', 'hr_tokens', 'hr_deaths', 'ttl')
   local tenant, cost = job[1] or 'default', tonumber(job[2]) or 1
   local now = tonumber(redis.call('HGET', share_key(queue), 'now')) or 0
   local tag
@@ -90,6 +108,10 @@ local function order(queue, id, at_front)
   end
   redis.call('ZADD', fair_key(queue), tag, id)
   redis.call('HINCRBY', share_key(queue), 'tokens', cost)
+  if job[4] then
+    redis.call('PERSIST', job_key(id))
+    expire_at(id, redis_now() + tonumber(job[4]))
+  end
 end
 
 -- Puts a job into its queue.
@@ -99,34 +121,23 @@ local function enqueue(queue, id, at_front)
 end
 
 -- Takes a job out of its queue; false where it did not stand there, whatever the fair order says.
-local function dequeue(queue, id)
+local function dequeue(queue, id, cost)
   -- LREM searches from one end: a light tenant's job often stands near the other.
   local is_near_head = redis.call('LPOS', queue_key(queue), id, 'MAXLEN', 256)
-  local removed = redis.call('LREM', queue_key(queue), is_near_head and 1 or -1, id)
-  redis.call('ZREM', EXPIRIES, id)
+  local found = redis.call('LREM', queue_key(queue), is_near_head and 1 or -1, id)
+  remove('ZREM', EXPIRIES, id)
   if redis.call('ZREM', fair_key(queue), id) == 1 then
-    if redis.call('EXISTS', fair_key(queue)) == 0 then
-      redis.call('DEL', share_key(queue), tenants_key(queue))
-    else
-      local cost = tonumber(redis.call('HGET', job_key(id), 'hr_tokens')) or 1
-      redis.call('HINCRBY', share_key(queue), 'tokens', -cost)
-    end
+    freed_tokens[queue] = (freed_tokens[queue] or 0) + cost
   end
-  return removed == 1
-end
-
--- A job that waits ends when its time is over, though no worker lives.
-local function expire_at(id, seconds)
-  redis.call('HSET', job_key(id), 'hr_expires', stamp(seconds))
-  redis.call('ZADD', EXPIRIES, stamp(seconds), id)
+  return found == 1
 end
 
 -- == Running jobs ================================================================================
 
--- Seconds that a job may run; RQ writes -1 for no limit, which we do not have.
-local function timeout_of(timeout)
-  local seconds = tonumber(timeout or nil) or 0
-  return seconds > 0 and seconds or JOB_TIMEOUT_S
+-- Seconds for which RQ believes in a running job without a sign of life.
+local function execution_ttl(timeout)
+  local seconds = tonumber(timeout or nil) or 420
+  return seconds == -1 and 420 or seconds + 60
 end
 
 -- The traces of a running job, as RQ's own worker would remove them.
@@ -134,9 +145,9 @@ local function drop_execution(id, eid, queue, worker)
   local composite = id .. ':' .. eid
   redis.call('DEL', RQ .. ':execution:' .. composite)
   redis.call('ZREM', RQ .. ':executions:' .. id, eid)
-  redis.call('ZREM', RQ .. ':wip:' .. queue, composite)
-  redis.call('SREM', executions_key(worker), composite)
-  redis.call('ZREM', LEASES, id)
+  remove('ZREM', RQ .. ':wip:' .. queue, composite)
+  remove('SREM', executions_key(worker), composite)
+  remove('ZREM', LEASES, id)
 end
 
 -- Whether this attempt still owns the job: who lost its lease can change nothing. The job's status
@@ -159,9 +170,6 @@ local function put_back(id, eid)
 end
 
 -- == Counting ====================================================================================
--- A script's counts and ended jobs are gathered, and handed in once by close() as its last act.
-
-local tally, ended = {}, {}
 
 local function count(field, amount)
   if COUNTING then tally[field] = (tally[field] or 0) + amount end
@@ -208,9 +216,17 @@ local function count_end(outcome, accepted, claimed, first, last, now)
   end
 end
 
--- Hands in what was counted and wakes those who wait for what has ended. A count that cannot be
--- taken (its key is of another type) must not undo what a script has done.
+-- Does what was gathered. A count that cannot be taken (its key is of another type) must not undo
+-- what a script has done.
 local function close()
+  for _, call in pairs(removed) do redis.call(unpack(call)) end
+  for queue, tokens in pairs(freed_tokens) do
+    if redis.call('EXISTS', fair_key(queue)) == 0 then
+      redis.call('DEL', share_key(queue), tenants_key(queue))
+    else
+      redis.call('HINCRBY', share_key(queue), 'tokens', -tokens)
+    end
+  end
   for field, amount in pairs(tally) do
     redis.pcall('HINCRBY', COUNTS, field, string.format('%.0f', amount))
   end
@@ -219,23 +235,30 @@ end
 
 -- == Ends ========================================================================================
 
--- Seconds for which RQ would keep an ended job.
+-- Seconds for which RQ keeps an ended job, and its result; nil: for ever.
 local function ttl_of(status, result_ttl, failure_ttl)
-  local wanted
-  if status == 'finished' then wanted = result_ttl elseif status ~= 'canceled' then wanted = failure_ttl end
-  return tonumber(wanted or nil) or RESULT_TTL_S
+  if status == 'canceled' then return RESULT_TTL_S, RESULT_TTL_S end
+  if status == 'finished' then
+    local ttl = tonumber(result_ttl or nil) or RESULT_TTL_S
+    return ttl, ttl
+  end
+  local ttl = tonumber(failure_ttl or nil)
+  return ttl or FAILURE_TTL_S, ttl or -1
+end
+
+-- A job that keeps no result is gone once it has ended, but for those who read its stream, its
+-- worker that asks again, and the jobs that depend on it.
+local function vanish(id, status, eid)
+  local key = job_key(id)
+  redis.call('DEL', key, RQ .. ':results:' .. id)
+  redis.call('EXPIRE', stream_key(id), FORGET_S)
+  if eid ~= '' then redis.call('SET', ended_key(eid), status, 'EX', FORGET_S) end
+  if status ~= 'finished' then redis.call('DEL', key .. ':dependents', dependencies_key(id)) end
 end
 
 -- What remains of an ended job, as RQ would keep it.
-local function settle(id, queue, status, ttl, now)
+local function settle(id, queue, status, ttl, now, eid)
   local key = job_key(id)
-  local has_dependents = redis.call('EXISTS', key .. ':dependents') == 1
-  if has_dependents and status ~= 'canceled' then redis.call('HSET', PARENTS, id, status) end
-  if ttl == 0 then
-    redis.call('DEL', key, RQ .. ':results:' .. id)
-    redis.call('EXPIRE', stream_key(id), FORGET_S)
-    return
-  end
   -- RQ scores cancelled jobs by when they were cancelled, the others by when they may go.
   local registry, score = ':failed:', ttl < 0 and ttl or stamp(now + ttl)
   if status == 'finished' then
@@ -243,7 +266,14 @@ local function settle(id, queue, status, ttl, now)
   elseif status == 'canceled' then
     registry, score = ':canceled:', stamp(now)
   end
-  redis.call('ZADD', RQ .. registry .. queue, score, id)
+  if status ~= 'finished' or ttl ~= 0 then
+    redis.call('ZADD', RQ .. registry .. queue, score, id)
+  end
+  local has_dependents = status ~= 'canceled' and redis.call('EXISTS', key .. ':dependents') == 1
+  if has_dependents and (status == 'finished' or ttl ~= 0) then
+    redis.call('HSET', PARENTS, id, status)
+  end
+  if ttl == 0 then return vanish(id, status, eid) end
   keep_for(key, ttl)
   keep_for(stream_key(id), ttl)
   if has_dependents then keep_for(key .. ':dependents', ttl) end
@@ -259,7 +289,8 @@ local function end_job(id, outcome)
   local key = job_key(id)
   local now = redis_now()
   local job = redis.call('HMGET', key, 'origin', 'worker_name', 'hr_lease', 'hr_accepted',
-    'hr_claimed', 'hr_first_token', 'hr_last_token', 'result_ttl', 'failure_ttl')
+    'hr_claimed', 'hr_first_token', 'hr_last_token', 'result_ttl', 'failure_ttl', 'ended_at',
+    'dependency_ids')
   local queue, worker, eid = job[1] or '', job[2] or '', job[3] or ''
   local accepted = tonumber(job[4]) or now
   local claimed = tonumber(job[5]) or now
@@ -268,15 +299,17 @@ local function end_job(id, outcome)
   local first = tonumber(job[6]) or last or now
   last = math.max(last or now, first)
   local stamps = {stamp(accepted), stamp(claimed), stamp(first), stamp(last), stamp(now)}
-  local ttl = ttl_of(outcome.status, job[8], job[9])
+  local ttl, result_ttl = ttl_of(outcome.status, job[8], job[9])
+  local is_cancelled = outcome.status == 'canceled'
 
   redis.call('XADD', stream_key(id), string.format('%d-1', outcome.count),
     'ids', outcome.ids, 'text', outcome.text, 'end', outcome.status, 'reason', outcome.reason)
-  redis.call('HSET', key, 'status', outcome.status, 'ended_at', outcome.ended_at,
+  redis.call('HSET', key, 'status', outcome.status,
+    'ended_at', is_cancelled and (job[10] or '') or outcome.ended_at,
     'hr_reason', outcome.reason, 'hr_report', outcome.report, 'hr_ended_by', outcome.ended_by,
     'hr_claimed', stamps[2], 'hr_first_token', stamps[3], 'hr_last_token', stamps[4],
     'hr_committed', stamps[5])
-  if outcome.status ~= 'canceled' then
+  if not is_cancelled then
     local result = {'type', outcome.status == 'finished' and '1' or '2', 'worker_name', worker}
     local function add(name, value)
       if value ~= '' then
@@ -292,14 +325,17 @@ local function end_job(id, outcome)
       add('execution_ended_at', stamps[5])
     end
     redis.call('XADD', RQ .. ':results:' .. id, 'MAXLEN', 10, '*', unpack(result))
-    keep_for(RQ .. ':results:' .. id, ttl)
+    keep_for(RQ .. ':results:' .. id, result_ttl)
   end
   if eid ~= '' then
     redis.call('HDEL', key, 'hr_lease', 'hr_alone')
     drop_execution(id, eid, queue, worker)
   end
-  settle(id, queue, outcome.status, ttl, now)
-  if outcome.dead then redis.call('ZADD', DEAD, ttl < 0 and '+inf' or stamp(now + ttl), id) end
+  settle(id, queue, outcome.status, ttl, now, eid)
+  if job[11] and ttl ~= 0 and not is_cancelled then keep_for(dependencies_key(id), ttl) end
+  if outcome.dead and ttl ~= 0 then
+    redis.call('ZADD', DEAD, ttl < 0 and '+inf' or stamp(now + ttl), id)
+  end
 
   redis.call('XADD', COMPLETIONS, 'MAXLEN', '~', COMPLETION_LOG_MAX, '*',
     'id', id, 'status', outcome.status, 'reason', outcome.reason, 'report', outcome.report,

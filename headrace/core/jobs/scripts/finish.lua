@@ -5,8 +5,8 @@
 --       (base64 or ''), report (JSON), ids (JSON) and text not published yet, tokens in all, age of
 --       the newest in s, dead (1 for a dead letter), share of the retry interval to wait, or '' for
 --       an error that another try would meet as well
--- Returns {for each job {verdict, its five stamps; none if retried or lost}, 1 if jobs that depend
--- on ended ones are still to be enqueued}
+-- Returns {for each job {verdict, its five stamps; none if retried, lost or gone}, 1 if jobs that
+-- depend on ended ones are still to be enqueued}
 --   verdict: written; retried: it waits for its next try; mine: this attempt wrote it already and the answer got lost;
 --   lost: the job is another's.
 -- Atomic with the check of the lease, so that a job has one result whoever comes late.
@@ -34,6 +34,7 @@ local function try_again(id, eid, interval)
   redis.call('HSET', key, 'ended_at', ARGV[1], 'last_heartbeat', ARGV[1])
   if interval > 0 then
     redis.call('HSET', key, 'status', 'scheduled')
+    redis.call('SADD', RQ .. ':queues', queue_key(queue))
     redis.call('ZADD', scheduled_key(queue), stamp(now + interval), id)
   else
     redis.call('HSET', key, 'status', 'queued', 'enqueued_at', ARGV[1])
@@ -60,15 +61,19 @@ for i = 3, #ARGV, 13 do
   local is_mine, status = owns(id, eid)
   if is_mine then
     local interval = ARGV[i + 12] ~= '' and retry_interval(id)
-    local started = tonumber(redis.call('HGET', RQ .. ':execution:' .. id .. ':' .. eid, 'created_at'))
     if interval then
+      local claimed = redis.call('HGET', job_key(id), 'hr_claimed')
       try_again(id, eid, interval * tonumber(ARGV[i + 12]))
       table.insert(results, {'retried', {}})
+      working_s = working_s + now - tonumber(claimed)
     else
-      table.insert(results, {'written', write(i)})
+      local stamps = write(i)
+      table.insert(results, {'written', stamps})
+      working_s = working_s + stamps[5] - stamps[2]
     end
-    working_s = working_s + now - (started or now)
     if ARGV[i + 2] == 'finished' then succeeded = succeeded + 1 else failed = failed + 1 end
+  elseif redis.call('EXISTS', ended_key(eid)) == 1 then
+    table.insert(results, {'mine', {}})
   elseif redis.call('HGET', job_key(id), 'hr_ended_by') == eid then
     table.insert(results, {'mine', redis.call('HMGET', job_key(id), 'hr_accepted', 'hr_claimed',
       'hr_first_token', 'hr_last_token', 'hr_committed')})

@@ -10,7 +10,7 @@ for i = 2, #ARGV, 2 do
   if owns(id, eid) then
     local composite = id .. ':' .. eid
     local job = redis.call('HMGET', job_key(id), 'origin', 'timeout')
-    local ttl = timeout_of(job[2]) + GRACE_S
+    local ttl = execution_ttl(job[2])
     redis.call('ZADD', KEYS[1], stamp(now + LEASE_S), id)
     redis.call('HSET', job_key(id), 'last_heartbeat', ARGV[1])
     redis.call('HSET', RQ .. ':execution:' .. composite, 'last_heartbeat', stamp(now))

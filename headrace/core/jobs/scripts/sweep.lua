@@ -61,26 +61,32 @@ for _, id in ipairs(suspended()) do
 end
 
 for _, id in ipairs(due(EXPIRIES)) do
-  local job = redis.call('HMGET', job_key(id), 'status', 'origin')
-  redis.call('ZREM', EXPIRIES, id)
+  local job = redis.call('HMGET', job_key(id), 'status', 'origin', 'hr_tokens')
+  remove('ZREM', EXPIRIES, id)
   if job[1] == 'queued' or job[1] == 'scheduled' then
-    dequeue(job[2], id)
+    dequeue(job[2], id, tonumber(job[3]) or 1)
     redis.call('ZREM', scheduled_key(job[2]), id)
     end_job(id, failure(id, 'failed', 'expired', ARGV[5], ARGV[3]))
     table.insert(expired, id)
   end
 end
 
+-- What RQ's scheduler does, which nobody runs here: for our retries, and for jobs that stock RQ
+-- scheduled.
+local function promote(queue, id)
+  local job = redis.call('HMGET', job_key(id), 'status', 'ended_at', 'enqueue_at_front_on_retry',
+    'enqueue_at_front')
+  redis.call('ZREM', scheduled_key(queue), id)
+  if job[1] ~= 'scheduled' then return end
+  redis.call('HSET', job_key(id), 'status', 'queued', 'enqueued_at', ARGV[3])
+  local is_retry = (job[2] or '') ~= ''
+  enqueue(queue, id, job[4] == '1' or (is_retry and job[3] == '1'))
+  ring()
+end
+
 for _, queue in ipairs(QUEUES) do
-  for _, id in ipairs(due(scheduled_key(queue))) do
-    redis.call('ZREM', scheduled_key(queue), id)
-    if redis.call('HGET', job_key(id), 'status') == 'scheduled' then
-      redis.call('HSET', job_key(id), 'status', 'queued', 'enqueued_at', ARGV[3])
-      enqueue(queue, id, redis.call('HGET', job_key(id), 'enqueue_at_front_on_retry') == '1')
-      ring()
-    end
-  end
-  redis.call('ZREMRANGEBYSCORE', RQ .. ':finished:' .. queue, '-inf', stamp(now))
+  for _, id in ipairs(due(scheduled_key(queue))) do promote(queue, id) end
+  redis.call('ZREMRANGEBYSCORE', RQ .. ':finished:' .. queue, 0, stamp(now))
   redis.call('ZREMRANGEBYSCORE', RQ .. ':failed:' .. queue, 0, stamp(now))
   redis.call('ZREMRANGEBYSCORE', RQ .. ':canceled:' .. queue, '-inf', stamp(now - RESULT_TTL_S))
 end

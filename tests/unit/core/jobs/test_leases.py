@@ -9,7 +9,6 @@ from headrace.core.jobs import keys
 from headrace.core.jobs.handover import Publication
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import JobQueue
-from headrace.core.settings import Settings
 from headrace.core.types import JobState
 from tests.fakes import make_request
 from tests.unit.core.jobs.steps import ROOM, claim_one
