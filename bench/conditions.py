@@ -25,6 +25,7 @@ def conditions(redis: Client) -> dict[str, Any]:
         if is_valkey
         else f"Redis {server['redis_version']}",
         "appendfsync": redis.config_get("appendfsync")["appendfsync"],
+        "aof_rewrites": "between runs",
         "python": platform.python_version(),
         **{package: version(package) for package in ("rq", "redis", "hiredis")},
     }

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import gc
 import resource
+import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+import psutil
 
 from bench.noop_engine import NoopEngine
+from bench.server import empty
 from bench.serving import Serving
 from bench.workload import CARD, make_request, roomy_settings, submit_all
 from headrace.core.connection import Client
@@ -19,12 +23,17 @@ MOST_JOBS = 40_000
 
 @dataclass(frozen=True)
 class Run:
-    """`seconds` are those between a worker's birth and death; CPU time includes both."""
+    """`seconds` are those between a worker's birth and death; CPU time includes both.
+
+    `others_cores` is what other processes of this machine used meanwhile. It matters: where the
+    cores are kept awake, a worker of many round trips runs twice as fast on some machines.
+    """
 
     jobs: int
     seconds: float
     cpu_s: float
     server_cpu_s: float
+    others_cores: float
 
     @property
     def jobs_per_s(self) -> float:
@@ -70,16 +79,19 @@ class Batched:
 
 def run(contender: Contender, jobs: int) -> Run:
     """A run on an empty server. Raises `RuntimeError` where not every job succeeded."""
-    contender.redis.flushdb()
+    empty(contender.redis)
     contender.fill(jobs)
     gc.collect()
-    before, server_before = _cpu_s(), _server_cpu_s(contender.redis)
+    started, busy_s, own_s, server_s = _times(contender.redis)
     seconds, _batches = contender.work()
-    cpu_s, server_cpu_s = _cpu_s() - before, _server_cpu_s(contender.redis) - server_before
+    ended = _times(contender.redis)
+    cpu_s, server_cpu_s = ended.own_s - own_s, ended.server_s - server_s
+    others_s = ended.busy_s - busy_s - cpu_s - server_cpu_s
     finished = contender.redis.zcard(rq_adapter.registry_key("finished", contender.queue_name))
     if finished != jobs:
         raise RuntimeError(f"{finished} of {jobs} jobs succeeded")
-    return Run(jobs, seconds, cpu_s, server_cpu_s)
+    others_cores = max(0.0, others_s / (ended.now - started))
+    return Run(jobs, seconds, cpu_s, server_cpu_s, others_cores)
 
 
 def jobs_for(contender: Contender, seconds: float) -> int:
@@ -93,12 +105,22 @@ def jobs_for(contender: Contender, seconds: float) -> int:
         jobs = min(wanted, jobs * 8)
 
 
-def _cpu_s() -> float:
-    """Of this process and of the children that it has waited for."""
+class _Times(NamedTuple):
+    """Wall time, and CPU time of the machine, of this process with its children, of the server."""
+
+    now: float
+    busy_s: float
+    own_s: float
+    server_s: float
+
+
+def _times(redis: Client) -> _Times:
+    machine = psutil.cpu_times()
     usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
-
-
-def _server_cpu_s(redis: Client) -> float:
-    cpu = redis.info("cpu")
-    return float(cpu["used_cpu_user"]) + float(cpu["used_cpu_sys"])
+    server = redis.info("cpu")
+    return _Times(
+        now=time.monotonic(),
+        busy_s=sum(machine) - machine.idle - getattr(machine, "iowait", 0.0),
+        own_s=sum(usage.ru_utime + usage.ru_stime for usage in usages),
+        server_s=float(server["used_cpu_user"]) + float(server["used_cpu_sys"]),
+    )

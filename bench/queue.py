@@ -9,6 +9,10 @@ Stock jobs import a function that does nothing and returns nothing. Ours carry a
 and end with one token, streamed, counted and logged; leases are kept and the heartbeat runs.
 Ratios are medians over the rounds with bootstrap 95 % intervals. Round trips and commands are
 counted in runs of their own. Logs are off on both sides.
+
+Run it on a quiet machine: where something else keeps the cores awake, SimpleWorker, which waits for
+20 answers a job, can be twice as fast as where each wait lets a core sleep. `others_cores` in the
+result says what other processes used during the runs.
 """
 
 from __future__ import annotations
@@ -67,6 +71,7 @@ def measure(server: Server, arguments: argparse.Namespace) -> dict[str, Any]:
         "server_cpu_us_per_job": {
             name: _us(run.server_cpu_s / run.jobs for run in each) for name, each in runs.items()
         },
+        "others_cores": {name: _others(each) for name, each in runs.items()},
         **_traffic(server, arguments.counted_jobs),
         **submission.measure(server, arguments.rounds, arguments.submit_jobs),
         "jobs_a_run": jobs,
@@ -108,6 +113,11 @@ def _median_rate(runs: Sequence[Run]) -> float:
 
 def _us(seconds: Iterable[float]) -> int:
     return round(statistics.median(seconds) * 1e6)
+
+
+def _others(runs: Sequence[Run]) -> dict[str, float]:
+    cores = [run.others_cores for run in runs]
+    return {"median": round(statistics.median(cores), 3), "max": round(max(cores), 3)}
 
 
 def _traffic(server: Server, jobs: int) -> dict[str, Any]:

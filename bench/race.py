@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from batcher.engine import Engine
 from bench.cpu_clock import CpuClock
 from bench.feeder import Feeder
+from bench.server import empty
 from bench.serving import Serving
 from headrace.core.connection import Client
 from headrace.core.jobs.queue import JobQueue
@@ -55,7 +56,7 @@ class Race:
         return Run(tokens, seconds, after.steps - before.steps, after.rows - before.rows)
 
     def through_queue(self, requests: Sequence[Request]) -> Run:
-        self._redis.flushdb()
+        empty(self._redis)
         queue, before = JobQueue(self._redis, self._settings), self._engine.stats()
         with Serving(queue, self._engine, self._card) as serving:
             loop, heartbeat = _watch(queue, serving)

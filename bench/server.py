@@ -13,6 +13,8 @@ from headrace.cli.redis_ping import answers_ping
 from headrace.core.connection import WORKER_TIMEOUT_S, Client, connect
 
 READY_S = 10.0
+NO_REWRITE = ("--auto-aof-rewrite-percentage", "0")
+"""By itself the server would rewrite its file in some runs and not in others; `empty` does it."""
 
 
 class Server:
@@ -29,7 +31,7 @@ class Server:
         return connect(self.url, WORKER_TIMEOUT_S)
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(self._embedded.command())
+        self._process = subprocess.Popen([*self._embedded.command(), *NO_REWRITE])
         until = time.monotonic() + READY_S
         while not answers_ping(self.client()):
             if self._process.poll() is not None or time.monotonic() > until:
@@ -49,3 +51,16 @@ class Server:
     def _end(self) -> None:
         self._process.terminate()
         self._process.wait()
+
+
+def empty(redis: Client) -> None:
+    """An empty server with a short file. Raises `TimeoutError` where that takes very long."""
+    redis.flushdb()
+    redis.bgrewriteaof()
+    until = time.monotonic() + READY_S
+    while time.monotonic() < until:
+        state = redis.info("persistence")
+        if not (state["aof_rewrite_in_progress"] or state["aof_rewrite_scheduled"]):
+            return
+        time.sleep(0.01)
+    raise TimeoutError("the server does not get its file rewritten")

@@ -10,7 +10,7 @@ from typing import Any
 from redis import Redis
 
 from bench.rounds import interleave, ratio
-from bench.server import Server
+from bench.server import Server, empty
 from bench.stock import StockQueue
 from bench.workload import (
     CHUNK,
@@ -66,7 +66,7 @@ def _runs(server: Server, jobs: int) -> dict[str, Callable[[], float]]:
 
 
 def _rate(redis: Client, submit: Callable[[], None], jobs: int) -> float:
-    redis.flushdb()
+    empty(redis)
     started = time.perf_counter()
     submit()
     return jobs / (time.perf_counter() - started)

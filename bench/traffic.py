@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.contender import Contender
-from bench.server import Server
+from bench.server import Server, empty
 from headrace.core.connection import Client
 
 
@@ -69,7 +69,7 @@ def measure(contender: Contender, sent: Sent, jobs: int) -> Traffic:
 
 def _count(contender: Contender, sent: Sent, jobs: int) -> tuple[int, int, int, int]:
     """Trips, commands, commands inside the server, and batches of one run."""
-    contender.redis.flushdb()
+    empty(contender.redis)
     contender.fill(jobs)
     contender.redis.config_resetstat()
     trips, commands = sent.trips, sent.commands
