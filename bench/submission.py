@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable
 from functools import partial
@@ -28,7 +29,7 @@ def measure(server: Server, rounds: int, jobs: int) -> dict[str, Any]:
     runs = _runs(server, jobs)
     rates = interleave(rounds, runs, "submitting")
     report: dict[str, Any] = {
-        "submit_per_s": {name: round(sorted(each)[len(each) // 2]) for name, each in rates.items()},
+        "submit_per_s": {name: round(statistics.median(each)) for name, each in rates.items()},
         "jobs_a_submit_run": jobs,
         "jobs_a_submit_many": CHUNK,
         **ratio("ratio_submit_vs_enqueue", rates["headrace"], rates["rq"]),
