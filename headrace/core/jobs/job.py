@@ -111,7 +111,7 @@ def decode_job(
         worker=fields.get(b"worker_name", b"").decode() or None,
         report=Report.decode(fields.get(b"hr_report")),
         result=result,
-        error=error or (reason if state.is_terminal and reason else None),
+        error=error or (reason if state.is_terminal and state is not JobState.SUCCEEDED else None),
         position=position,
     )
 
