@@ -24,7 +24,7 @@ from headrace.core.clock import Clock
 from headrace.core.connection import passes_by_itself
 from headrace.core.jobs import keys
 from headrace.core.jobs.handover import Claim, Claimed, Finished, Outcome, Publication
-from headrace.core.jobs.job import Report, Timings
+from headrace.core.jobs.job import Report
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.jobs.rq_adapter import EXPIRED
@@ -254,6 +254,8 @@ class BatchWorker(SimpleWorker):
         for outcome, result in zip(outcomes, finished, strict=True):
             self.running.pop(outcome.claim.job_id, None)
             _log_end(outcome, result)
+        if not self.running:
+            self._state = WorkerStatus.IDLE  # the script has shown it already
 
     def _end_now(self, outcomes: list[Outcome]) -> None:
         """Ends jobs that the engine would go on with."""
@@ -327,8 +329,7 @@ def _log_end(outcome: Outcome, result: Finished) -> None:
     if result.verdict == "retried":
         log.warning("job is tried again", job_id=job_id, error=outcome.error)
         return
-    timings = result.timings or Timings()
-    stages = {f"{stage}_ms": _ms(seconds) for stage, seconds in timings.stages.items()}
+    stages = result.timings.stages if result.timings else {}
     log.info(
         "request finished",
         job_id=job_id,
@@ -337,8 +338,8 @@ def _log_end(outcome: Outcome, result: Finished) -> None:
         model=report.model,
         prompt_tokens=report.prompt_tokens,
         output_tokens=report.output_tokens,
-        **stages,
-        total_ms=_ms(sum(timings.stages.values())),
+        **{f"{stage}_ms": _ms(seconds) for stage, seconds in stages.items()},
+        total_ms=_ms(sum(stages.values())),
         tokenize_ms=_ms(report.tokenize_s),
         batch_size=round(report.batch_size, 1),
         worker=report.worker,

@@ -24,7 +24,7 @@ from rq.suspension import WORKERS_SUSPENDED
 from rq.utils import now, utcformat
 
 from headrace.core.connection import Client
-from headrace.core.histogram import E2E, TPOT
+from headrace.core.histogram import E2E, TPOT, Histogram
 from headrace.core.jobs import keys
 from headrace.core.settings import Settings
 from headrace.core.types import PAYLOAD_VERSION, JobState, Priority, Request
@@ -236,8 +236,8 @@ def load_script(redis: Client, name: str, settings: Settings) -> Script:
         "{dead}": keys.DEAD,
         "{counts}": keys.COUNTS,
         "{counting}": str(settings.metrics).lower(),
-        "{latency_s}": _lua_list(E2E.labels[:-1]),
-        "{token_latency_s}": _lua_list(TPOT.labels[:-1]),
+        "{latency_s}": _lua_bounds(E2E),
+        "{token_latency_s}": _lua_bounds(TPOT),
         "{slo_latency_s}": repr(settings.slo_latency_s),
         "{slo_tpot_s}": repr(settings.slo_tpot_s),
         "{lease_s}": repr(settings.lease_s),
@@ -248,6 +248,12 @@ def load_script(redis: Client, name: str, settings: Settings) -> Script:
         common = common.replace(placeholder, value)
     script: Script = redis.register_script(common + (folder / f"{name}.lua").read_text())
     return script
+
+
+def _lua_bounds(histogram: Histogram) -> str:
+    """Each bound as a number and as the name of its field."""
+    pairs = zip(histogram.bounds, histogram.labels, strict=False)
+    return "{" + ", ".join(f"{{{bound!r}, '{label}'}}" for bound, label in pairs) + "}"
 
 
 def _lua_list(texts: Iterable[str]) -> str:

@@ -21,8 +21,7 @@ local batch_slots, batch_tokens = tonumber(ARGV[4]), tonumber(ARGV[5])
 local newest_version, ageing_s = tonumber(ARGV[6]), tonumber(ARGV[7])
 local BATCH = #QUEUES
 local MOST_ADOPTED, MOST_SKIPPED = 1000, 100
-local now = redis_now()
-local claimed, composites, expired, odd = {}, {}, {}, {}
+local claimed, expired, odd = {}, {}, {}
 local longest_ttl = 0
 -- An idle worker takes its first job whatever it costs: one too large must fail, not block the rest.
 local is_busy = redis.call('SCARD', executions_key(worker)) > 0
@@ -40,6 +39,7 @@ local function adopt(queue)
     for _, id in ipairs(redis.call('LRANGE', list, range[1], range[2])) do
       if not redis.call('ZSCORE', fair_key(queue), id) then
         if redis.call('HEXISTS', job_key(id), 'hr_committed') == 1 then forget_last_life(id) end
+        redis.call('PERSIST', job_key(id))
         order(queue, id, false)
         strange = strange - 1
       end
@@ -48,10 +48,10 @@ local function adopt(queue)
   end
 end
 
-local FIELDS = {'status', 'data', 'hr_tokens', 'hr_expires', 'hr_deadline', 'hr_accepted',
+local FIELDS = {'status', 'data', 'hr_attempt', 'hr_tokens', 'hr_expires', 'hr_deadline', 'hr_accepted',
   'hr_claimed', 'hr_first_token', 'hr_version', 'timeout', 'success_callback_name',
   'failure_callback_name', 'stopped_callback_name', 'webhooks', 'repeats_left', 'rate_limit_key'}
-local FIRST_FOREIGN = 11
+local FIRST_FOREIGN = 12
 
 -- A job in a queue as a table; nil where it cannot run, and then it no longer stands there.
 local function read(queue, id)
@@ -81,13 +81,11 @@ local function start(job, is_alone)
   local id, key, eid = job.id, job_key(job.id), ARGV[10 + #claimed]
   local composite = id .. ':' .. eid
   local ttl = execution_ttl(job.timeout)
-  local attempt = redis.call('HINCRBY', key, 'hr_attempt', 1)
+  local attempt = (tonumber(job.hr_attempt) or 0) + 1
   redis.call('HSET', key, 'status', 'started', 'started_at', ARGV[8], 'last_heartbeat', ARGV[8],
-    'worker_name', worker, 'hr_lease', eid, 'hr_accepted', stamp(job.accepted),
-    'hr_claimed', job.hr_claimed or stamp(now))
-  if is_alone then redis.call('HSET', key, 'hr_alone', '1') end
-  redis.call('PERSIST', key)
-  redis.call('ZADD', KEYS[1], stamp(now + LEASE_S), id)
+    'worker_name', worker, 'hr_lease', eid, 'hr_attempt', attempt, 'hr_alone', is_alone and '1' or '0',
+    'hr_accepted', stamp(job.accepted), 'hr_claimed', job.hr_claimed or stamp(now))
+  gather('ZADD', KEYS[1], stamp(now + LEASE_S), id)
 
   local execution = RQ .. ':execution:' .. composite
   redis.call('HSET', execution, 'id', eid, 'job_id', id, 'created_at', stamp(now),
@@ -95,13 +93,13 @@ local function start(job, is_alone)
   redis.call('EXPIRE', execution, ttl)
   redis.call('ZADD', RQ .. ':executions:' .. id, stamp(now + ttl + 60), eid)
   redis.call('EXPIRE', RQ .. ':executions:' .. id, ttl + 60)
-  redis.call('ZADD', RQ .. ':wip:' .. job.queue, stamp(now + ttl), composite)
-  table.insert(composites, composite)
+  gather('ZADD', RQ .. ':wip:' .. job.queue, stamp(now + ttl), composite)
+  gather('SADD', executions_key(worker), composite)
   longest_ttl = math.max(longest_ttl, ttl)
   local published = job.hr_first_token and redis.call('XRANGE', stream_key(id), '-', '+') or {}
   local remaining = job.hr_deadline and stamp(tonumber(job.hr_deadline) - now) or ''
-  table.insert(claimed, {id, eid, job.data, attempt, remaining, published, job.queue,
-    job.timeout or '', is_alone and 1 or 0, job.foreign or ''})
+  claimed[#claimed + 1] = {id, eid, job.data, attempt, remaining, published, job.queue,
+    job.timeout or '', is_alone and 1 or 0, job.foreign or ''}
 end
 
 -- A job that workers died of runs alone, so that no batch mate is blamed for it. One worker at a
@@ -128,34 +126,40 @@ local function isolate()
   return false
 end
 
-local skipped, highest = {}, {}
+local highest = {}
 
--- The job of a queue whose turn it is; those that only newer workers can read are left to them.
-local function head(rank)
-  local queue = QUEUES[rank]
-  while (skipped[rank] or 0) < MOST_SKIPPED do
-    local place = skipped[rank] or 0
-    local first = redis.call('ZRANGE', fair_key(queue), place, place, 'WITHSCORES')
-    local tag = tonumber(first[2])
-    if not tag or tag == math.huge then return nil end
-    local job = read(queue, first[1])
-    if job and (tonumber(job.hr_version) or 1) <= newest_version then
-      job.tag = tag
-      return job
+-- The jobs of a queue in the order of their turns, read from Redis a roomful at a time. Those that
+-- only newer workers can read are left to them.
+local function line_up(queue)
+  local place, skipped, batch, next_place = 1, 0, nil, 0
+  return function()
+    while skipped < MOST_SKIPPED do
+      if not batch or place > #batch then
+        batch = redis.call('ZRANGE', fair_key(queue), next_place, next_place + slots - 1, 'WITHSCORES')
+        place, next_place = 1, next_place + slots
+      end
+      local id, tag = batch[place], tonumber(batch[place + 1])
+      if not id or tag == math.huge then return nil end
+      place = place + 2
+      local job = read(queue, id)
+      if job and (tonumber(job.hr_version) or 1) <= newest_version then
+        job.tag = tag
+        return job
+      end
+      if job then skipped = skipped + 1 end
     end
-    if job then skipped[rank] = place + 1 end
   end
 end
 
 -- Fills the room, job by job.
 local function fill()
-  local heads, is_open = {}, {}
-  for rank = 1, #QUEUES do is_open[rank] = true end
+  local lines, heads, is_open = {}, {}, {}
+  for rank, queue in ipairs(QUEUES) do lines[rank], is_open[rank] = line_up(queue), true end
   while #claimed < slots do
     local best
     for rank = 1, #QUEUES do
       if is_open[rank] and not heads[rank] then
-        heads[rank] = head(rank)
+        heads[rank] = lines[rank]()
         is_open[rank] = heads[rank] ~= nil
       end
       if is_open[rank] then
@@ -193,14 +197,12 @@ local function move_on(rank)
 end
 
 for _, queue in ipairs(QUEUES) do adopt(queue) end
-if not isolate() then
-  fill()
-  for rank in pairs(highest) do move_on(rank) end
-end
+if not isolate() then fill() end
+close()
+for rank in pairs(highest) do move_on(rank) end
 
 if #claimed > 0 then
   redis.call('HSET', RQ .. ':worker:' .. worker, 'state', 'busy')
-  redis.call('SADD', executions_key(worker), unpack(composites))
   if redis.call('TTL', executions_key(worker)) < longest_ttl + 60 then
     redis.call('EXPIRE', executions_key(worker), longest_ttl + 60)
   end
@@ -209,5 +211,4 @@ local left = 0
 for _, queue in ipairs(QUEUES) do left = left + redis.call('LLEN', queue_key(queue)) end
 -- What is left is another idle worker's to take; what is not, nobody's to wake for.
 if left == 0 then redis.call('DEL', DOORBELL) elseif #claimed > 0 then ring() end
-close()
 return {claimed, expired, odd, 0}

@@ -17,7 +17,7 @@ local TOKENS_CHANNEL = '{tokens_channel}'
 local DEAD = '{dead}'
 local COUNTS = '{counts}'
 local COUNTING = {counting}
-local LATENCY_S = {latency_s}
+local LATENCY_S = {latency_s} -- {bound, its name} ...
 local TOKEN_LATENCY_S = {token_latency_s}
 local SLO_LATENCY_S, SLO_TPOT_S = {slo_latency_s}, {slo_tpot_s}
 local LEASE_S = {lease_s}
@@ -27,10 +27,9 @@ local SUSPECT_DEATHS = 2 -- from so many worker deaths a job runs alone
 local FORGET_S = 60 -- what readers and late workers may still ask of a job that keeps no result
 local FAILURE_TTL_S = 31536000 -- RQ's, for jobs that name none
 
-local function redis_now()
-  local time = redis.call('TIME')
-  return tonumber(time[1]) + tonumber(time[2]) / 1000000
-end
+-- Time stands still while a script runs.
+local TIME = redis.call('TIME')
+local now = tonumber(TIME[1]) + tonumber(TIME[2]) / 1000000
 
 -- Lua prints 14 digits of a number; a timestamp needs 16.
 local function stamp(seconds)
@@ -67,12 +66,16 @@ end
 
 -- What one call can do for all jobs of a script is gathered here, and done by close() as its last
 -- act: every script that changes jobs ends with it.
-local freed_tokens, removed, ended, tally = {}, {}, {}, {}
+local calls, freed_tokens, ended, tally = {}, {}, {}, {}
 
--- A member to be removed from a sorted set (ZREM) or set (SREM).
-local function remove(command, key, member)
-  removed[key] = removed[key] or {command, key}
-  table.insert(removed[key], member)
+-- A member to be added to or removed from a set (ZADD, ZREM, SADD, SREM).
+local function gather(command, key, ...)
+  local call = calls[command .. key]
+  if not call then
+    call = {command, key}
+    calls[command .. key] = call
+  end
+  for i = 1, select('#', ...) do call[#call + 1] = select(i, ...) end
 end
 
 -- == Waiting jobs ================================================================================
@@ -91,16 +94,16 @@ end
 local function order(queue, id, at_front)
   local job = redis.call('HMGET', job_key(id), 'hr_tenant', 'hr_tokens', 'hr_deaths', 'ttl')
   local tenant, cost = job[1] or 'default', tonumber(job[2]) or 1
-  local now = tonumber(redis.call('HGET', share_key(queue), 'now')) or 0
+  local virtual = tonumber(redis.call('HGET', share_key(queue), 'now')) or 0
   local tag
   if (tonumber(job[3]) or 0) >= SUSPECT_DEATHS then
     tag = '+inf'
   elseif at_front then
     local first = redis.call('ZRANGEBYSCORE', fair_key(queue), '-inf', '(+inf', 'WITHSCORES',
       'LIMIT', 0, 1)
-    tag = stamp((tonumber(first[2]) or now) - 1)
+    tag = stamp((tonumber(first[2]) or virtual) - 1)
   else
-    local start = math.max(now, tonumber(redis.call('ZSCORE', tenants_key(queue), tenant)) or 0)
+    local start = math.max(virtual, tonumber(redis.call('ZSCORE', tenants_key(queue), tenant)) or 0)
     redis.call('ZADD', tenants_key(queue), stamp(start + cost), tenant)
     -- Of two tenants whose turn has come the one who came first goes first.
     local turn = redis.call('HINCRBY', share_key(queue), 'turn', 1)
@@ -110,7 +113,7 @@ local function order(queue, id, at_front)
   redis.call('HINCRBY', share_key(queue), 'tokens', cost)
   if job[4] then
     redis.call('PERSIST', job_key(id))
-    expire_at(id, redis_now() + tonumber(job[4]))
+    expire_at(id, now + tonumber(job[4]))
   end
 end
 
@@ -125,10 +128,9 @@ local function dequeue(queue, id, cost)
   -- LREM searches from one end: a light tenant's job often stands near the other.
   local is_near_head = redis.call('LPOS', queue_key(queue), id, 'MAXLEN', 256)
   local found = redis.call('LREM', queue_key(queue), is_near_head and 1 or -1, id)
-  remove('ZREM', EXPIRIES, id)
-  if redis.call('ZREM', fair_key(queue), id) == 1 then
-    freed_tokens[queue] = (freed_tokens[queue] or 0) + cost
-  end
+  gather('ZREM', EXPIRIES, id)
+  gather('ZREM', fair_key(queue), id)
+  freed_tokens[queue] = (freed_tokens[queue] or 0) + cost
   return found == 1
 end
 
@@ -143,11 +145,10 @@ end
 -- The traces of a running job, as RQ's own worker would remove them.
 local function drop_execution(id, eid, queue, worker)
   local composite = id .. ':' .. eid
-  redis.call('DEL', RQ .. ':execution:' .. composite)
-  redis.call('ZREM', RQ .. ':executions:' .. id, eid)
-  remove('ZREM', RQ .. ':wip:' .. queue, composite)
-  remove('SREM', executions_key(worker), composite)
-  remove('ZREM', LEASES, id)
+  redis.call('DEL', RQ .. ':execution:' .. composite, RQ .. ':executions:' .. id)
+  gather('ZREM', RQ .. ':wip:' .. queue, composite)
+  gather('SREM', executions_key(worker), composite)
+  gather('ZREM', LEASES, id)
 end
 
 -- Whether this attempt still owns the job: who lost its lease can change nothing. The job's status
@@ -162,8 +163,8 @@ local function put_back(id, eid)
   local key = job_key(id)
   local job = redis.call('HMGET', key, 'origin', 'worker_name', 'hr_deadline')
   drop_execution(id, eid, job[1], job[2] or '')
-  redis.call('HSET', key, 'status', 'queued', 'started_at', '', 'worker_name', '')
-  redis.call('HDEL', key, 'hr_lease', 'hr_alone', 'hr_expires')
+  redis.call('HSET', key, 'status', 'queued', 'started_at', '', 'worker_name', '', 'hr_lease', '')
+  redis.call('HDEL', key, 'hr_expires')
   enqueue(job[1], id, true)
   if job[3] then expire_at(id, tonumber(job[3])) end
   ring()
@@ -183,9 +184,9 @@ end
 -- One observation of a histogram: headrace/core/histogram.py reads them.
 local function observe(name, bounds, seconds)
   local bucket = '+Inf'
-  for _, bound in ipairs(bounds) do
-    if seconds <= tonumber(bound) then
-      bucket = bound
+  for i = 1, #bounds do
+    if seconds <= bounds[i][1] then
+      bucket = bounds[i][2]
       break
     end
   end
@@ -195,7 +196,7 @@ end
 
 -- Counts a job that has just ended, in the script that ends it: once, whoever repeats a call.
 -- Latencies are those of jobs that succeeded. A cancelled job is neither good nor bad.
-local function count_end(outcome, accepted, claimed, first, last, now)
+local function count_end(outcome, accepted, claimed, first, last)
   count('jobs:' .. outcome.status .. ':' .. outcome.reason, 1)
   count('tokens:output', outcome.count)
   if outcome.report ~= '' then
@@ -219,7 +220,7 @@ end
 -- Does what was gathered. A count that cannot be taken (its key is of another type) must not undo
 -- what a script has done.
 local function close()
-  for _, call in pairs(removed) do redis.call(unpack(call)) end
+  for _, call in pairs(calls) do redis.call(unpack(call)) end
   for queue, tokens in pairs(freed_tokens) do
     if redis.call('EXISTS', fair_key(queue)) == 0 then
       redis.call('DEL', share_key(queue), tenants_key(queue))
@@ -257,7 +258,7 @@ local function vanish(id, status, eid)
 end
 
 -- What remains of an ended job, as RQ would keep it.
-local function settle(id, queue, status, ttl, now, eid)
+local function settle(id, queue, status, ttl, eid)
   local key = job_key(id)
   -- RQ scores cancelled jobs by when they were cancelled, the others by when they may go.
   local registry, score = ':failed:', ttl < 0 and ttl or stamp(now + ttl)
@@ -267,7 +268,7 @@ local function settle(id, queue, status, ttl, now, eid)
     registry, score = ':canceled:', stamp(now)
   end
   if status ~= 'finished' or ttl ~= 0 then
-    redis.call('ZADD', RQ .. registry .. queue, score, id)
+    gather('ZADD', RQ .. registry .. queue, score, id)
   end
   local has_dependents = status ~= 'canceled' and redis.call('EXISTS', key .. ':dependents') == 1
   if has_dependents and (status == 'finished' or ttl ~= 0) then
@@ -287,7 +288,6 @@ end
 -- Returns the job's five stamps: accepted, claimed, first token, last token, committed.
 local function end_job(id, outcome)
   local key = job_key(id)
-  local now = redis_now()
   local job = redis.call('HMGET', key, 'origin', 'worker_name', 'hr_lease', 'hr_accepted',
     'hr_claimed', 'hr_first_token', 'hr_last_token', 'result_ttl', 'failure_ttl', 'ended_at',
     'dependency_ids')
@@ -307,18 +307,16 @@ local function end_job(id, outcome)
   redis.call('HSET', key, 'status', outcome.status,
     'ended_at', is_cancelled and (job[10] or '') or outcome.ended_at,
     'hr_reason', outcome.reason, 'hr_report', outcome.report, 'hr_ended_by', outcome.ended_by,
-    'hr_claimed', stamps[2], 'hr_first_token', stamps[3], 'hr_last_token', stamps[4],
+    'hr_lease', '', 'hr_claimed', stamps[2], 'hr_first_token', stamps[3], 'hr_last_token', stamps[4],
     'hr_committed', stamps[5])
   if not is_cancelled then
     local result = {'type', outcome.status == 'finished' and '1' or '2', 'worker_name', worker}
     local function add(name, value)
-      if value ~= '' then
-        table.insert(result, name)
-        table.insert(result, value)
-      end
+      result[#result + 1] = name
+      result[#result + 1] = value
     end
-    add('return_value', outcome.return_value)
-    add('exc_string', outcome.exc_string)
+    if outcome.return_value ~= '' then add('return_value', outcome.return_value) end
+    if outcome.exc_string ~= '' then add('exc_string', outcome.exc_string) end
     if eid ~= '' then
       add('execution_id', eid)
       add('execution_started_at', stamps[2])
@@ -327,11 +325,8 @@ local function end_job(id, outcome)
     redis.call('XADD', RQ .. ':results:' .. id, 'MAXLEN', 10, '*', unpack(result))
     keep_for(RQ .. ':results:' .. id, result_ttl)
   end
-  if eid ~= '' then
-    redis.call('HDEL', key, 'hr_lease', 'hr_alone')
-    drop_execution(id, eid, queue, worker)
-  end
-  settle(id, queue, outcome.status, ttl, now, eid)
+  if eid ~= '' then drop_execution(id, eid, queue, worker) end
+  settle(id, queue, outcome.status, ttl, eid)
   if job[11] and ttl ~= 0 and not is_cancelled then keep_for(dependencies_key(id), ttl) end
   if outcome.dead and ttl ~= 0 then
     redis.call('ZADD', DEAD, ttl < 0 and '+inf' or stamp(now + ttl), id)
@@ -342,7 +337,7 @@ local function end_job(id, outcome)
     'accepted', stamps[1], 'claimed', stamps[2], 'first_token', stamps[3],
     'last_token', stamps[4], 'committed', stamps[5])
   table.insert(ended, id)
-  count_end(outcome, accepted, claimed, first, last, now)
+  count_end(outcome, accepted, claimed, first, last)
   return stamps
 end
 
@@ -363,5 +358,5 @@ local function forget_last_life(id)
   redis.call('HDEL', job_key(id), 'hr_committed', 'hr_claimed', 'hr_first_token', 'hr_last_token',
     'hr_reason', 'hr_report', 'hr_ended_by', 'hr_attempt', 'hr_deaths', 'hr_died', 'hr_deadline',
     'hr_expires')
-  redis.call('HSET', job_key(id), 'hr_accepted', stamp(redis_now()))
+  redis.call('HSET', job_key(id), 'hr_accepted', stamp(now))
 end

@@ -6,14 +6,14 @@
 
 for i = 2, #ARGV, 3 do
   local id, eid = ARGV[i], ARGV[i + 1]
-  local lease = redis.call('HGET', job_key(id), 'hr_lease')
-  local is_anothers = lease and lease ~= eid
+  local lease = redis.call('HGET', job_key(id), 'hr_lease') or ''
+  local is_anothers = lease ~= '' and lease ~= eid
   redis.call('DEL', RQ .. ':execution:' .. id .. ':' .. eid)
-  redis.call('ZREM', RQ .. ':executions:' .. id, eid)
+  redis.call('ZREM', RQ .. ':executions:' .. id, eid) -- another attempt may have its own there
   redis.call('ZREM', RQ .. ':wip:' .. ARGV[i + 2], id .. ':' .. eid)
   redis.call('SREM', executions_key(ARGV[1]), id .. ':' .. eid)
   if not is_anothers then
     redis.call('ZREM', LEASES, id)
-    redis.call('HDEL', job_key(id), 'hr_lease', 'hr_alone')
+    if lease ~= '' then redis.call('HSET', job_key(id), 'hr_lease', '') end
   end
 end

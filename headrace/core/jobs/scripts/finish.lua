@@ -1,4 +1,5 @@
--- finish: writes the result of each ended job once, or has it tried again.
+-- finish: writes the result of each ended job once, or has it tried again. A worker that runs
+-- nothing any more is shown as idle.
 -- KEYS: none (keys are built from job ids)
 -- ARGV: 1 now in RQ's format, 2 RQ key of the worker, then for each job 13 values:
 --       id, execution id, status (finished|failed|stopped), reason, return_value, exc_string
@@ -11,7 +12,6 @@
 --   lost: the job is another's.
 -- Atomic with the check of the lease, so that a job has one result whoever comes late.
 
-local now = redis_now()
 
 -- RQ's interval before the next try; nil where none is left.
 local function retry_interval(id)
@@ -30,8 +30,8 @@ local function try_again(id, eid, interval)
   local queue = job[1]
   drop_execution(id, eid, queue, job[2] or '')
   redis.call('HINCRBY', key, 'retries_left', -1)
-  redis.call('HDEL', key, 'hr_lease', 'hr_alone', 'hr_expires')
-  redis.call('HSET', key, 'ended_at', ARGV[1], 'last_heartbeat', ARGV[1])
+  redis.call('HDEL', key, 'hr_expires')
+  redis.call('HSET', key, 'ended_at', ARGV[1], 'last_heartbeat', ARGV[1], 'hr_lease', '')
   if interval > 0 then
     redis.call('HSET', key, 'status', 'scheduled')
     redis.call('SADD', RQ .. ':queues', queue_key(queue))
@@ -89,4 +89,7 @@ if succeeded + failed > 0 and redis.call('EXISTS', ARGV[2]) == 1 then
   redis.call('HINCRBYFLOAT', ARGV[2], 'total_working_time', stamp(working_s))
 end
 close()
+if redis.call('EXISTS', ARGV[2] .. ':executions') == 0 and redis.call('EXISTS', ARGV[2]) == 1 then
+  redis.call('HSET', ARGV[2], 'state', 'idle')
+end
 return {results, redis.call('EXISTS', PARENTS)}

@@ -7,7 +7,6 @@
 -- id is the token count, so an entry repeated after a lost answer is refused by Redis itself. A
 -- stream has no time to live before its job has ended: a job may wait for its second try.
 
-local now = redis_now()
 local results, woken = {}, {}
 for i = 1, #ARGV, 6 do
   local id, eid, key = ARGV[i], ARGV[i + 1], job_key(ARGV[i])

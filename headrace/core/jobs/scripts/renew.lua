@@ -4,7 +4,7 @@
 -- Returns how many leases were renewed.
 -- Atomic with the check of the lease: a lease that ran out is not taken back from its new owner.
 
-local now, renewed = redis_now(), 0
+local renewed = 0
 for i = 2, #ARGV, 2 do
   local id, eid = ARGV[i], ARGV[i + 1]
   if owns(id, eid) then

@@ -29,7 +29,6 @@ if waiting >= tonumber(ARGV[3]) or tokens >= tonumber(ARGV[4]) then
   return {'full', id, '', waiting, tokens}
 end
 
-local now = redis_now()
 local expires = now + tonumber(ARGV[6])
 redis.call('HSET', KEYS[1], 'hr_accepted', stamp(now), unpack(ARGV, 8))
 if ARGV[5] ~= '' then

@@ -9,7 +9,6 @@
 -- Atomic, so that two sweepers cannot redeliver one job twice.
 
 local AT_ONCE = 1000
-local now = redis_now()
 local redelivered, dead, expired = {}, {}, {}
 local batch_sizes = {}
 
@@ -37,7 +36,7 @@ local function bury(id, job)
   table.insert(died, {worker = job.worker, at = now, batch_size = batch_size(job.worker)})
   redis.call('HSET', job_key(id), 'hr_died', cjson.encode(died))
   local deaths = redis.call('HINCRBY', job_key(id), 'hr_deaths', 1)
-  if job.alone or deaths >= tonumber(ARGV[2]) then
+  if job.is_alone or deaths >= tonumber(ARGV[2]) then
     end_job(id, failure(id, 'failed', 'dead', ARGV[4], ARGV[3]))
     table.insert(dead, id)
   else
@@ -50,9 +49,9 @@ end
 for _, id in ipairs(suspended()) do
   local fields = redis.call('HMGET', job_key(id), 'status', 'hr_lease', 'worker_name', 'hr_died',
     'hr_alone')
-  local job = {status = fields[1], lease = fields[2] or nil, worker = fields[3] or '',
-    died = fields[4] or nil, alone = fields[5] or nil}
-  if job.status ~= 'started' or not job.lease then
+  local job = {status = fields[1], lease = fields[2] or '', worker = fields[3] or '',
+    died = fields[4] or nil, is_alone = fields[5] == '1'}
+  if job.status ~= 'started' or job.lease == '' then
     redis.call('ZREM', KEYS[1], id)
     if not job.status then redis.call('DEL', stream_key(id)) end
   elseif ARGV[1] == '' or ARGV[1] == job.worker then
@@ -62,7 +61,7 @@ end
 
 for _, id in ipairs(due(EXPIRIES)) do
   local job = redis.call('HMGET', job_key(id), 'status', 'origin', 'hr_tokens')
-  remove('ZREM', EXPIRIES, id)
+  gather('ZREM', EXPIRIES, id)
   if job[1] == 'queued' or job[1] == 'scheduled' then
     dequeue(job[2], id, tonumber(job[3]) or 1)
     redis.call('ZREM', scheduled_key(job[2]), id)
