@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Self
 
+from headrace.core.jobs.keys import priority_of
 from headrace.core.jobs.rq_adapter import decode_request, decode_result, job_state
 from headrace.core.types import JobState, Request
 
@@ -69,7 +70,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job. `result` is set once it has succeeded, `error` once it has not."""
+    """One job. `result` is set once it has succeeded, `error` once it has not.
+
+    `replay_of` is the dead letter whose request it asks again.
+    """
 
     request: Request
     state: JobState
@@ -80,6 +84,7 @@ class Job:
     result: dict[str, Any] | None = None
     error: str | None = None
     position: int | None = None
+    replay_of: str | None = None
 
     @property
     def id(self) -> str:
@@ -101,7 +106,7 @@ def decode_job(
     if not state.is_terminal:
         stamps["committed"] = None
     return Job(
-        request=decode_request(fields[b"data"]),
+        request=_request(fields),
         state=state,
         timings=Timings(**stamps),
         attempts=int(fields.get(b"hr_attempt", 0)),
@@ -110,7 +115,14 @@ def decode_job(
         result=result,
         error=error or (reason if state.is_terminal and reason else None),
         position=position,
+        replay_of=fields.get(b"hr_replay_of", b"").decode() or None,
     )
+
+
+def _request(fields: Mapping[bytes, bytes]) -> Request:
+    """A job whose priority was changed stands in another queue; its payload is never rewritten."""
+    priority = priority_of(fields[b"origin"].decode())
+    return replace(decode_request(fields[b"data"]), priority=priority)
 
 
 def _seconds(fields: Mapping[bytes, bytes], name: str) -> float | None:

@@ -6,6 +6,7 @@ On each RQ job hash (`rq:job:ID`) we keep fields of our own, all prefixed `hr_`:
     hr_lease hr_attempt hr_deaths hr_ended_by       fencing: execution id, counts, who ended it
     hr_accepted hr_claimed hr_first_token hr_last_token hr_committed   Redis TIME, seconds
     hr_reason hr_report                             why it did not succeed; the worker's figures
+    hr_replay_of hr_replayed_as                     dead letter, and the job made of it: ids
 """
 
 from __future__ import annotations
@@ -39,6 +40,14 @@ CARD = "headrace:card"
 
 WORKERS = "headrace:workers"
 """Set of worker names; each beats into `worker(name)`."""
+
+
+def priority_of(queue_name: str) -> Priority:
+    """The priority of a job whose `origin` is this queue. Raises `ValueError` for another's."""
+    for priority, name in QUEUE_NAMES.items():
+        if name == queue_name:
+            return priority
+    raise ValueError(f"not a queue of Headrace: {queue_name!r}")
 
 
 def stream(job_id: str) -> str:

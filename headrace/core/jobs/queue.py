@@ -22,7 +22,7 @@ from headrace.core.jobs.handover import (
 )
 from headrace.core.jobs.job import Job, Timings, decode_job
 from headrace.core.settings import Settings
-from headrace.core.types import JobState, Request, Room
+from headrace.core.types import JobState, Priority, Request, Room
 
 EXPIRED_ERROR = rq_adapter.encode_exc_string("the deadline passed before a worker was free")
 
@@ -40,15 +40,17 @@ class JobQueue:
         self.settings = settings
         self._scripts = {
             name: rq_adapter.load_script(redis, name, settings)
-            for name in ("submit", "claim", "publish", "finish", "cancel")
+            for name in ("submit", "claim", "publish", "finish", "cancel", "purge", "reprioritise")
         }
         self._queue_keys = [rq_adapter.queue_key(name) for name in keys.QUEUE_NAMES.values()]
 
-    def submit(self, request: Request) -> Submitted:
-        """Accepts a request as a durable job. Raises `QueueFull`."""
+    def submit(self, request: Request, replay_of: str | None = None) -> Submitted:
+        """Accepts a request as a durable job, maybe that of a dead letter. Raises `QueueFull`."""
         fields = rq_adapter.job_fields(
             request, self.redis, self.settings.job_timeout_s, self.settings.result_ttl_s
         ) | {"hr_tokens": request.cost_tokens}
+        if replay_of is not None:
+            fields["hr_replay_of"] = replay_of
         verdict, accepted, waiting = self._scripts["submit"](
             keys=[
                 rq_adapter.job_key(request.id),
@@ -147,6 +149,37 @@ class JobQueue:
         if done < 0:
             raise JobNotFound(f"no job {job_id}")
         return bool(done)
+
+    def reprioritise(self, job_id: str, priority: Priority) -> bool:
+        """Moves a waiting job to the end of another queue; False where it no longer waits.
+
+        Raises `JobNotFound`.
+        """
+        name = keys.QUEUE_NAMES[priority]
+        moved = self._scripts["reprioritise"](
+            keys=[rq_adapter.job_key(job_id), rq_adapter.queue_key(name), rq_adapter.QUEUES_KEY],
+            args=[job_id, name, *keys.QUEUE_NAMES.values()],
+        )
+        if moved < 0:
+            raise JobNotFound(f"no job {job_id}")
+        return bool(moved)
+
+    def purge(self, job_id: str) -> bool:
+        """Removes all that is kept of an ended job; False where it waits or runs.
+
+        Raises `JobNotFound`, also where it was purged before.
+        """
+        (purged,) = self.purge_many([job_id])
+        if purged is None:
+            raise JobNotFound(f"no job {job_id}")
+        return purged
+
+    def purge_many(self, job_ids: Sequence[str]) -> list[bool | None]:
+        """The same for many; None for each that is no job."""
+        purged = self._scripts["purge"](
+            args=[json.dumps(list(job_ids)), *keys.QUEUE_NAMES.values()]
+        )
+        return [None if verdict < 0 else bool(verdict) for verdict in purged]
 
     def state(self, job_id: str) -> JobState:
         """Raises `JobNotFound`."""
