@@ -187,7 +187,8 @@ local function forget_last_life(id)
   redis.call('ZREM', DEAD, id)
   redis.call('DEL', stream_key(id))
   redis.call('HDEL', job_key(id), 'hr_committed', 'hr_claimed', 'hr_first_token', 'hr_last_token',
-    'hr_reason', 'hr_report', 'hr_ended_by', 'hr_attempt', 'hr_deaths', 'hr_deadline')
+    'hr_reason', 'hr_report', 'hr_ended_by', 'hr_attempt', 'hr_deaths', 'hr_deadline',
+    'hr_replayed_as')
   redis.call('HSET', job_key(id), 'hr_accepted', stamp(redis_now()))
 end
 
