@@ -85,13 +85,16 @@ def _died(encoded: str) -> tuple[Death, ...]:
 
 
 def _batch_size(text: Mapping[str, str], died: tuple[Death, ...]) -> float | None:
-    """Of the last attempt: as it was claimed, as its worker died, or as its worker measured it."""
+    """Of the last attempt: as it was claimed, as its worker died, or as its worker measured it.
+
+    None where it never was in a batch.
+    """
     if text["hr_batch_size"]:
         return float(text["hr_batch_size"])
     if died:
         return died[-1].batch_size
     report = Report.decode(text["hr_report"].encode())
-    return report.batch_size if report else None
+    return (report.batch_size or None) if report else None
 
 
 def _request(fields: Mapping[bytes, bytes]) -> Request | None:

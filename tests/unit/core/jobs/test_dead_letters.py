@@ -71,6 +71,7 @@ def test_a_job_that_workers_died_of_is_a_dead_letter(
         ({"hr_batch_size": 7}, 7),
         ({"hr_died": '[{"worker": "w", "at": 1, "batch_size": 16}]'}, 16),
         ({"hr_report": '{"batch_size": 2.5}'}, 2.5),
+        ({"hr_report": '{"batch_size": 0.0}'}, None),
         ({"hr_report": ""}, None),
     ],
 )
