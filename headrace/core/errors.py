@@ -8,6 +8,7 @@ HeadraceError
 ├── WrongState          the job is not in the state that this needs
 ├── NotReplayable       a dead letter whose request no worker could run
 ├── QueueFull           the queue is at its bound
+├── IdempotencyConflict one idempotency key, two requests
 ├── Unavailable         Redis is away, or no model card exists yet
 ├── WaitEnded           a caller's wait ended before its job
 ├── JobFailed           the job that a caller waited for did not succeed
@@ -53,7 +54,11 @@ class NotReplayable(HeadraceError):
 
 
 class QueueFull(HeadraceError):
-    """Raised by submit when as many jobs wait as `HEADRACE_QUEUE_MAX_JOBS` allows."""
+    """Raised by submit when as many jobs wait or tokens wait as `HEADRACE_QUEUE_MAX_…` allows."""
+
+
+class IdempotencyConflict(HeadraceError):
+    """Raised by submit when the caller's key was used for another request before."""
 
 
 class Unavailable(HeadraceError):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headrace.core.jobs.job import Report
-from headrace.core.jobs.keys import priority_of
-from headrace.core.jobs.rq_adapter import decode_request, decode_result
+from headrace.core.jobs.rq_adapter import decode_request, decode_result, priority_of
 from headrace.core.types import Priority, Request
 
 FIELDS = (
@@ -29,7 +29,9 @@ class Death:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """`accepted`, `ended` and `forgotten` are Redis TIME; the last is when it vanishes by itself.
+    """`accepted`, `ended` and `forgotten` are Redis TIME.
+
+    It vanishes by itself when it is `forgotten`; None: never, as its RQ `failure_ttl` asks.
 
     `request` is None for a job that cannot be read. `died` may hold fewer entries than `deaths`
     says: jobs of earlier versions only counted. `replayed_as` is the job that asks again.
@@ -46,7 +48,7 @@ class DeadLetter:
     batch_size: float | None
     accepted: float
     ended: float
-    forgotten: float
+    forgotten: float | None
     request: Request | None
     replay_of: str | None
     replayed_as: str | None
@@ -70,8 +72,8 @@ def decode_dead_letter(
         batch_size=_batch_size(text, died),
         accepted=float(text["hr_accepted"]),
         ended=float(text["hr_committed"]),
-        forgotten=forgotten,
-        request=_request(fields),
+        forgotten=None if math.isinf(forgotten) else forgotten,
+        request=_request(job_id, fields),
         replay_of=text["hr_replay_of"] or None,
         replayed_as=text["hr_replayed_as"] or None,
     )
@@ -97,8 +99,8 @@ def _batch_size(text: Mapping[str, str], died: tuple[Death, ...]) -> float | Non
     return (report.batch_size or None) if report else None
 
 
-def _request(fields: Mapping[bytes, bytes]) -> Request | None:
+def _request(job_id: str, fields: Mapping[bytes, bytes]) -> Request | None:
     try:
-        return decode_request(fields[b"data"])
+        return decode_request(job_id, fields[b"data"], fields[b"origin"].decode())
     except (ValueError, KeyError):
         return None

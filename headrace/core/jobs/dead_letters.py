@@ -54,7 +54,7 @@ class DeadLetters:
         """
         letter = self.get(job_id)
         new_id = uuid4().hex if force else letter.replayed_as or _replay_id(letter)
-        request = replace(self._runnable(letter), id=new_id, priority=letter.priority)
+        request = replace(self._runnable(letter), id=new_id)
         submitted = self._queue.submit(request, replay_of=job_id)
         # Second, so that a full queue leaves no letter that names a job which never was.
         self._mark_replayed(keys=[rq_adapter.job_key(job_id)], args=[new_id, _stamp(letter)])

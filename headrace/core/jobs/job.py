@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Self
 
-from headrace.core.jobs.keys import priority_of
 from headrace.core.jobs.rq_adapter import decode_request, decode_result, job_state
 from headrace.core.types import JobState, Request
 
@@ -38,7 +37,7 @@ class Timings:
         }
 
     @classmethod
-    def from_stamps(cls, stamps: list[bytes]) -> Self:
+    def from_stamps(cls, stamps: Sequence[bytes]) -> Self:
         return cls(*(float(stamp) for stamp in stamps))
 
 
@@ -92,7 +91,7 @@ class Job:
 
 
 def decode_job(
-    fields: Mapping[bytes, bytes], ending: Mapping[bytes, bytes], position: int | None
+    job_id: str, fields: Mapping[bytes, bytes], ending: Mapping[bytes, bytes], position: int | None
 ) -> Job:
     """`fields` are its hash, `ending` the newest of its results.
 
@@ -106,7 +105,7 @@ def decode_job(
     if not state.is_terminal:
         stamps["committed"] = None
     return Job(
-        request=_request(fields),
+        request=decode_request(job_id, fields[b"data"], fields[b"origin"].decode()),
         state=state,
         timings=Timings(**stamps),
         attempts=int(fields.get(b"hr_attempt", 0)),
@@ -117,12 +116,6 @@ def decode_job(
         position=position,
         replay_of=fields.get(b"hr_replay_of", b"").decode() or None,
     )
-
-
-def _request(fields: Mapping[bytes, bytes]) -> Request:
-    """A job whose priority was changed stands in another queue; its payload is never rewritten."""
-    priority = priority_of(fields[b"origin"].decode())
-    return replace(decode_request(fields[b"data"]), priority=priority)
 
 
 def _seconds(fields: Mapping[bytes, bytes], name: str) -> float | None:

@@ -9,7 +9,6 @@ from rq.job import Job as RqJob
 from rq.serializers import JSONSerializer
 
 from headrace.core.connection import Client
-from headrace.core.jobs import keys
 from headrace.core.jobs.handover import Claim, Outcome, Publication
 from headrace.core.jobs.job import Report
 from headrace.core.jobs.queue import JobQueue
@@ -43,9 +42,7 @@ def rq_job(redis: Client, job_id: str = "job-1") -> RqJob:
 def bury(queue: JobQueue, request: Request, reason: str = "dead", error: str = "broken") -> None:
     """Makes a dead letter of a new job."""
     queue.submit(request)
-    succeed(queue, claim_one(queue), result=None, reason=reason, error=error)
-    forgotten = queue.redis.time()[0] + queue.settings.result_ttl_s
-    queue.redis.zadd(keys.DEAD, {request.id: forgotten})
+    succeed(queue, claim_one(queue), result=None, reason=reason, error=error, is_dead=True)
 
 
 def everything(redis: Client) -> dict[bytes, bytes]:

@@ -46,7 +46,7 @@ def test_a_dead_letter_says_what_became_of_its_job(
     assert letter.died == (Death("worker-1", 1000.5, 16), Death("worker-2", 2000.0, 1))
     assert (letter.worker, letter.priority) == ("worker-1", Priority.BATCH)
     assert letter.request == make_request(priority=Priority.BATCH)
-    assert letter.accepted <= letter.ended < letter.forgotten
+    assert letter.accepted <= letter.ended < (letter.forgotten or 0)
     assert (letter.replay_of, letter.replayed_as) == (None, None)
 
 
@@ -60,9 +60,20 @@ def test_a_job_that_workers_died_of_is_a_dead_letter(
         leases.sweep()
 
     letter = letters.get("job-1")
-    assert (letter.reason, letter.deaths) == ("dead", settings.max_deaths)
+    assert letter.reason == "dead"
+    assert 1 <= letter.deaths == len(letter.died) <= settings.max_deaths
+    assert {(death.worker, death.batch_size) for death in letter.died} == {("worker-1", 1)}
     assert "workers died" in letter.error
     assert letter.forgotten == pytest.approx(letter.ended + settings.result_ttl_s, abs=1)
+
+
+def test_a_dead_letter_that_rq_keeps_for_ever_is_never_forgotten(
+    queue: JobQueue, letters: DeadLetters, redis: Client
+) -> None:
+    bury(queue, make_request())
+    redis.zadd(keys.DEAD, {"job-1": "+inf"})
+
+    assert letters.get("job-1").forgotten is None
 
 
 @pytest.mark.parametrize(

@@ -78,12 +78,26 @@ def test_what_rq_keeps_of_a_job_beside_it_goes_too(queue: JobQueue, redis: Clien
     queue.submit(make_request())
     other = Queue("other", connection=redis).enqueue("os.getpid", depends_on=rq_job(redis))
     succeed(queue, claim_one(queue))
-    redis.sadd("rq:job:job-1:dependencies", "job-0")
+    redis.sadd(rq_job(redis).dependencies_key, "job-0")
 
     queue.purge("job-1")
 
     assert [key for key in redis.scan_iter("*job-1*")] == []
     assert redis.exists(f"rq:job:{other.id}")
+
+
+def test_a_job_whose_dependents_rq_has_not_been_told_of_leaves_their_ids(
+    queue: JobQueue, redis: Client
+) -> None:
+    queue.submit(make_request())
+    Queue("other", connection=redis).enqueue("os.getpid", depends_on=rq_job(redis))
+    succeed(queue, claim_one(queue))
+    redis.hset(keys.PARENTS, "job-1", "finished")
+    redis.sadd("rq:job:job-1:dependents", "job-2")
+
+    queue.purge("job-1")
+
+    assert redis.smembers("rq:job:job-1:dependents") == {b"job-2"}
 
 
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING])

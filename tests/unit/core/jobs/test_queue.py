@@ -54,7 +54,7 @@ def test_a_full_queue_refuses(redis: Client, settings: Settings) -> None:
     queue.submit(make_request("a"))
     queue.submit(make_request("b", priority=Priority.BATCH))
 
-    with pytest.raises(QueueFull, match="2 jobs wait"):
+    with pytest.raises(QueueFull, match="2 jobs with 18 tokens wait"):
         queue.submit(make_request("c"))
     with pytest.raises(JobNotFound):
         queue.get("c")
