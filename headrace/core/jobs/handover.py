@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from rq import Queue
@@ -182,7 +182,7 @@ class Outcome:
             self.reason,
             rq_adapter.encode_return_value(self.result) if succeeded else "",
             "" if succeeded else rq_adapter.encode_exc_string(self.error),
-            json.dumps(asdict(self.report)),
+            self.report.encode(),
             json.dumps(list(self.token_ids)),
             self.text,
             self.count,

@@ -62,6 +62,9 @@ class Report:
     attempt: int = 0
     finish_reason: str | None = None
 
+    def encode(self) -> str:
+        return json.dumps({name: getattr(self, name) for name in self.__slots__})
+
     @classmethod
     def decode(cls, text: bytes | None) -> Self | None:
         return cls(**json.loads(text)) if text else None

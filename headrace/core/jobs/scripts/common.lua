@@ -199,7 +199,7 @@ local function count_end(outcome, accepted, claimed, first, last, now)
   count('jobs:' .. outcome.status .. ':' .. outcome.reason, 1)
   count('tokens:output', outcome.count)
   if outcome.report ~= '' then
-    count('tokens:input', cjson.decode(outcome.report).prompt_tokens or 0)
+    count('tokens:input', tonumber(string.match(outcome.report, '"prompt_tokens": (%d+)')) or 0)
   end
   if outcome.dead then count('dead', 1) end
   if outcome.status == 'canceled' or outcome.status == 'stopped' then return end
