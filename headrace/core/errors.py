@@ -5,6 +5,8 @@ HeadraceError
 ├── InvalidRequest      the caller sent something unusable; names the field
 │   └── UnknownModel    a model that this deployment does not serve
 ├── JobNotFound         no job with this id
+├── WrongState          the job is not in the state that this needs
+├── NotReplayable       a dead letter whose request no worker could run
 ├── QueueFull           the queue is at its bound
 ├── IdempotencyConflict one idempotency key, two requests
 ├── Unavailable         Redis is away, or no model card exists yet
@@ -41,6 +43,14 @@ class UnknownModel(InvalidRequest):
 
 class JobNotFound(HeadraceError):
     """Raised when an id names no job, or one whose result has expired."""
+
+
+class WrongState(HeadraceError):
+    """Raised when a job waits, runs or has ended, and what was asked of it needs another state."""
+
+
+class NotReplayable(HeadraceError):
+    """Raised when a dead letter cannot be read, or was tokenised for another model."""
 
 
 class QueueFull(HeadraceError):

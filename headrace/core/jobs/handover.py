@@ -33,6 +33,17 @@ NO_KEY = Idempotency()
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """The dead letter `of` which a new job asks again.
+
+    The workers that died of it count on: what killed some runs alone from the start.
+    """
+
+    of: str
+    deaths: int
+
+
+@dataclass(frozen=True, slots=True)
 class Submitted:
     """`waiting` jobs stood in the queues before this one; `accepted` is Redis TIME.
 

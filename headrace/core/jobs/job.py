@@ -72,7 +72,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job. `result` is set once it has succeeded, `error` once it has not."""
+    """One job. `result` is set once it has succeeded, `error` once it has not.
+
+    `replay_of` is the dead letter whose request it asks again.
+    """
 
     request: Request
     state: JobState
@@ -83,6 +86,7 @@ class Job:
     result: dict[str, Any] | None = None
     error: str | None = None
     position: int | None = None
+    replay_of: str | None = None
 
     @property
     def id(self) -> str:
@@ -113,6 +117,7 @@ def decode_job(
         result=result,
         error=error or (reason if state.is_terminal and state is not JobState.SUCCEEDED else None),
         position=position,
+        replay_of=fields.get(b"hr_replay_of", b"").decode() or None,
     )
 
 

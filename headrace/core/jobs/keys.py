@@ -7,6 +7,7 @@ On each RQ job hash (`rq:job:ID`) we keep fields of our own, all prefixed `hr_`:
     hr_deaths hr_died hr_alone        worker deaths: count, JSON list; whether it runs alone
     hr_accepted hr_claimed hr_first_token hr_last_token hr_committed   Redis TIME, seconds
     hr_reason hr_report               why it did not succeed; the worker's figures
+    hr_replay_of hr_replayed_as       ids: the dead letter it replays; the job that replays it
 """
 
 from __future__ import annotations

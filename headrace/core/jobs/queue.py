@@ -18,11 +18,12 @@ from headrace.core.jobs.handover import (
     Idempotency,
     Outcome,
     Publication,
+    Replay,
     Submitted,
 )
 from headrace.core.jobs.job import Job, decode_job
 from headrace.core.settings import Settings
-from headrace.core.types import PAYLOAD_VERSION, JobState, Request, Room
+from headrace.core.types import PAYLOAD_VERSION, JobState, Priority, Request, Room
 
 
 class JobQueue:
@@ -38,13 +39,15 @@ class JobQueue:
         self.settings = settings
         self._scripts = {
             name: rq_adapter.load_script(redis, name, settings)
-            for name in ("submit", "claim", "publish", "finish", "cancel")
+            for name in ("submit", "claim", "publish", "finish", "cancel", "purge", "reprioritise")
         }
         self._queue_keys = [rq_adapter.queue_key(name) for name in keys.QUEUE_NAMES.values()]
 
-    def submit(self, request: Request, idempotency: Idempotency = NO_KEY) -> Submitted:
+    def submit(
+        self, request: Request, idempotency: Idempotency = NO_KEY, replay: Replay | None = None
+    ) -> Submitted:
         """Accepts a request as a durable job. Raises `QueueFull`, `IdempotencyConflict`."""
-        return self._submitted(self._submit(request, idempotency))
+        return self._submitted(self._submit(request, idempotency, replay))
 
     def submit_many(self, requests: Sequence[Request]) -> list[Submitted | QueueFull]:
         """Accepts each request or says that there was no room for it, in one round trip."""
@@ -113,6 +116,34 @@ class JobQueue:
             raise JobNotFound(f"no job {job_id}")
         return bool(done)
 
+    def reprioritise(self, job_id: str, priority: Priority) -> bool:
+        """Moves a waiting job to the end of another queue; False where it no longer waits.
+
+        Raises `JobNotFound`.
+        """
+        moved = self._scripts["reprioritise"](
+            keys=[rq_adapter.job_key(job_id), rq_adapter.QUEUES_KEY],
+            args=[job_id, keys.QUEUE_NAMES[priority]],
+        )
+        if moved < 0:
+            raise JobNotFound(f"no job {job_id}")
+        return bool(moved)
+
+    def purge(self, job_id: str) -> bool:
+        """Removes all that is kept of an ended job; False where it waits or runs.
+
+        Raises `JobNotFound`, also where it was purged before.
+        """
+        (purged,) = self.purge_many([job_id])
+        if purged is None:
+            raise JobNotFound(f"no job {job_id}")
+        return purged
+
+    def purge_many(self, job_ids: Sequence[str]) -> list[bool | None]:
+        """The same for many; None for each that is no job."""
+        purged = self._scripts["purge"](args=job_ids)
+        return [None if verdict < 0 else bool(verdict) for verdict in purged]
+
     def state(self, job_id: str) -> JobState:
         """Raises `JobNotFound`."""
         status, reason = self.redis.hmget(rq_adapter.job_key(job_id), ["status", "hr_reason"])
@@ -161,11 +192,17 @@ class JobQueue:
         self.redis.blpop([keys.DOORBELL], timeout=max(timeout_s, 0.001))  # 0 would be for ever
 
     def _submit(
-        self, request: Request, idempotency: Idempotency = NO_KEY, client: Client = None
+        self,
+        request: Request,
+        idempotency: Idempotency = NO_KEY,
+        replay: Replay | None = None,
+        client: Client = None,
     ) -> Any:
         """The script's answer; nothing yet where `client` is a pipeline."""
         settings = self.settings
         fields = rq_adapter.job_fields(request, self.redis, settings)
+        if replay is not None:
+            fields |= {"hr_replay_of": replay.of, "hr_deaths": replay.deaths}
         return self._scripts["submit"](
             keys=[
                 rq_adapter.job_key(request.id),

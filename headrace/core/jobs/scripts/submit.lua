@@ -40,6 +40,7 @@ redis.call('SADD', KEYS[2], queue_key(ARGV[2]))
 enqueue(ARGV[2], id, false)
 expire_at(id, expires)
 if KEYS[3] ~= '' then
+  redis.call('HSET', KEYS[1], 'hr_idempotency', KEYS[3])
   redis.call('HSET', KEYS[3], 'id', id, 'fingerprint', ARGV[7])
   redis.call('EXPIRE', KEYS[3], RESULT_TTL_S)
 end

@@ -6,6 +6,7 @@ import json
 
 from headrace.core.connection import Client
 from headrace.core.jobs import keys
+from headrace.core.jobs.dead_letters import DeadLetters
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.settings import Settings
@@ -118,3 +119,16 @@ def test_no_job_outlives_more_deaths_than_allowed(redis: Client, settings: Setti
     die_with(queue, leases, "dead")
 
     assert queue.state("job-1") is JobState.FAILED
+
+
+def test_the_replay_of_what_killed_its_workers_runs_alone(
+    queue: JobQueue, leases: Leases, redis: Client
+) -> None:
+    queue.submit(make_request())
+    for number in range(3):
+        die_with(queue, leases, f"dead-{number}")
+    queue.submit(make_request("innocent"))
+    replay = DeadLetters(queue).replay("job-1")
+
+    claim = claim_one(queue)
+    assert (claim.job_id, claim.is_alone) == (replay.job_id, True)
