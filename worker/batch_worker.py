@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from queue import SimpleQueue
 from types import FrameType
 from typing import Any, TypeVar
@@ -23,7 +24,7 @@ from batcher.engine import Engine
 from headrace.core.clock import Clock
 from headrace.core.connection import passes_by_itself
 from headrace.core.jobs import keys
-from headrace.core.jobs.handover import Claim, Claimed, Finished, Outcome, Publication
+from headrace.core.jobs.handover import Claim, Claimed, Finished, Outcome
 from headrace.core.jobs.job import Report
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import JobQueue
@@ -42,7 +43,6 @@ STOP_JOB, STOP_EXECUTION, DROP_EXECUTION = "stop-job", "stop-execution", "drop-e
 """Commands about one job: the first two are RQ's, the last comes from `cancel.lua`."""
 
 T = TypeVar("T")
-Aged = TypeVar("Aged", Publication, Outcome)
 log = structlog.get_logger()
 
 
@@ -226,7 +226,7 @@ class BatchWorker(SimpleWorker):
             return
         self._last_publish = now
         publications = [job.publication(now) for job in news]
-        published = self._insist(lambda: self._queue.publish(self._aged(publications, now)))
+        published = self._insist(lambda: self._queue.publish(publications, self._clock.now() - now))
         for job, is_ours in zip(news, published, strict=True):
             if not is_ours:
                 self._drop(job.claim.job_id)
@@ -250,7 +250,9 @@ class BatchWorker(SimpleWorker):
         if not outcomes:
             return
         made = self._clock.now()
-        finished = self._insist(lambda: self._queue.finish(self.name, self._aged(outcomes, made)))
+        finished = self._insist(
+            lambda: self._queue.finish(self.name, outcomes, self._clock.now() - made)
+        )
         for outcome, result in zip(outcomes, finished, strict=True):
             self.running.pop(outcome.claim.job_id, None)
             _log_end(outcome, result)
@@ -278,11 +280,6 @@ class BatchWorker(SimpleWorker):
     def _show_state(self) -> None:
         if not self.running and self.get_state() == WorkerStatus.BUSY:
             self._insist(lambda: self.set_state(WorkerStatus.IDLE))
-
-    def _aged(self, items: Sequence[Aged], made: float) -> list[Aged]:
-        """The same, older by the time that a hand-over to Redis has taken."""
-        late_s = self._clock.now() - made
-        return [replace(item, age_s=item.age_s + late_s) for item in items]
 
     def _give_back(self) -> None:
         claims = [job.claim for job in self.running.values()]
@@ -328,6 +325,8 @@ def _log_end(outcome: Outcome, result: Finished) -> None:
         return
     if result.verdict == "retried":
         log.warning("job is tried again", job_id=job_id, error=outcome.error)
+        return
+    if not log.is_enabled_for(logging.INFO):
         return
     stages = result.timings.stages if result.timings else {}
     log.info(

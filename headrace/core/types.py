@@ -92,14 +92,17 @@ class Request:
         return {"version": PAYLOAD_VERSION} | asdict(self)
 
     @staticmethod
-    def decode(payload: Mapping[str, Any]) -> Request:
-        """Raises `ValueError` for a payload of another version or shape."""
+    def decode(payload: Mapping[str, Any], **changes: Any) -> Request:
+        """`changes` replace fields of the payload.
+
+        Raises `ValueError` for a payload of another version or shape.
+        """
         version = payload.get("version")
         if version != PAYLOAD_VERSION:
             raise ValueError(f"payload version {version!r}, this worker knows {PAYLOAD_VERSION}")
         fields = {name: value for name, value in payload.items() if name != "version"}
         try:
-            return _request_adapter().validate_python(fields)
+            return _request_adapter().validate_python(fields | changes)
         except ValueError:  # its text would quote the prompt's ids
             raise ValueError("malformed payload: not the fields of a request") from None
 

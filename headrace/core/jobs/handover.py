@@ -128,6 +128,11 @@ class Claimed:
     is_draining: bool = False
 
 
+def _encode_ids(token_ids: Sequence[int]) -> str:
+    """As JSON."""
+    return f"[{','.join(map(str, token_ids))}]"
+
+
 @dataclass(frozen=True, slots=True)
 class Publication:
     """New tokens of a running job; `count` tokens exist up to and with these."""
@@ -138,15 +143,15 @@ class Publication:
     text: str
     age_s: float
 
-    def arguments(self) -> tuple[Any, ...]:
-        """As `publish.lua` wants them."""
+    def arguments(self, late_s: float) -> tuple[Any, ...]:
+        """As `publish.lua` wants them, handed over `late_s` after they were made."""
         return (
             self.claim.job_id,
             self.claim.execution_id,
             self.count,
-            json.dumps(list(self.token_ids)),
+            _encode_ids(self.token_ids),
             self.text,
-            self.age_s,
+            self.age_s + late_s,
         )
 
 
@@ -183,8 +188,8 @@ class Outcome:
             return "finished"
         return "stopped" if self.is_stopped else "failed"
 
-    def arguments(self) -> tuple[Any, ...]:
-        """As `finish.lua` wants them."""
+    def arguments(self, late_s: float) -> tuple[Any, ...]:
+        """As `finish.lua` wants them, handed over `late_s` after it was made."""
         succeeded = self.result is not None
         return (
             self.claim.job_id,
@@ -194,10 +199,10 @@ class Outcome:
             rq_adapter.encode_return_value(self.result) if succeeded else "",
             "" if succeeded else rq_adapter.encode_exc_string(self.error),
             self.report.encode(),
-            json.dumps(list(self.token_ids)),
+            _encode_ids(self.token_ids),
             self.text,
             self.count,
-            self.age_s,
+            self.age_s + late_s,
             int(self.is_dead),
             "" if self.retry_share is None else self.retry_share,
         )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Self
 
+from pydantic_core import to_json
+
 from headrace.core.jobs.rq_adapter import decode_request, decode_result, job_state
 from headrace.core.types import JobState, Request
 
@@ -63,7 +65,7 @@ class Report:
     finish_reason: str | None = None
 
     def encode(self) -> str:
-        return json.dumps({name: getattr(self, name) for name in self.__slots__})
+        return to_json({name: getattr(self, name) for name in self.__slots__}).decode()
 
     @classmethod
     def decode(cls, text: bytes | None) -> Self | None:

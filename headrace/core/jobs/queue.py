@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 from headrace.core.connection import Client
 from headrace.core.errors import IdempotencyConflict, JobNotFound, QueueFull
@@ -75,7 +75,7 @@ class JobQueue:
                 settings.priority_step_s,
                 rq_adapter.timestamp(),
                 EXPIRED_ERROR,
-                *(uuid4().hex for _ in range(room.slots)),
+                *(token_hex(16) for _ in range(room.slots)),
             ],
         )
         return Claimed(
@@ -85,22 +85,32 @@ class JobQueue:
             is_draining=bool(is_draining),
         )
 
-    def publish(self, publications: Sequence[Publication]) -> list[bool]:
-        """Appends tokens to their streams; False where the job is no longer the worker's."""
+    def publish(self, publications: Sequence[Publication], late_s: float = 0.0) -> list[bool]:
+        """Appends tokens to their streams; False where the job is no longer the worker's.
+
+        `late_s` is how long ago the publications were made.
+        """
         if not publications:
             return []
-        results = self._scripts["publish"](args=_flat(item.arguments() for item in publications))
+        results = self._scripts["publish"](
+            args=_flat(item.arguments(late_s) for item in publications)
+        )
         return [bool(published) for published in results]
 
-    def finish(self, worker: str, outcomes: Sequence[Outcome]) -> list[Finished]:
-        """Writes each result once, with the tokens that were not published yet."""
+    def finish(
+        self, worker: str, outcomes: Sequence[Outcome], late_s: float = 0.0
+    ) -> list[Finished]:
+        """Writes each result once, with the tokens that were not published yet.
+
+        `late_s` is how long ago the outcomes were made.
+        """
         if not outcomes:
             return []
         results, has_dependents = self._scripts["finish"](
             args=[
                 rq_adapter.timestamp(),
                 rq_adapter.worker_key(worker),
-                *_flat(outcome.arguments() for outcome in outcomes),
+                *_flat(outcome.arguments(late_s) for outcome in outcomes),
             ]
         )
         if has_dependents:

@@ -10,10 +10,10 @@ import json
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
+from pydantic_core import from_json, to_json
 from redis.commands.core import Script
 from rq import Queue
 from rq.defaults import RQ_KEY_PREFIX
@@ -24,7 +24,7 @@ from rq.suspension import WORKERS_SUSPENDED
 from rq.utils import now, utcformat
 
 from headrace.core.connection import Client
-from headrace.core.histogram import E2E, TPOT, Histogram
+from headrace.core.histogram import E2E, TPOT
 from headrace.core.jobs import keys
 from headrace.core.settings import Settings
 from headrace.core.types import PAYLOAD_VERSION, JobState, Priority, Request
@@ -181,14 +181,14 @@ def decode_request(job_id: str, data: bytes, queue_name: str) -> Request:
     """
     priority = priority_of(queue_name)
     try:
-        function, _instance, args, _kwargs = json.loads(_decompress(data))
+        function, _instance, args, _kwargs = from_json(_decompress(data))
     except (zlib.error, ValueError, TypeError) as error:
         raise ValueError("not a job of Headrace: its data are not RQ's JSON") from error
     if function != FUNCTION:
         raise ValueError(f"not a job of Headrace: function {function!r:.100}")
     if not (isinstance(args, list) and len(args) == 1 and isinstance(args[0], dict)):
         raise ValueError("malformed payload: one object is expected")
-    return replace(Request.decode(args[0]), id=job_id, priority=priority)
+    return Request.decode(args[0], id=job_id, priority=priority)
 
 
 def _decompress(data: bytes) -> bytes:
@@ -201,7 +201,7 @@ def _decompress(data: bytes) -> bytes:
 
 
 def encode_return_value(value: object) -> str:
-    return b64encode(json.dumps(value).encode()).decode()
+    return b64encode(to_json(value)).decode()
 
 
 def encode_exc_string(text: str) -> str:
@@ -236,8 +236,10 @@ def load_script(redis: Client, name: str, settings: Settings) -> Script:
         "{dead}": keys.DEAD,
         "{counts}": keys.COUNTS,
         "{counting}": str(settings.metrics).lower(),
-        "{latency_s}": _lua_bounds(E2E),
-        "{token_latency_s}": _lua_bounds(TPOT),
+        "{latency_s}": _lua_list(E2E.bounds),
+        "{latency_labels}": _lua_list(E2E.labels[:-1]),
+        "{token_latency_s}": _lua_list(TPOT.bounds),
+        "{token_latency_labels}": _lua_list(TPOT.labels[:-1]),
         "{slo_latency_s}": repr(settings.slo_latency_s),
         "{slo_tpot_s}": repr(settings.slo_tpot_s),
         "{lease_s}": repr(settings.lease_s),
@@ -250,11 +252,5 @@ def load_script(redis: Client, name: str, settings: Settings) -> Script:
     return script
 
 
-def _lua_bounds(histogram: Histogram) -> str:
-    """Each bound as a number and as the name of its field."""
-    pairs = zip(histogram.bounds, histogram.labels, strict=False)
-    return "{" + ", ".join(f"{{{bound!r}, '{label}'}}" for bound, label in pairs) + "}"
-
-
-def _lua_list(texts: Iterable[str]) -> str:
-    return "{" + ", ".join(f"'{text}'" for text in texts) + "}"
+def _lua_list(values: Iterable[str | float]) -> str:
+    return "{" + ", ".join(repr(str(v) if isinstance(v, str) else v) for v in values) + "}"

@@ -228,10 +228,12 @@ def test_a_result_is_handed_in_even_if_redis_was_away(
         ],
     )
 
-    def finish_after_failures(worker: str, outcomes: Sequence[Outcome]) -> list[Finished]:
+    def finish_after_failures(
+        worker: str, outcomes: Sequence[Outcome], late_s: float
+    ) -> list[Finished]:
         if failures:
             raise failures.pop()
-        return finish(worker, outcomes)
+        return finish(worker, outcomes, late_s)
 
     monkeypatch.setattr(bench.queue, "finish", finish_after_failures)
     bench.turn(1)

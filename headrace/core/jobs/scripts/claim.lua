@@ -48,26 +48,33 @@ local function adopt(queue)
   end
 end
 
-local FIELDS = {'status', 'data', 'hr_attempt', 'hr_tokens', 'hr_expires', 'hr_deadline', 'hr_accepted',
-  'hr_claimed', 'hr_first_token', 'hr_version', 'timeout', 'success_callback_name',
-  'failure_callback_name', 'stopped_callback_name', 'webhooks', 'repeats_left', 'rate_limit_key'}
-local FIRST_FOREIGN = 12
+local FOREIGN = {'success_callback_name', 'failure_callback_name', 'stopped_callback_name',
+  'webhooks', 'repeats_left', 'rate_limit_key'}
+
+-- What a job of stock RQ asks for and we do not do; '' for nothing.
+local function unsupported(id)
+  for i, value in ipairs(redis.call('HMGET', job_key(id), unpack(FOREIGN))) do
+    if value and value ~= '' then return FOREIGN[i] end
+  end
+  return ''
+end
 
 -- A job in a queue as a table; nil where it cannot run, and then it no longer stands there.
 local function read(queue, id)
-  local values = redis.call('HMGET', job_key(id), unpack(FIELDS))
-  local job = {id = id, queue = queue}
-  for i, name in ipairs(FIELDS) do
-    job[name] = values[i] or nil
-    if i >= FIRST_FOREIGN and values[i] and values[i] ~= '' then job.foreign = name end
-  end
-  job.cost = tonumber(job.hr_tokens) or 1
-  job.accepted = tonumber(job.hr_accepted) or now
-  if job.status ~= 'queued' then
-    if dequeue(queue, id, job.cost) then table.insert(odd, {id, job.status or ''}) end
+  local fields = redis.call('HMGET', job_key(id), 'status', 'data', 'hr_tokens', 'hr_attempt',
+    'hr_accepted', 'hr_claimed', 'hr_first_token', 'hr_deadline', 'hr_expires', 'hr_version', 'timeout')
+  local job = {
+    id = id, queue = queue, data = fields[2], cost = tonumber(fields[3] or nil) or 1,
+    attempt = (tonumber(fields[4] or nil) or 0) + 1,
+    accepted = tonumber(fields[5] or nil) or now, accepted_at = fields[5] or NOW,
+    claimed_at = fields[6] or NOW, has_tokens = fields[7], deadline = fields[8],
+    version = tonumber(fields[10] or nil), timeout = fields[11] or '',
+  }
+  if fields[1] ~= 'queued' then
+    if dequeue(queue, id, job.cost) then table.insert(odd, {id, fields[1] or ''}) end
     return nil
   end
-  if job.hr_expires and tonumber(job.hr_expires) <= now then
+  if fields[9] and tonumber(fields[9]) <= now then
     if dequeue(queue, id, job.cost) then
       end_job(id, failure(id, 'failed', 'expired', ARGV[9], ARGV[8]))
       table.insert(expired, id)
@@ -77,38 +84,46 @@ local function read(queue, id)
   return job
 end
 
+local function is_readable(job)
+  return (job.version or 1) <= newest_version
+end
+
+local LEASED_UNTIL = stamp(now + LEASE_S)
+
 local function start(job, is_alone)
-  local id, key, eid = job.id, job_key(job.id), ARGV[10 + #claimed]
+  local id, eid = job.id, ARGV[10 + #claimed]
   local composite = id .. ':' .. eid
   local ttl = execution_ttl(job.timeout)
-  local attempt = (tonumber(job.hr_attempt) or 0) + 1
-  redis.call('HSET', key, 'status', 'started', 'started_at', ARGV[8], 'last_heartbeat', ARGV[8],
-    'worker_name', worker, 'hr_lease', eid, 'hr_attempt', attempt, 'hr_alone', is_alone and '1' or '0',
-    'hr_accepted', stamp(job.accepted), 'hr_claimed', job.hr_claimed or stamp(now))
-  gather('ZADD', KEYS[1], stamp(now + LEASE_S), id)
+  redis.call('HSET', job_key(id), 'status', 'started', 'started_at', ARGV[8],
+    'last_heartbeat', ARGV[8], 'worker_name', worker, 'hr_lease', eid, 'hr_attempt', job.attempt,
+    'hr_alone', is_alone and '1' or '0', 'hr_accepted', job.accepted_at, 'hr_claimed', job.claimed_at)
+  gather_scored(KEYS[1], LEASED_UNTIL, id)
 
-  local execution = RQ .. ':execution:' .. composite
-  redis.call('HSET', execution, 'id', eid, 'job_id', id, 'created_at', stamp(now),
-    'last_heartbeat', stamp(now), 'worker_name', worker)
+  local execution, executions = RQ .. ':execution:' .. composite, RQ .. ':executions:' .. id
+  redis.call('HSET', execution, 'id', eid, 'job_id', id, 'created_at', NOW, 'last_heartbeat', NOW,
+    'worker_name', worker)
   redis.call('EXPIRE', execution, ttl)
-  redis.call('ZADD', RQ .. ':executions:' .. id, stamp(now + ttl + 60), eid)
-  redis.call('EXPIRE', RQ .. ':executions:' .. id, ttl + 60)
-  gather('ZADD', RQ .. ':wip:' .. job.queue, stamp(now + ttl), composite)
+  redis.call('ZADD', executions, stamp(now + ttl + 60), eid)
+  redis.call('EXPIRE', executions, ttl + 60)
+  gather_scored(RQ .. ':wip:' .. job.queue, stamp(now + ttl), composite)
   gather('SADD', executions_key(worker), composite)
   longest_ttl = math.max(longest_ttl, ttl)
-  local published = job.hr_first_token and redis.call('XRANGE', stream_key(id), '-', '+') or {}
-  local remaining = job.hr_deadline and stamp(tonumber(job.hr_deadline) - now) or ''
-  claimed[#claimed + 1] = {id, eid, job.data, attempt, remaining, published, job.queue,
-    job.timeout or '', is_alone and 1 or 0, job.foreign or ''}
+  claimed[#claimed + 1] = {
+    id, eid, job.data, job.attempt,
+    job.deadline and stamp(tonumber(job.deadline) - now) or '',
+    job.has_tokens and redis.call('XRANGE', stream_key(id), '-', '+') or {},
+    job.queue, job.timeout, is_alone and 1 or 0, job.version and '' or unsupported(id),
+  }
 end
 
 -- A job that workers died of runs alone, so that no batch mate is blamed for it. One worker at a
 -- time empties itself for that; the others go on. True where this worker may claim nothing else.
 local function isolate()
   for _, queue in ipairs(QUEUES) do
-    for _, id in ipairs(redis.call('ZRANGEBYSCORE', fair_key(queue), '+inf', '+inf')) do
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', fair_key(queue), '+inf', '+inf', 'LIMIT', 0,
+      MOST_SKIPPED)) do
       local job = read(queue, id)
-      if job and (tonumber(job.hr_version) or 1) <= newest_version then
+      if job and is_readable(job) then
         local isolator = redis.call('GET', ISOLATOR)
         if isolator and isolator ~= worker then return false end
         if is_busy then
@@ -142,7 +157,7 @@ local function line_up(queue)
       if not id or tag == math.huge then return nil end
       place = place + 2
       local job = read(queue, id)
-      if job and (tonumber(job.hr_version) or 1) <= newest_version then
+      if job and is_readable(job) then
         job.tag = tag
         return job
       end

@@ -17,12 +17,13 @@ local TOKENS_CHANNEL = '{tokens_channel}'
 local DEAD = '{dead}'
 local COUNTS = '{counts}'
 local COUNTING = {counting}
-local LATENCY_S = {latency_s} -- {bound, its name} ...
-local TOKEN_LATENCY_S = {token_latency_s}
+local LATENCY_S, LATENCY_LABELS = {latency_s}, {latency_labels}
+local TOKEN_LATENCY_S, TOKEN_LATENCY_LABELS = {token_latency_s}, {token_latency_labels}
 local SLO_LATENCY_S, SLO_TPOT_S = {slo_latency_s}, {slo_tpot_s}
 local LEASE_S = {lease_s}
 local RESULT_TTL_S = {result_ttl_s}
 local COMPLETION_LOG_MAX = {completion_log_max}
+local NEAR = 256 -- ids in which a search costs nothing
 local SUSPECT_DEATHS = 2 -- from so many worker deaths a job runs alone
 local FORGET_S = 60 -- what readers and late workers may still ask of a job that keeps no result
 local FAILURE_TTL_S = 31536000 -- RQ's, for jobs that name none
@@ -30,6 +31,7 @@ local FAILURE_TTL_S = 31536000 -- RQ's, for jobs that name none
 -- Time stands still while a script runs.
 local TIME = redis.call('TIME')
 local now = tonumber(TIME[1]) + tonumber(TIME[2]) / 1000000
+local NOW = string.format('%s.%06d', TIME[1], TIME[2])
 
 -- Lua prints 14 digits of a number; a timestamp needs 16.
 local function stamp(seconds)
@@ -66,16 +68,27 @@ end
 
 -- What one call can do for all jobs of a script is gathered here, and done by close() as its last
 -- act: every script that changes jobs ends with it.
-local calls, freed_tokens, ended, tally = {}, {}, {}, {}
+local calls, freed_tokens, ended, tally, histograms = {}, {}, {}, {}, {}
 
--- A member to be added to or removed from a set (ZADD, ZREM, SADD, SREM).
-local function gather(command, key, ...)
+local function gathered(command, key)
   local call = calls[command .. key]
   if not call then
     call = {command, key}
     calls[command .. key] = call
   end
-  for i = 1, select('#', ...) do call[#call + 1] = select(i, ...) end
+  return call
+end
+
+-- A member to be added to or removed from a set.
+local function gather(command, key, member)
+  local call = gathered(command, key)
+  call[#call + 1] = member
+end
+
+local function gather_scored(key, score, member)
+  local call = gathered('ZADD', key)
+  call[#call + 1] = score
+  call[#call + 1] = member
 end
 
 -- == Waiting jobs ================================================================================
@@ -126,8 +139,9 @@ end
 -- Takes a job out of its queue; false where it did not stand there, whatever the fair order says.
 local function dequeue(queue, id, cost)
   -- LREM searches from one end: a light tenant's job often stands near the other.
-  local is_near_head = redis.call('LPOS', queue_key(queue), id, 'MAXLEN', 256)
-  local found = redis.call('LREM', queue_key(queue), is_near_head and 1 or -1, id)
+  local list = queue_key(queue)
+  local is_near_head = redis.call('LLEN', list) < NEAR or redis.call('LPOS', list, id, 'MAXLEN', NEAR)
+  local found = redis.call('LREM', list, is_near_head and 1 or -1, id)
   gather('ZREM', EXPIRIES, id)
   gather('ZREM', fair_key(queue), id)
   freed_tokens[queue] = (freed_tokens[queue] or 0) + cost
@@ -152,10 +166,10 @@ local function drop_execution(id, eid, queue, worker)
 end
 
 -- Whether this attempt still owns the job: who lost its lease can change nothing. The job's status
--- is the second value.
-local function owns(id, eid)
-  local fields = redis.call('HMGET', job_key(id), 'status', 'hr_lease')
-  return fields[1] == 'started' and fields[2] == eid, fields[1]
+-- is the second value, more of its fields the third.
+local function owns(id, eid, ...)
+  local fields = redis.call('HMGET', job_key(id), 'status', 'hr_lease', ...)
+  return fields[1] == 'started' and fields[2] == eid, fields[1], fields
 end
 
 -- Puts a leased job back to the front of its queue, with a deadline if it has one.
@@ -182,16 +196,22 @@ local function count_late(call, status)
 end
 
 -- One observation of a histogram: headrace/core/histogram.py reads them.
-local function observe(name, bounds, seconds)
+local function observe(name, bounds, labels, seconds)
+  if not COUNTING then return end
   local bucket = '+Inf'
   for i = 1, #bounds do
-    if seconds <= bounds[i][1] then
-      bucket = bounds[i][2]
+    if seconds <= bounds[i] then
+      bucket = labels[i]
       break
     end
   end
-  count(name .. ':' .. bucket, 1)
-  count(name .. ':sum', math.floor(seconds * 1000000 + 0.5))
+  local seen = histograms[name]
+  if not seen then
+    seen = {sum = 0}
+    histograms[name] = seen
+  end
+  seen[bucket] = (seen[bucket] or 0) + 1
+  seen.sum = seen.sum + math.floor(seconds * 1000000 + 0.5)
 end
 
 -- Counts a job that has just ended, in the script that ends it: once, whoever repeats a call.
@@ -200,7 +220,7 @@ local function count_end(outcome, accepted, claimed, first, last)
   count('jobs:' .. outcome.status .. ':' .. outcome.reason, 1)
   count('tokens:output', outcome.count)
   if outcome.report ~= '' then
-    count('tokens:input', tonumber(string.match(outcome.report, '"prompt_tokens": (%d+)')) or 0)
+    count('tokens:input', tonumber(string.match(outcome.report, '"prompt_tokens":(%d+)')) or 0)
   end
   if outcome.dead then count('dead', 1) end
   if outcome.status == 'canceled' or outcome.status == 'stopped' then return end
@@ -208,12 +228,13 @@ local function count_end(outcome, accepted, claimed, first, last)
   if outcome.status ~= 'finished' then return end
   if first - accepted <= SLO_LATENCY_S
     and now - accepted <= SLO_LATENCY_S + outcome.count * SLO_TPOT_S then count('slo_good', 1) end
-  observe('job_e2e_seconds', LATENCY_S, now - accepted)
-  observe('queue_wait_seconds', LATENCY_S, claimed - accepted)
-  observe('inference_seconds', LATENCY_S, last - claimed)
-  observe('time_to_first_token_seconds', LATENCY_S, first - accepted)
+  observe('job_e2e_seconds', LATENCY_S, LATENCY_LABELS, now - accepted)
+  observe('queue_wait_seconds', LATENCY_S, LATENCY_LABELS, claimed - accepted)
+  observe('inference_seconds', LATENCY_S, LATENCY_LABELS, last - claimed)
+  observe('time_to_first_token_seconds', LATENCY_S, LATENCY_LABELS, first - accepted)
   if outcome.count > 1 then
-    observe('time_per_output_token_seconds', TOKEN_LATENCY_S, (last - first) / (outcome.count - 1))
+    observe('time_per_output_token_seconds', TOKEN_LATENCY_S, TOKEN_LATENCY_LABELS,
+      (last - first) / (outcome.count - 1))
   end
 end
 
@@ -227,6 +248,9 @@ local function close()
     else
       redis.call('HINCRBY', share_key(queue), 'tokens', -tokens)
     end
+  end
+  for name, seen in pairs(histograms) do
+    for bucket, amount in pairs(seen) do count(name .. ':' .. bucket, amount) end
   end
   for field, amount in pairs(tally) do
     redis.pcall('HINCRBY', COUNTS, field, string.format('%.0f', amount))
@@ -268,7 +292,7 @@ local function settle(id, queue, status, ttl, eid)
     registry, score = ':canceled:', stamp(now)
   end
   if status ~= 'finished' or ttl ~= 0 then
-    gather('ZADD', RQ .. registry .. queue, score, id)
+    gather_scored(RQ .. registry .. queue, score, id)
   end
   local has_dependents = status ~= 'canceled' and redis.call('EXISTS', key .. ':dependents') == 1
   if has_dependents and (status == 'finished' or ttl ~= 0) then
@@ -298,7 +322,9 @@ local function end_job(id, outcome)
   if outcome.ids ~= '[]' then last = math.max(claimed, now - outcome.age) end
   local first = tonumber(job[6]) or last or now
   last = math.max(last or now, first)
-  local stamps = {stamp(accepted), stamp(claimed), stamp(first), stamp(last), stamp(now)}
+  local last_at = stamp(last)
+  local first_at = first == last and last_at or stamp(first)
+  local stamps = {job[4] or NOW, job[5] or NOW, first_at, last_at, NOW}
   local ttl, result_ttl = ttl_of(outcome.status, job[8], job[9])
   local is_cancelled = outcome.status == 'canceled'
 

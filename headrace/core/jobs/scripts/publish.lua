@@ -10,14 +10,13 @@
 local results, woken = {}, {}
 for i = 1, #ARGV, 6 do
   local id, eid, key = ARGV[i], ARGV[i + 1], job_key(ARGV[i])
-  local is_mine, status = owns(id, eid)
+  local is_mine, status, job = owns(id, eid, 'hr_claimed', 'hr_first_token')
   if is_mine then
     local added = redis.pcall('XADD', stream_key(id), ARGV[i + 2] .. '-0', 'ids', ARGV[i + 3],
       'text', ARGV[i + 4])
     if added.err and not string.find(added.err, 'equal or smaller') then return added end
-    local stamps = redis.call('HMGET', key, 'hr_claimed', 'hr_first_token')
-    local made = stamp(math.max(tonumber(stamps[1]), now - tonumber(ARGV[i + 5])))
-    redis.call('HSET', key, 'hr_last_token', made, 'hr_first_token', stamps[2] or made)
+    local made = stamp(math.max(tonumber(job[3]), now - tonumber(ARGV[i + 5])))
+    redis.call('HSET', key, 'hr_last_token', made, 'hr_first_token', job[4] or made)
     table.insert(woken, id)
     table.insert(results, 1)
   else

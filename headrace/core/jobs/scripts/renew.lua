@@ -7,17 +7,17 @@
 local renewed = 0
 for i = 2, #ARGV, 2 do
   local id, eid = ARGV[i], ARGV[i + 1]
-  if owns(id, eid) then
+  local is_mine, _, job = owns(id, eid, 'origin', 'timeout')
+  if is_mine then
     local composite = id .. ':' .. eid
-    local job = redis.call('HMGET', job_key(id), 'origin', 'timeout')
-    local ttl = execution_ttl(job[2])
+    local ttl = execution_ttl(job[4])
     redis.call('ZADD', KEYS[1], stamp(now + LEASE_S), id)
     redis.call('HSET', job_key(id), 'last_heartbeat', ARGV[1])
     redis.call('HSET', RQ .. ':execution:' .. composite, 'last_heartbeat', stamp(now))
     redis.call('EXPIRE', RQ .. ':execution:' .. composite, ttl)
     redis.call('ZADD', RQ .. ':executions:' .. id, 'XX', stamp(now + ttl + 60), eid)
     redis.call('EXPIRE', RQ .. ':executions:' .. id, ttl + 60)
-    redis.call('ZADD', RQ .. ':wip:' .. job[1], 'XX', stamp(now + ttl), composite)
+    redis.call('ZADD', RQ .. ':wip:' .. job[3], 'XX', stamp(now + ttl), composite)
     renewed = renewed + 1
   end
 end
