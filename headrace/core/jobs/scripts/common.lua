@@ -304,34 +304,40 @@ local function settle(id, queue, status, ttl, eid)
   if has_dependents then keep_for(key .. ':dependents', ttl) end
 end
 
+-- What the end of a job depends on.
+local function load_job(id)
+  return redis.call('HMGET', job_key(id), 'status', 'hr_lease', 'origin', 'worker_name',
+    'hr_accepted', 'hr_claimed', 'hr_first_token', 'hr_last_token', 'result_ttl', 'failure_ttl',
+    'ended_at', 'dependency_ids')
+end
+
 -- Brings a job that waits or runs to its one terminal state.
 --   outcome: status (finished|failed|stopped|canceled), reason, dead (true for a dead letter),
 --            ended_at (RQ's format), return_value and exc_string (base64, or ''), report (JSON or ''),
 --            ended_by (the execution that hands in its result, or ''),
 --            ids (JSON) and text not published yet, count (tokens in all), age (s since the last)
+--   job:     its fields, where they are at hand
 -- Returns the job's five stamps: accepted, claimed, first token, last token, committed.
-local function end_job(id, outcome)
+local function end_job(id, outcome, job)
   local key = job_key(id)
-  local job = redis.call('HMGET', key, 'origin', 'worker_name', 'hr_lease', 'hr_accepted',
-    'hr_claimed', 'hr_first_token', 'hr_last_token', 'result_ttl', 'failure_ttl', 'ended_at',
-    'dependency_ids')
-  local queue, worker, eid = job[1] or '', job[2] or '', job[3] or ''
-  local accepted = tonumber(job[4]) or now
-  local claimed = tonumber(job[5]) or now
-  local last = tonumber(job[7])
+  job = job or load_job(id)
+  local queue, worker, eid = job[3] or '', job[4] or '', job[2] or ''
+  local accepted = tonumber(job[5]) or now
+  local claimed = tonumber(job[6]) or now
+  local last = tonumber(job[8])
   if outcome.ids ~= '[]' then last = math.max(claimed, now - outcome.age) end
-  local first = tonumber(job[6]) or last or now
+  local first = tonumber(job[7]) or last or now
   last = math.max(last or now, first)
   local last_at = stamp(last)
   local first_at = first == last and last_at or stamp(first)
-  local stamps = {job[4] or NOW, job[5] or NOW, first_at, last_at, NOW}
-  local ttl, result_ttl = ttl_of(outcome.status, job[8], job[9])
+  local stamps = {job[5] or NOW, job[6] or NOW, first_at, last_at, NOW}
+  local ttl, result_ttl = ttl_of(outcome.status, job[9], job[10])
   local is_cancelled = outcome.status == 'canceled'
 
   redis.call('XADD', stream_key(id), string.format('%d-1', outcome.count),
     'ids', outcome.ids, 'text', outcome.text, 'end', outcome.status, 'reason', outcome.reason)
   redis.call('HSET', key, 'status', outcome.status,
-    'ended_at', is_cancelled and (job[10] or '') or outcome.ended_at,
+    'ended_at', is_cancelled and (job[11] or '') or outcome.ended_at,
     'hr_reason', outcome.reason, 'hr_report', outcome.report, 'hr_ended_by', outcome.ended_by,
     'hr_lease', '', 'hr_claimed', stamps[2], 'hr_first_token', stamps[3], 'hr_last_token', stamps[4],
     'hr_committed', stamps[5])
@@ -353,7 +359,7 @@ local function end_job(id, outcome)
   end
   if eid ~= '' then drop_execution(id, eid, queue, worker) end
   settle(id, queue, outcome.status, ttl, eid)
-  if job[11] and ttl ~= 0 and not is_cancelled then keep_for(dependencies_key(id), ttl) end
+  if job[12] and ttl ~= 0 and not is_cancelled then keep_for(dependencies_key(id), ttl) end
   if outcome.dead and ttl ~= 0 then
     redis.call('ZADD', DEAD, ttl < 0 and '+inf' or stamp(now + ttl), id)
   end

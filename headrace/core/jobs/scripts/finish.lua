@@ -45,29 +45,28 @@ local function try_again(id, eid, interval)
   count('retried', 1)
 end
 
-local function write(i)
+local function write(i, job)
   return end_job(ARGV[i], {
     ended_at = ARGV[1], status = ARGV[i + 2], reason = ARGV[i + 3], return_value = ARGV[i + 4],
     exc_string = ARGV[i + 5], report = ARGV[i + 6], ended_by = ARGV[i + 1], ids = ARGV[i + 7],
     text = ARGV[i + 8], count = tonumber(ARGV[i + 9]), age = tonumber(ARGV[i + 10]),
     dead = ARGV[i + 11] == '1',
-  })
+  }, job)
 end
 
 local succeeded, failed, working_s = 0, 0, 0
 local results = {}
 for i = 3, #ARGV, 13 do
   local id, eid = ARGV[i], ARGV[i + 1]
-  local is_mine, status = owns(id, eid)
-  if is_mine then
+  local job = load_job(id)
+  if job[1] == 'started' and job[2] == eid then
     local interval = ARGV[i + 12] ~= '' and retry_interval(id)
     if interval then
-      local claimed = redis.call('HGET', job_key(id), 'hr_claimed')
       try_again(id, eid, interval * tonumber(ARGV[i + 12]))
       table.insert(results, {'retried', {}})
-      working_s = working_s + now - tonumber(claimed)
+      working_s = working_s + now - tonumber(job[6])
     else
-      local stamps = write(i)
+      local stamps = write(i, job)
       table.insert(results, {'written', stamps})
       working_s = working_s + stamps[5] - stamps[2]
     end
@@ -78,7 +77,7 @@ for i = 3, #ARGV, 13 do
     table.insert(results, {'mine', redis.call('HMGET', job_key(id), 'hr_accepted', 'hr_claimed',
       'hr_first_token', 'hr_last_token', 'hr_committed')})
   else
-    count_late('finish', status)
+    count_late('finish', job[1])
     table.insert(results, {'lost', {}})
   end
 end
