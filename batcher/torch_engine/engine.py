@@ -125,9 +125,11 @@ class TorchEngine:
 
     def _give_up(self, plan: Plan) -> list[Delta]:
         """Ends the rows that memory did not suffice for: later, or elsewhere, it may."""
-        for row in reversed(plan.rows):
+        rows = [*plan.decoding, *(chunk.generation for chunk in plan.chunks)]
+        deltas = [row.fail("the engine ran out of memory", may_pass=True) for row in rows]
+        for row in reversed(rows):
             self._scheduler.remove(row)
-        return [row.fail("the engine ran out of memory", may_pass=True) for row in plan.rows]
+        return deltas
 
     @torch.inference_mode()
     def _run(self, plan: Plan) -> tuple[list[int], StepTime]:

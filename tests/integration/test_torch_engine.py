@@ -175,18 +175,47 @@ def test_a_poisoned_long_prompt_does_not_take_others_along(tiny: PreparedModel) 
     assert run_alone(engine, good) == expected
 
 
+def break_forward(engine: TorchEngine, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def broken(*args: Any, **kwargs: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(engine._forward, "_model", broken)
+
+
 def test_a_forward_that_breaks_ends_the_engine(
     tiny: PreparedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = engine_of(tiny)
-
-    def out_of_memory(*args: Any, **kwargs: Any) -> None:
-        raise torch.OutOfMemoryError("out of memory")
-
-    monkeypatch.setattr(engine._forward, "_model", out_of_memory)
+    break_forward(engine, monkeypatch, RuntimeError("shapes do not match"))
     engine.add(a_request("a", [40]))
-    with pytest.raises(EngineError, match="out of memory"):
+    with pytest.raises(EngineError, match="shapes do not match"):
         engine.step()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate"),
+    ],
+)
+def test_what_memory_did_not_suffice_for_may_be_tried_again(
+    tiny: PreparedModel, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    engine = engine_of(tiny)
+    request = a_request("decodes", [40, 41])
+    expected = run_alone(engine, request)
+    engine.add(request)
+    engine.step()
+    engine.add(a_request("is half read", range(40, 60)))
+    with monkeypatch.context() as patch:
+        break_forward(engine, patch, error)
+        deltas = engine.step()
+
+    assert {delta.request_id for delta in deltas} == {"decodes", "is half read"}
+    assert all(delta.may_pass and "memory" in (delta.error or "") for delta in deltas)
+    assert engine.is_idle
+    assert run_alone(engine, request) == expected
 
 
 def test_bfloat16_serves_the_same_folder(tiny: PreparedModel) -> None:
