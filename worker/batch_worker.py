@@ -42,16 +42,22 @@ RETRY_FIRST_S, RETRY_MOST_S = 0.05, 2.0
 STOP_JOB, STOP_EXECUTION, DROP_EXECUTION = "stop-job", "stop-execution", "drop-execution"
 """Commands about one job: the first two are RQ's, the last comes from `cancel.lua`."""
 
+COMMAND_FIELDS = ("command", "job_id", "execution_id")
+
 T = TypeVar("T")
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What somebody wants of a running job."""
+    """What somebody wants of a running job; of one execution, where it names one."""
 
     name: str
     job_id: str
+    execution_id: str
+
+    def means(self, claim: Claim) -> bool:
+        return self.execution_id in ("", claim.execution_id)
 
 
 class BatchWorker(SimpleWorker):
@@ -131,8 +137,12 @@ class BatchWorker(SimpleWorker):
 
     def handle_payload(self, message: dict[str, Any]) -> None:
         """A command of RQ or of `cancel.lua`, from the thread that listens to them."""
-        payload = parse_payload(message)
-        command = Command(payload.get("command", ""), payload.get("job_id", ""))
+        try:
+            payload = parse_payload(message)
+            command = Command(*(payload.get(name, "") for name in COMMAND_FIELDS))
+        except (ValueError, AttributeError):  # an error would end the thread
+            log.warning("unreadable command ignored")
+            return
         if command.name in (STOP_JOB, STOP_EXECUTION, DROP_EXECUTION):
             self._commands.put(command)
         else:
@@ -151,7 +161,7 @@ class BatchWorker(SimpleWorker):
         while not self._commands.empty():
             command = self._commands.get()
             job = self.running.get(command.job_id)
-            if job is None:
+            if job is None or not command.means(job.claim):
                 continue
             if command.name == DROP_EXECUTION:
                 self._drop(command.job_id)

@@ -50,7 +50,6 @@ class Leases:
     def renew(self, claims: Sequence[Claim], client: Client = None) -> int:
         """Extends the leases still held; returns how many. `client` may be a pipeline."""
         return self._renew(  # type: ignore[no-any-return]
-            keys=[keys.LEASES],
             args=[rq_adapter.timestamp(), *_ids(claims)],
             client=client,
         )
@@ -80,7 +79,6 @@ class Leases:
 
     def _take_back(self, worker: str) -> Swept:
         redelivered, dead, expired, has_dependents = self._sweep(
-            keys=[keys.LEASES],
             args=[
                 worker,
                 self._settings.max_deaths,

@@ -64,7 +64,6 @@ class JobQueue:
         """
         settings, batch_room = self.settings, batch_room or room
         claimed, expired, odd, is_draining = self._scripts["claim"](
-            keys=[keys.LEASES],
             args=[
                 worker,
                 room.slots,

@@ -88,6 +88,23 @@ def test_a_command_for_a_job_of_another_worker_is_ignored(bench: Bench) -> None:
     assert list(bench.worker.running) == ["a"]
 
 
+def test_a_command_for_an_earlier_execution_is_ignored(bench: Bench) -> None:
+    start(bench, "a")
+    send(bench, command="stop-execution", job_id="a", execution_id="of an earlier attempt")
+    bench.turn(1)
+
+    assert list(bench.worker.running) == ["a"]
+
+
+@pytest.mark.parametrize("data", [b"", b"no json", b"[]", b"\xff"])
+def test_a_command_that_nobody_can_read_is_ignored(bench: Bench, data: bytes) -> None:
+    start(bench, "a")
+    bench.worker.handle_payload({"data": data})
+    bench.turn(1)
+
+    assert list(bench.worker.running) == ["a"]
+
+
 def test_a_worker_told_to_drain_finishes_what_runs_and_takes_no_more(
     redis: Client, bench: Bench
 ) -> None:

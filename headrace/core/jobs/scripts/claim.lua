@@ -1,5 +1,5 @@
 -- claim: takes as many waiting jobs as a worker has room for and leases them to it.
--- KEYS: 1 leases
+-- KEYS: none (keys are built from ids and names)
 -- ARGV: 1 worker name, 2 slots, 3 tokens, 4 slots and 5 tokens of these that batch work may have,
 --       6 newest payload version that the worker reads, 7 s of waiting that make up for one
 --       priority, 8 now in RQ's format, 9 exc_string of an expired job, 10… an execution id a slot
@@ -97,7 +97,7 @@ local function start(job, is_alone)
   redis.call('HSET', job_key(id), 'status', 'started', 'started_at', ARGV[8],
     'last_heartbeat', ARGV[8], 'worker_name', worker, 'hr_lease', eid, 'hr_attempt', job.attempt,
     'hr_alone', is_alone and '1' or '0', 'hr_accepted', job.accepted_at, 'hr_claimed', job.claimed_at)
-  gather_scored(KEYS[1], LEASED_UNTIL, id)
+  gather_scored(LEASES, LEASED_UNTIL, id)
 
   local execution, executions = RQ .. ':execution:' .. composite, RQ .. ':executions:' .. id
   redis.call('HSET', execution, 'id', eid, 'job_id', id, 'created_at', NOW, 'last_heartbeat', NOW,

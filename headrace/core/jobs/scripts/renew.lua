@@ -1,5 +1,5 @@
 -- renew: keeps the leases of a live worker's jobs, and what RQ shows of them.
--- KEYS: 1 leases
+-- KEYS: none (keys are built from ids and names)
 -- ARGV: 1 now in RQ's format, then id, execution id …
 -- Returns how many leases were renewed.
 -- Atomic with the check of the lease: a lease that ran out is not taken back from its new owner.
@@ -11,7 +11,7 @@ for i = 2, #ARGV, 2 do
   if is_mine then
     local composite = id .. ':' .. eid
     local ttl = execution_ttl(job[4])
-    redis.call('ZADD', KEYS[1], stamp(now + LEASE_S), id)
+    redis.call('ZADD', LEASES, stamp(now + LEASE_S), id)
     redis.call('HSET', job_key(id), 'last_heartbeat', ARGV[1])
     redis.call('HSET', RQ .. ':execution:' .. composite, 'last_heartbeat', stamp(now))
     redis.call('EXPIRE', RQ .. ':execution:' .. composite, ttl)

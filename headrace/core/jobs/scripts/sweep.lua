@@ -1,6 +1,6 @@
 -- sweep: what must happen though no worker does it: the jobs of dead workers wait again, jobs whose
 -- time is over end, retries that are due wait, and what has ended long ago is forgotten.
--- KEYS: 1 leases
+-- KEYS: none (keys are built from ids and names)
 -- ARGV: 1 a worker's name, known to be dead, or '' for every lease that ran out,
 --       2 most deaths of a job, 3 now in RQ's format, 4 exc_string of a dead letter,
 --       5 exc_string of an expired job
@@ -22,7 +22,7 @@ local function due(key)
 end
 
 local function suspended()
-  if ARGV[1] == '' then return due(KEYS[1]) end
+  if ARGV[1] == '' then return due(LEASES) end
   local ids = {}
   for _, composite in ipairs(redis.call('SMEMBERS', executions_key(ARGV[1]))) do
     table.insert(ids, string.match(composite, '^[^:]+'))
@@ -52,7 +52,7 @@ for _, id in ipairs(suspended()) do
   local job = {status = fields[1], lease = fields[2] or '', worker = fields[3] or '',
     died = fields[4] or nil, is_alone = fields[5] == '1'}
   if job.status ~= 'started' or job.lease == '' then
-    redis.call('ZREM', KEYS[1], id)
+    redis.call('ZREM', LEASES, id)
     if not job.status then redis.call('DEL', stream_key(id)) end
   elseif ARGV[1] == '' or ARGV[1] == job.worker then
     bury(id, job)
