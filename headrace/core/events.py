@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from headrace.core.connection import Client
 from headrace.core.jobs import keys
-from headrace.core.jobs.job import STAMPS, Report, Timings
+from headrace.core.jobs.job import Report, Timings
 from headrace.core.jobs.rq_adapter import job_state
 from headrace.core.types import JobState
 
@@ -70,6 +70,6 @@ def _completion(fields: Mapping[bytes, bytes]) -> Completion:
         job_id=fields[b"id"].decode(),
         state=job_state(fields[b"status"].decode(), reason),
         reason=reason,
-        timings=Timings.from_stamps([fields[name.encode()] for name in STAMPS]),
+        timings=Timings.from_stamps(fields[b"stamps"].split()),
         report=Report.decode(fields[b"report"]),
     )

@@ -41,7 +41,7 @@ PARENTS = "headrace:parents"
 """Hash: ended job -> its status, until RQ has enqueued the jobs that depend on it."""
 
 COMPLETIONS = "headrace:completions"
-"""Stream: one record for each ended job."""
+"""Stream: one record for each ended job: id, status, reason, report (JSON) and its five stamps."""
 
 DEAD = "headrace:dead"
 """Sorted set: id of a dead letter -> Redis TIME at which it is forgotten."""

@@ -9,7 +9,7 @@ from headrace.core.connection import Client
 from headrace.core.jobs import keys
 from headrace.core.types import JobState
 
-STAMPS = {"accepted": 1, "claimed": 2, "first_token": 3, "last_token": 5, "committed": 8}
+STAMPS = "1.0 2.0 3.0 5.0 8.0"
 
 
 def add(redis: Client, place: str, ids: list[int], text: str, **end: str) -> None:
@@ -38,8 +38,8 @@ def test_only_what_lies_behind_a_place_is_read(fake_redis: Client) -> None:
 
 def test_the_newest_completions_come_oldest_first(fake_redis: Client) -> None:
     for job_id in ("a", "b", "c"):
-        record = {"id": job_id, "status": "finished", "reason": "stop", "report": ""} | STAMPS
-        fake_redis.xadd(keys.COMPLETIONS, record)
+        record = {"id": job_id, "status": "finished", "reason": "stop", "report": ""}
+        fake_redis.xadd(keys.COMPLETIONS, record | {"stamps": STAMPS})
 
     records = events.completions(fake_redis, limit=2)
     assert [record.job_id for record in records] == ["b", "c"]

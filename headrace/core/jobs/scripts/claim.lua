@@ -39,6 +39,7 @@ local function adopt(queue)
     for _, id in ipairs(redis.call('LRANGE', list, range[1], range[2])) do
       if not redis.call('ZSCORE', fair_key(queue), id) then
         if redis.call('HEXISTS', job_key(id), 'hr_committed') == 1 then forget_last_life(id) end
+        redis.call('HSETNX', job_key(id), 'hr_accepted', NOW)
         redis.call('PERSIST', job_key(id))
         order(queue, id, false)
         strange = strange - 1
@@ -66,8 +67,7 @@ local function read(queue, id)
   local job = {
     id = id, queue = queue, data = fields[2], cost = tonumber(fields[3] or nil) or 1,
     attempt = (tonumber(fields[4] or nil) or 0) + 1,
-    accepted = tonumber(fields[5] or nil) or now, accepted_at = fields[5] or NOW,
-    claimed_at = fields[6] or NOW, has_tokens = fields[7], deadline = fields[8],
+    accepted = tonumber(fields[5] or nil) or now, claimed_at = fields[6] or NOW, has_tokens = fields[7], deadline = fields[8],
     version = tonumber(fields[10] or nil), timeout = fields[11] or '',
   }
   if fields[1] ~= 'queued' then
@@ -96,7 +96,8 @@ local function start(job, is_alone)
   local ttl = execution_ttl(job.timeout)
   redis.call('HSET', job_key(id), 'status', 'started', 'started_at', ARGV[8],
     'last_heartbeat', ARGV[8], 'worker_name', worker, 'hr_lease', eid, 'hr_attempt', job.attempt,
-    'hr_alone', is_alone and '1' or '0', 'hr_accepted', job.accepted_at, 'hr_claimed', job.claimed_at)
+    'hr_claimed', job.claimed_at)
+  if is_alone then redis.call('HSET', job_key(id), 'hr_alone', '1') end
   gather_scored(LEASES, LEASED_UNTIL, id)
 
   local execution, executions = RQ .. ':execution:' .. composite, RQ .. ':executions:' .. id

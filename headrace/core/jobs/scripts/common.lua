@@ -177,7 +177,8 @@ local function put_back(id, eid)
   local key = job_key(id)
   local job = redis.call('HMGET', key, 'origin', 'worker_name', 'hr_deadline')
   drop_execution(id, eid, job[1], job[2] or '')
-  redis.call('HSET', key, 'status', 'queued', 'started_at', '', 'worker_name', '', 'hr_lease', '')
+  redis.call('HSET', key, 'status', 'queued', 'started_at', '', 'worker_name', '', 'hr_lease', '',
+    'hr_alone', '')
   redis.call('HDEL', key, 'hr_expires')
   enqueue(job[1], id, true)
   if job[3] then expire_at(id, tonumber(job[3])) end
@@ -339,8 +340,8 @@ local function end_job(id, outcome, job)
   redis.call('HSET', key, 'status', outcome.status,
     'ended_at', is_cancelled and (job[11] or '') or outcome.ended_at,
     'hr_reason', outcome.reason, 'hr_report', outcome.report, 'hr_ended_by', outcome.ended_by,
-    'hr_lease', '', 'hr_claimed', stamps[2], 'hr_first_token', stamps[3], 'hr_last_token', stamps[4],
-    'hr_committed', stamps[5])
+    'hr_lease', '', 'hr_first_token', stamps[3], 'hr_last_token', stamps[4], 'hr_committed', NOW)
+  if not job[6] then redis.call('HSET', key, 'hr_claimed', NOW) end
   if not is_cancelled then
     local result = {'type', outcome.status == 'finished' and '1' or '2', 'worker_name', worker}
     local function add(name, value)
@@ -366,8 +367,7 @@ local function end_job(id, outcome, job)
 
   redis.call('XADD', COMPLETIONS, 'MAXLEN', '~', COMPLETION_LOG_MAX, '*',
     'id', id, 'status', outcome.status, 'reason', outcome.reason, 'report', outcome.report,
-    'accepted', stamps[1], 'claimed', stamps[2], 'first_token', stamps[3],
-    'last_token', stamps[4], 'committed', stamps[5])
+    'stamps', table.concat(stamps, ' '))
   table.insert(ended, id)
   count_end(outcome, accepted, claimed, first, last)
   return stamps
@@ -389,6 +389,6 @@ local function forget_last_life(id)
   redis.call('DEL', stream_key(id))
   redis.call('HDEL', job_key(id), 'hr_committed', 'hr_claimed', 'hr_first_token', 'hr_last_token',
     'hr_reason', 'hr_report', 'hr_ended_by', 'hr_attempt', 'hr_deaths', 'hr_died', 'hr_deadline',
-    'hr_expires', 'hr_replayed_as')
+    'hr_expires', 'hr_replayed_as', 'hr_alone')
   redis.call('HSET', job_key(id), 'hr_accepted', stamp(now))
 end

@@ -31,7 +31,8 @@ local function try_again(id, eid, interval)
   drop_execution(id, eid, queue, job[2] or '')
   redis.call('HINCRBY', key, 'retries_left', -1)
   redis.call('HDEL', key, 'hr_expires')
-  redis.call('HSET', key, 'ended_at', ARGV[1], 'last_heartbeat', ARGV[1], 'hr_lease', '')
+  redis.call('HSET', key, 'ended_at', ARGV[1], 'last_heartbeat', ARGV[1], 'hr_lease', '',
+    'hr_alone', '')
   if interval > 0 then
     redis.call('HSET', key, 'status', 'scheduled')
     redis.call('SADD', RQ .. ':queues', queue_key(queue))
