@@ -22,7 +22,8 @@ class Child:
     """One process after another under one name.
 
     Each start gets a run name of its own (`worker-1-a3f9`): RQ refuses a worker whose name a
-    killed one still holds. `command` makes the command line of a run; `on_death` is told its name.
+    killed one still holds. `command` makes the command line of a run; `on_death` is told its name
+    and says whether something else was to blame: then the next start waits no longer than the last.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class Child:
         *,
         spawn: Spawn,
         clock: Clock,
-        on_death: Callable[[str], None] = lambda run_name: None,
+        on_death: Callable[[str], bool] = lambda run_name: False,
     ) -> None:
         self.name = name
         self.run_name = name
@@ -44,6 +45,7 @@ class Child:
         self._process: Process | None = None
         self._started_at = self._restart_at = clock.now()
         self._delay_s = FIRST_DELAY_S
+        self._is_blameless = False
 
     @property
     def is_running(self) -> bool:
@@ -81,7 +83,7 @@ class Child:
         # What it left behind (gunicorn's workers, a server's fork) would be in its successor's way.
         self._process.kill()
         self._process = None
-        self._on_death(self.run_name)
+        self._is_blameless = self._on_death(self.run_name)
 
     def _restart(self) -> None:
         try:
@@ -91,7 +93,7 @@ class Child:
 
     def _plan_restart(self, reason: str) -> None:
         now = self._clock.now()
-        if now - self._started_at >= STEADY_S:
+        if self._is_blameless or now - self._started_at >= STEADY_S:
             self._delay_s = FIRST_DELAY_S
         self._restart_at = now + self._delay_s
         log.warning("died", child=self.name, how=reason, starts_again_in_s=self._delay_s)

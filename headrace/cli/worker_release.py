@@ -15,21 +15,25 @@ log = structlog.get_logger()
 
 
 class WorkerRelease:
-    """Called with the name of a worker that has ended, however it did."""
+    """Called with the name of a worker that has ended, however it did.
+
+    Says whether a job killed it, which ran alone for that suspicion: that is no crash loop.
+    """
 
     def __init__(self, redis: Client, settings: Settings) -> None:
         self._redis = redis
         self._leases = Leases(redis, settings)
         self._roster = Roster(redis, settings.lease_s)
 
-    def __call__(self, worker: str) -> None:
+    def __call__(self, worker: str) -> bool:
         try:
             swept = self._leases.take_back(worker)
             self._roster.leave(worker)
         except RedisError as error:
             log.warning("jobs wait for their leases to end", worker=worker, error=str(error))
-        else:
-            swept.log()
+            return False
+        swept.log()
+        return bool(swept.dead)
 
     def release_all(self) -> None:
         """For a Redis whose workers have all died, as nobody else can reach it."""

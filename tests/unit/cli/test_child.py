@@ -119,3 +119,15 @@ def test_a_child_that_was_never_started_needs_no_end(clock: FakeClock) -> None:
     child.terminate()
     child.bury()
     assert spawner.journal == []
+
+
+def test_a_death_that_something_else_is_to_blame_for_is_no_crash_loop(
+    clock: FakeClock, spawner: FakeSpawner
+) -> None:
+    blameless = Child(
+        "w", lambda run: ["w", run], spawn=spawner, clock=clock, on_death=lambda run: True
+    )
+    blameless.start()
+
+    waits = [die_and_wait_for_restart(blameless, spawner, clock) for _death in range(4)]
+    assert max(waits) < 2 * FIRST_DELAY_S

@@ -65,3 +65,14 @@ def test_without_redis_the_leases_have_to_end_by_themselves(settings: Settings) 
     with capture_logs() as logs:
         WorkerRelease(away, settings)(WORKER)
     assert logs[0]["event"] == "jobs wait for their leases to end"
+
+
+def test_a_job_that_killed_its_worker_alone_is_to_blame(redis: Client, settings: Settings) -> None:
+    queue, release = JobQueue(redis, settings), WorkerRelease(redis, settings)
+    claimed_job(queue, "worker-0")
+    deaths = [release("worker-0")]
+    for number in (1, 2):
+        queue.claim(f"worker-{number}", Room(slots=1, tokens=100))
+        deaths.append(release(f"worker-{number}"))
+
+    assert deaths == [False, False, True]
