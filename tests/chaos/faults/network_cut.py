@@ -1,0 +1,54 @@
+"""Fault 6: the network between Redis and everybody resets, swallows, or answers no more."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from tests.chaos.fault import Fault
+from tests.chaos.load import Load
+from tests.chaos.orders import orders
+from tests.chaos.patience import require, until
+from tests.chaos.proxy import Way
+from tests.chaos.site import Site
+
+SUBMIT_FAILS_S = 2.0
+
+
+class NetworkCut(Fault):
+    """A submit says within 2 s that it failed, and may be repeated afterwards."""
+
+    number = 6
+    name = "network reset, black hole, half-open"
+
+    def strike(self, site: Site, dice: random.Random) -> None:
+        for _worker in range(2):
+            site.fleet.add()
+        site.fleet.wait_until_ready()
+        ways = [Way.RESET, Way.BLACK_HOLE, Way.HALF_OPEN]
+        dice.shuffle(ways)
+        load = site.load(orders(dice, (5, 40)), pace_s=0.05)
+        for way in ways:
+            time.sleep(dice.uniform(0.2, 0.8))
+            self._cut(site, load, way, dice.uniform(0.5, 2.5))
+        load.stop()
+        self._check(load)
+
+    def _cut(self, site: Site, load: Load, way: Way, lasts_s: float) -> None:
+        before = len(load.refusals)
+        site.proxy.turn(way)
+        try:
+            time.sleep(lasts_s)
+            until(f"a submit fails ({way.name})", lambda: len(load.refusals) > before, 30.0)
+        finally:
+            site.proxy.turn(Way.PASS)
+        site.note_recovery(since=time.time())
+
+    def _check(self, load: Load) -> None:
+        slowest = max(load.refusals, key=lambda refusal: refusal.seconds)
+        unclear = [refusal.error for refusal in load.refusals if not refusal.is_clear]
+        require(not unclear, f"a submit failed without saying why: {unclear[:1]!r}")
+        require(
+            slowest.seconds <= SUBMIT_FAILS_S,
+            f"a submit took {slowest.seconds:.1f} s to fail: {slowest.error}",
+        )
