@@ -9,7 +9,7 @@ ARGS ?=
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 DOCKER_BUILD_ARGS ?=
 
-.PHONY: help install serve test check up down test-docker bench-smoke bench-metrics clean
+.PHONY: help install serve test check up down test-docker bench-smoke bench-metrics chaos clean
 
 help:  ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ bench-smoke: $(INSTALLED)  ## Measure 30 requests at once beside one after anoth
 
 bench-metrics: $(INSTALLED)  ## Measure what counting for Prometheus costs (6 minutes)
 	$(BIN)/python -m bench.metrics $(ARGS)
+
+chaos: $(INSTALLED)  ## Kill, stop and cut off every part, and check the promise (10 minutes)
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 clean:  ## Remove .venv, caches and build outputs; prepared models and jobs stay
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

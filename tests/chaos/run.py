@@ -44,20 +44,26 @@ def run_fault(fault: Fault, seed: int) -> Run:
 
 def _play(run: Run, site: Site) -> None:
     fault = run.fault
+    run.recoveries = site.recoveries
     _note(run, lambda: fault.strike(site, random.Random(run.seed)))
     _note(run, lambda: site.settle(fault.patience_s))
-    site.checker.reader.stop()
-    run.verdict = site.checker.verdict()
-    run.recoveries = site.recoveries
-    run.broken += run.verdict.broken_promises
-    if run.verdict.redelivered and not fault.may_redeliver:
-        run.broken.append(f"{len(run.verdict.redelivered)} redelivered, and none may be")
+    _note(run, lambda: _judge(run, site))
     _note(run, lambda: fault.inspect(site))
 
 
+def _judge(run: Run, site: Site) -> None:
+    site.checker.reader.stop()
+    run.verdict = verdict = site.checker.verdict()
+    run.broken += verdict.broken_promises
+    if verdict.redelivered and not run.fault.may_redeliver:
+        run.broken.append(f"{len(verdict.redelivered)} redelivered, and none may be")
+
+
 def _note(run: Run, part: Callable[[], None]) -> None:
-    """A broken bound ends its part of the run, not the verdict."""
+    """What goes wrong in one part ends neither the verdict nor the runs after this one."""
     try:
         part()
     except Broken as broken:
         run.broken.append(str(broken))
+    except Exception as error:
+        run.broken.append(f"{type(error).__name__}: {error}")

@@ -11,7 +11,7 @@ from tests.chaos.proxy import Latency
 from tests.chaos.site import Site
 
 SLOW = Latency(fixed_s=0.2, long_s=2.0, long_share=0.05)
-JOBS = 24
+JOBS = 12
 
 
 class SlowRedis(Fault):
@@ -30,6 +30,6 @@ class SlowRedis(Fault):
             site.fleet.add()
         site.fleet.wait_until_ready()
         site.proxy.slow_down(SLOW)
-        load = site.load(orders(dice, (15, 30)), pace_s=0.0, most=JOBS)
+        load = site.load(orders(dice, (8, 15)), pace_s=0.0, most=JOBS)
         load.join(self.patience_s)
         site.settle(self.patience_s)
