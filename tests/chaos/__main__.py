@@ -54,8 +54,15 @@ def run_all(fault: Fault, seeds: int, progress: Progress, task: TaskID) -> Row:
     for seed in range(1, seeds + 1):
         progress.update(task, description=f"{fault.number} {fault.name}, seed {seed}")
         runs.append(run_fault(fault, seed))
+        progress.console.print(_line(runs[-1]), highlight=False)
         progress.advance(task)
     return Row.of(fault, runs)
+
+
+def _line(run: Run) -> str:
+    what = "; ".join(run.broken) or "held"
+    name = f"{run.fault.number} {run.fault.name}, seed {run.seed}"
+    return f"{name}: {run.verdict.jobs} jobs in {run.seconds:.0f} s, {what}"
 
 
 def _say_what_broke(rows: Sequence[Row]) -> None:
