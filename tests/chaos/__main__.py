@@ -54,7 +54,7 @@ def run_all(fault: Fault, seeds: int, progress: Progress, task: TaskID) -> Row:
     for seed in range(1, seeds + 1):
         progress.update(task, description=f"{fault.number} {fault.name}, seed {seed}")
         runs.append(run_fault(fault, seed))
-        progress.console.print(_line(runs[-1]), highlight=False)
+        progress.console.print(_line(runs[-1]), highlight=False, soft_wrap=True)
         progress.advance(task)
     return Row.of(fault, runs)
 

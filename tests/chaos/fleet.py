@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from redis.exceptions import RedisError
 
@@ -69,11 +70,10 @@ class Fleet(threading.Thread):
     def deaths(self) -> list[Death]:
         return [death for member in self._members for death in member.deaths]
 
-    def messages(self, worker: str) -> list[tuple[str, str]]:
-        """Each line of a worker's log: its message and the job it is about, or ''."""
+    def log_of(self, worker: str) -> list[dict[str, Any]]:
+        """The lines of a worker's log."""
         lines = (self._folder / f"{worker}.log").read_text().splitlines()
-        records = [json.loads(line) for line in lines if line.startswith("{")]
-        return [(record["message"], record.get("job_id", "")) for record in records]
+        return [json.loads(line) for line in lines if line.startswith("{")]
 
     def run(self) -> None:
         while not self._stopped.wait(TICK_S):

@@ -29,7 +29,7 @@ RECENT = 50
 
 
 class Site:
-    """Workers and load reach Redis through `proxy`; the witnesses go past it (`queue`).
+    """Workers reach Redis through `proxy`, the load through `load_proxy`, witnesses past both.
 
     Everything ends with the `with` block, whatever happens in it.
     """
@@ -58,9 +58,7 @@ class Site:
     def _open(self) -> None:
         self._stack.callback(self.server.close)
         self.server.start()
-        self.proxy = Proxy(self.server.port)
-        self.proxy.start()
-        self._stack.callback(self.proxy.close)
+        self.proxy, self.load_proxy = self._open_proxy(), self._open_proxy()
         self.settings = self._settings()
         self.queue = JobQueue(self.server.client, self.settings)
         self._watch()
@@ -69,6 +67,12 @@ class Site:
         )
         self._stack.callback(self.fleet.close)
         self.fleet.start()
+
+    def _open_proxy(self) -> Proxy:
+        proxy = Proxy(self.server.port)
+        proxy.start()
+        self._stack.callback(proxy.close)
+        return proxy
 
     def _settings(self) -> Settings:
         url = f"redis://127.0.0.1:{self.proxy.port}"
@@ -83,7 +87,7 @@ class Site:
 
     def load(self, orders: Iterator[Request], pace_s: float = 0.03, most: int = MOST_JOBS) -> Load:
         """A load that has begun; it submits as the API would."""
-        client = connect(f"redis://127.0.0.1:{self.proxy.port}", API_TIMEOUT_S)
+        client = connect(f"redis://127.0.0.1:{self.load_proxy.port}", API_TIMEOUT_S)
         self._stack.callback(client.connection_pool.disconnect)
         load = Load(JobQueue(client, self.settings), self.acknowledgements, orders, pace_s, most)
         self._stack.callback(load.stop)

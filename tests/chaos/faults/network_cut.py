@@ -1,15 +1,16 @@
-"""Fault 6: the network between Redis and everybody resets, swallows, or answers no more."""
+"""Fault 6: the network to Redis resets, swallows, or answers no more: for the load, or for all."""
 
 from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 
 from tests.chaos.fault import Fault
 from tests.chaos.load import Load
 from tests.chaos.orders import orders
 from tests.chaos.patience import require, until
-from tests.chaos.proxy import Way
+from tests.chaos.proxy import Proxy, Way
 from tests.chaos.site import Site
 
 SUBMIT_FAILS_S = 2.0
@@ -30,18 +31,21 @@ class NetworkCut(Fault):
         load = site.load(orders(dice, (5, 40)), pace_s=0.05)
         for way in ways:
             time.sleep(dice.uniform(0.2, 0.8))
-            self._cut(site, load, way, dice.uniform(0.5, 2.5))
+            proxies = dice.choice([[site.load_proxy], [site.load_proxy, site.proxy]])
+            self._cut(site, load, way, proxies, dice.uniform(0.5, 2.5))
         load.stop()
         self._check(load)
 
-    def _cut(self, site: Site, load: Load, way: Way, lasts_s: float) -> None:
+    def _cut(
+        self, site: Site, load: Load, way: Way, proxies: Sequence[Proxy], lasts_s: float
+    ) -> None:
         before = len(load.refusals)
-        site.proxy.turn(way)
+        _turn(proxies, way)
         try:
             time.sleep(lasts_s)
             until(f"a submit fails ({way.name})", lambda: len(load.refusals) > before, 30.0)
         finally:
-            site.proxy.turn(Way.PASS)
+            _turn(proxies, Way.PASS)
         site.note_recovery(since=time.time())
 
     def _check(self, load: Load) -> None:
@@ -52,3 +56,8 @@ class NetworkCut(Fault):
             slowest.seconds <= SUBMIT_FAILS_S,
             f"a submit took {slowest.seconds:.1f} s to fail: {slowest.error}",
         )
+
+
+def _turn(proxies: Sequence[Proxy], way: Way) -> None:
+    for proxy in proxies:
+        proxy.turn(way)

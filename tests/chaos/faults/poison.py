@@ -46,8 +46,8 @@ class Poison(Fault):
         done = [record for record in innocent if record.state is JobState.SUCCEEDED]
         site.recoveries += [(record.timings.committed or 0.0) - died_at for record in done]
         deaths = len(site.fleet.deaths)
-        require(len(done) == BATCH - 1, f"only {len(done)} of {BATCH - 1} batch mates succeeded")
-        require(deaths <= MOST_DEATHS, f"{deaths} workers died")
+        survived = f"{len(done)} of {BATCH - 1} batch mates succeeded, {deaths} workers died"
+        require(len(done) == BATCH - 1 and deaths <= MOST_DEATHS, survived)
         (poison,) = (record for record in records if record.job_id == self._poison.id)
         ending = f"{poison.state}, reason {poison.reason!r}"
         require(ending == f"{JobState.FAILED}, reason {DEAD!r}", f"the poison ended as {ending}")

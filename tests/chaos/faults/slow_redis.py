@@ -29,7 +29,8 @@ class SlowRedis(Fault):
         for _worker in range(2):
             site.fleet.add()
         site.fleet.wait_until_ready()
-        site.proxy.slow_down(SLOW)
+        for proxy in (site.proxy, site.load_proxy):
+            proxy.slow_down(SLOW)
         load = site.load(orders(dice, (8, 15)), pace_s=0.0, most=JOBS)
         load.join(self.patience_s)
         site.settle(self.patience_s)

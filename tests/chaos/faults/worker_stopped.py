@@ -56,7 +56,8 @@ class WorkerStopped(Fault):
         self._sleeper = sleeper.run_name
 
     def inspect(self, site: Site) -> None:
-        refused = {job for text, job in site.fleet.messages(self._sleeper) if text in REFUSED}
+        log = site.fleet.log_of(self._sleeper)
+        refused = {line["job_id"] for line in log if line["message"] in REFUSED}
         require(self._taken, "the stopped worker had no jobs")
         missing = self._taken - refused
         require(not missing, f"nothing that the woken worker said of {missing} was refused")
