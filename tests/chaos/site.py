@@ -38,6 +38,7 @@ class Site:
         self, folder: Path, *, supervised: bool, fsync: Fsync, changes: dict[str, Any]
     ) -> None:
         self.recoveries: list[float] = []
+        self._loads: list[Load] = []
         self._folder = folder
         self._supervised = supervised
         self._changes = LAW | {"lease_s": LEASE_S, "log_format": "json"} | changes
@@ -91,6 +92,7 @@ class Site:
         self._stack.callback(client.connection_pool.disconnect)
         load = Load(JobQueue(client, self.settings), self.acknowledgements, orders, pace_s, most)
         self._stack.callback(load.stop)
+        self._loads.append(load)
         load.start()
         return load
 
@@ -101,7 +103,9 @@ class Site:
             self.acknowledgements.write(request.id)
 
     def settle(self, within_s: float) -> None:
-        """Waits until every acknowledged job has ended. Raises `Broken`."""
+        """Waits, without further load, until every acknowledged job has ended. Raises `Broken`."""
+        for load in self._loads:
+            load.stop()
         until("every acknowledged job ends", lambda: not self.checker.unfinished(), within_s)
 
     def note_recovery(self, since: float, within_s: float = 30.0) -> None:

@@ -39,11 +39,14 @@ class NetworkCut(Fault):
     def _cut(
         self, site: Site, load: Load, way: Way, proxies: Sequence[Proxy], lasts_s: float
     ) -> None:
-        before = len(load.refusals)
+        # One that still waits on a connection of the last cut would fail for that one's sake.
+        accepted = load.accepted
+        until("a submit succeeds", lambda: load.accepted > accepted, 10.0)
+        refused = len(load.refusals)
         _turn(proxies, way)
         try:
             time.sleep(lasts_s)
-            until(f"a submit fails ({way.name})", lambda: len(load.refusals) > before, 30.0)
+            until(f"a submit fails ({way.name})", lambda: len(load.refusals) > refused, 30.0)
         finally:
             _turn(proxies, Way.PASS)
         site.note_recovery(since=time.time())
