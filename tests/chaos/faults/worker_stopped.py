@@ -37,7 +37,7 @@ class WorkerStopped(Fault):
     def strike(self, site: Site, dice: random.Random) -> None:
         sleeper = site.fleet.add()
         site.fleet.wait_until_ready()
-        load = site.load(orders(dice, (40, 200)), pace_s=0.0, most=JOBS)
+        load = site.load(orders(dice, (40, 150)), pace_s=0.0, most=JOBS)
         until("all jobs run", lambda: self._running(site) == JOBS, 10.0)
         load.stop()
         site.fleet.wait_until_ready(site.fleet.add())
