@@ -9,10 +9,11 @@ ARGS ?=
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 DOCKER_BUILD_ARGS ?=
 
-.PHONY: help install serve test check up down test-docker bench-smoke bench-metrics chaos clean
+.PHONY: help install serve test check up down test-docker bench-smoke bench-metrics \
+  bench-queue bench-overhead bench-throughput bench-fairness chaos clean
 
 help:  ## Say what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED)  ## Make .venv with everything pinned in constraints.txt
 
@@ -45,6 +46,18 @@ bench-smoke: $(INSTALLED)  ## Measure 30 requests at once beside one after anoth
 
 bench-metrics: $(INSTALLED)  ## Measure what counting for Prometheus costs (6 minutes)
 	$(BIN)/python -m bench.metrics $(ARGS)
+
+bench-queue: $(INSTALLED)  ## Measure no-op jobs beside stock RQ workers (4 minutes)
+	$(BIN)/python -m bench.queue $(ARGS)
+
+bench-overhead: $(INSTALLED)  ## Measure what the queue adds on an idle system (1 minute)
+	$(BIN)/python -m bench.overhead $(ARGS)
+
+bench-throughput: $(INSTALLED)  ## Measure tokens/s through the queue beside the engine alone (4 minutes)
+	$(BIN)/python -m bench.throughput $(ARGS)
+
+bench-fairness: $(INSTALLED)  ## Measure small tenants behind a flood, and claims at 50,000 jobs (3 minutes)
+	$(BIN)/python -m bench.fairness $(ARGS)
 
 chaos: $(INSTALLED)  ## Kill, stop and cut off every part, and check the promise (10 minutes)
 	$(BIN)/python -m tests.chaos $(ARGS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from api import access_log, dashboard, jobs, openai, operations, request_id
+from api import access_log, dashboard, dead, jobs, openai, operations, request_id
 from api.errors import register_error_handlers
 from api.follower import Follower
 from api.http_metrics import make_http_metrics
@@ -14,6 +14,7 @@ from api.waiters import Waiters
 from headrace.core.card_store import CardStore
 from headrace.core.connection import API_TIMEOUT_S, connect
 from headrace.core.errors import SettingsError
+from headrace.core.jobs.dead_letters import DeadLetters
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.roster import Roster
 from headrace.core.settings import Settings, load_settings
@@ -33,6 +34,7 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
     app.extensions[KEY] = Services(
         settings=settings,
         queue=queue,
+        dead_letters=DeadLetters(queue),
         cards=cards,
         roster=Roster(queue.redis, settings.lease_s),
         intake=Intake(cards, settings, metrics),
@@ -45,7 +47,7 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
     app.after_request(access_log.end)
     app.after_request(request_id.show)
     app.teardown_request(request_id.forget)
-    for blueprint in (jobs.blueprint, openai.blueprint, operations.blueprint):
+    for blueprint in (jobs.blueprint, dead.blueprint, openai.blueprint, operations.blueprint):
         app.register_blueprint(blueprint)
     dashboard.mount(app, settings.redis_url, settings.host)
     register_error_handlers(app)

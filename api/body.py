@@ -22,6 +22,11 @@ def read_json() -> Any:
         raise InvalidRequest(f"the body is not JSON: {error}", "body") from error
 
 
+def read_optional_json() -> Any:
+    """The same; `{}` where the request has no body."""
+    return read_json() if _read() else {}
+
+
 def _read() -> bytes:
     try:
         body = request.get_data()

@@ -16,10 +16,12 @@ from headrace.core.errors import (
     InvalidRequest,
     JobFailed,
     JobNotFound,
+    NotReplayable,
     QueueFull,
     Unavailable,
     UnknownModel,
     WaitEnded,
+    WrongState,
 )
 
 RETRY_AFTER_S = 1
@@ -43,6 +45,8 @@ TABLE: dict[type[Exception], Refusal] = {
     UnknownModel: Refusal(404, "invalid_request_error", rejected="unknown_model"),
     InvalidRequest: Refusal(400, "invalid_request_error", rejected="invalid_request"),
     JobNotFound: Refusal(404, "invalid_request_error"),
+    WrongState: Refusal(409, "invalid_request_error"),
+    NotReplayable: Refusal(409, "invalid_request_error"),
     QueueFull: Refusal(429, "rate_limit_error", MAY_RETRY, "queue_full"),
     Unavailable: Refusal(503, "service_unavailable", MAY_RETRY, "unavailable"),
     RedisError: Refusal(503, "service_unavailable", MAY_RETRY, "unavailable"),

@@ -1,24 +1,23 @@
-"""The jobs API: submit, poll, list, cancel."""
+"""The jobs API: submit, poll, list, change, cancel, purge."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import structlog
 from flask import Blueprint, Response, jsonify, request, url_for
 
+from api import arguments
 from api.access_log import JOB_HEADER
 from api.body import read_json
-from api.schemas import JobBody
+from api.schemas import JobBody, PriorityBody
 from api.services import services
-from headrace.core.errors import InvalidRequest, JobNotFound
+from headrace.core.errors import InvalidRequest, WrongState
 from headrace.core.jobs.job import STAMPS, Job
 from headrace.core.types import JobState
 
 MAX_LISTED = 1000
 log = structlog.get_logger()
-JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
@@ -27,7 +26,7 @@ blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 def submit() -> Response:
     job = services().intake.job(JobBody.parse(read_json()))
     services().queue.submit(job)
-    response = _answer(services().queue.get(job.id))
+    response = job_response(services().queue.get(job.id))
     response.status_code = 202
     response.headers["Location"] = url_for("jobs.show", job_id=job.id)
     return response
@@ -36,25 +35,46 @@ def submit() -> Response:
 @blueprint.get("/<job_id>")
 def show(job_id: str) -> Response:
     """`?wait=S` answers as soon as the job has ended, after S seconds at the latest."""
-    wait_s = _number("wait", 0.0, services().settings.max_wait_s)
-    return _answer(services().follower.wait(_job_id(job_id), wait_s))
+    wait_s = arguments.number("wait", 0.0, services().settings.max_wait_s)
+    return job_response(services().follower.wait(arguments.job_id(job_id), wait_s))
 
 
 @blueprint.get("")
 def index() -> Response:
-    limit = int(_number("limit", 20, MAX_LISTED, least=1))
+    limit = int(arguments.number("limit", 20, MAX_LISTED, least=1))
     jobs = services().queue.recent(limit, _state(request.args.get("state")))
     return jsonify({"object": "list", "data": [job_json(job) for job in jobs]})
 
 
+@blueprint.patch("/<job_id>")
+def change(job_id: str) -> Response:
+    """Only the priority can be changed, and only while the job waits."""
+    priority = PriorityBody.parse(read_json()).priority
+    if not services().queue.reprioritise(arguments.job_id(job_id), priority):
+        raise WrongState(f"job {job_id} no longer waits; its priority stays as it was")
+    log.info("priority changed", job_id=job_id, priority=priority)
+    return job_response(services().queue.get(job_id))
+
+
 @blueprint.delete("/<job_id>")
 def cancel(job_id: str) -> Response:
-    if services().queue.cancel(_job_id(job_id)):
+    """`?purge=true` removes prompt and result as well."""
+    has_to_go = arguments.flag("purge")
+    if services().queue.cancel(arguments.job_id(job_id)):
         log.info("request finished", job_id=job_id, state=JobState.CANCELLED)
-    return _answer(services().queue.get(job_id))
+    if has_to_go:
+        return _purge(job_id)
+    return job_response(services().queue.get(job_id))
 
 
-def _answer(job: Job) -> Response:
+def _purge(job_id: str) -> Response:
+    if not services().queue.purge(job_id):
+        raise WrongState(f"job {job_id} waits or runs again")
+    log.info("job purged", job_id=job_id)
+    return Response(status=204)
+
+
+def job_response(job: Job) -> Response:
     response = jsonify(job_json(job))
     response.headers[JOB_HEADER] = job.id
     response.headers["Server-Timing"] = server_timing(job)
@@ -77,6 +97,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "result": result and {key: result[key] for key in ("text", "finish_reason")},
         "usage": result and result["usage"],
         "error": job.error if job.state is not JobState.SUCCEEDED else None,
+        "replay_of": job.replay_of,
         "attempts": job.attempts,
         "worker": job.worker,
         "batch_size": report and round(report.batch_size, 2),
@@ -104,23 +125,6 @@ def server_timing(job: Job) -> str:
 
 def _ms(seconds: float) -> float:
     return round(seconds * 1000, 3)
-
-
-def _job_id(text: str) -> str:
-    if not JOB_ID.fullmatch(text):
-        raise JobNotFound("no job with this id")
-    return text
-
-
-def _number(name: str, default: float, most: float, least: float = 0) -> float:
-    text = request.args.get(name, default)
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not least <= number <= most:
-        raise InvalidRequest(f"{name}: a number from {least:g} to {most:g}", name)
-    return number
 
 
 def _state(text: str | None) -> JobState | None:

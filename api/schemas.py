@@ -66,6 +66,7 @@ def _without_nulls(value: Any) -> Any:
 
 
 Text = Annotated[str, Field(min_length=1)]
+PriorityName = Annotated[Priority, Field(strict=False)]
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
@@ -85,13 +86,27 @@ class StreamOptions(BaseModel):
     include_usage: bool = False
 
 
-class Body(BaseModel):
+class StrictBody(BaseModel):
+    model_config = STRICT
+
+    @classmethod
+    def parse(cls, body: Any) -> Self:
+        """Raises `InvalidRequest`, naming the first field that is wrong."""
+        if not isinstance(body, dict):
+            raise InvalidRequest("the body must be a JSON object", "body")
+        try:
+            return cls.model_validate(body)
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            param = ".".join(str(part) for part in problem["loc"]) or "body"
+            raise InvalidRequest(f"{param}: {problem['msg']}", param) from error
+
+
+class Body(StrictBody):
     """What every way of asking has in common. `model` may be left out: there is only one.
 
     `priority` and `deadline_s` are ours, on OpenAI's routes as well (`extra_body` in its client).
     """
-
-    model_config = STRICT
 
     model: str | None = None
     max_tokens: int | None = Field(None, ge=1)
@@ -100,14 +115,12 @@ class Body(BaseModel):
     top_k: int = Field(0, ge=0)
     seed: int | None = Field(None, ge=-(2**SEED_BITS), lt=2**SEED_BITS)
     stop: Annotated[list[Text], BeforeValidator(_as_list), Field(max_length=MAX_STOPS)] = []
-    priority: Annotated[Priority, Field(strict=False)] = Priority.DEFAULT
+    priority: PriorityName = Priority.DEFAULT
     deadline_s: float | None = Field(None, gt=0)
 
     @model_validator(mode="before")
     @classmethod
-    def _drop_neutral(cls, body: Any) -> Any:
-        if not isinstance(body, dict):
-            raise InvalidRequest("the body must be a JSON object", "body")
+    def _drop_neutral(cls, body: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in body.items() if not cls._is_neutral(name, value)}
 
     @classmethod
@@ -121,16 +134,6 @@ class Body(BaseModel):
         if value is None or value in NEUTRAL[name]:
             return True
         raise InvalidRequest(f"{name}: this value is not supported", name, "unsupported_value")
-
-    @classmethod
-    def parse(cls, body: Any) -> Self:
-        """Raises `InvalidRequest`, naming the first field that is wrong."""
-        try:
-            return cls.model_validate(body)
-        except ValidationError as error:
-            problem = error.errors(include_url=False, include_input=False)[0]
-            param = ".".join(str(part) for part in problem["loc"]) or "body"
-            raise InvalidRequest(f"{param}: {problem['msg']}", param) from error
 
     @property
     def output_limit(self) -> int | None:
@@ -181,3 +184,13 @@ class JobBody(Body):
         if (self.prompt is None) == (self.messages is None):
             raise InvalidRequest("give either prompt or messages", "prompt")
         return self
+
+
+class PriorityBody(StrictBody):
+    priority: PriorityName
+
+
+class ReplayBody(StrictBody):
+    """`force` makes a job of its own of each call."""
+
+    force: bool = False

@@ -12,6 +12,7 @@ from api.http_metrics import HttpMetrics
 from api.intake import Intake
 from api.waiters import Waiters
 from headrace.core.card_store import CardStore
+from headrace.core.jobs.dead_letters import DeadLetters
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.roster import Roster
 from headrace.core.settings import Settings
@@ -23,6 +24,7 @@ KEY = "headrace"
 class Services:
     settings: Settings
     queue: JobQueue
+    dead_letters: DeadLetters
     cards: CardStore
     roster: Roster
     intake: Intake

@@ -25,6 +25,7 @@ class Generation:
         self.decode_s = 0.0
         self.finish_reason: FinishReason | None = None
         self.error: str | None = None
+        self.may_pass = False
         self._eos_token_ids = card.eos_token_ids
         self._detokenizer = Detokenizer(card.tokenizer, request.sampling.stop)
         if request.sampling.max_tokens <= 0:
@@ -54,8 +55,8 @@ class Generation:
         """Takes the next output id."""
         return self._delta((token_id,), self._append(token_id))
 
-    def fail(self, error: str) -> Delta:
-        self.error = error
+    def fail(self, error: str, may_pass: bool = False) -> Delta:
+        self.error, self.may_pass = error, may_pass
         return self.close()
 
     def close(self) -> Delta:
@@ -84,6 +85,7 @@ class Generation:
             text=text,
             finish_reason=None if self.error else self.finish_reason,
             error=self.error,
+            may_pass=self.may_pass,
             prefill_s=self.prefill_s,
             decode_s=self.decode_s,
         )

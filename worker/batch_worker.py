@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from queue import SimpleQueue
 from types import FrameType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import SimpleWorker
+from rq.command import handle_command, parse_payload
 from rq.serializers import JSONSerializer
 from rq.worker.base import WorkerStatus
 
@@ -27,7 +30,7 @@ from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.jobs.rq_adapter import EXPIRED
 from headrace.core.roster import Activity
-from headrace.core.types import JobState
+from headrace.core.types import JobState, Priority, Room
 from worker.running import REFUSED, TIMEOUT, Running
 from worker.step_counts import NoStepCounts, StepCounts
 
@@ -36,9 +39,20 @@ IDLE_WAIT_S = 1.0
 
 RETRY_FIRST_S, RETRY_MOST_S = 0.05, 2.0
 
+STOP_JOB, STOP_EXECUTION, DROP_EXECUTION = "stop-job", "stop-execution", "drop-execution"
+"""Commands about one job: the first two are RQ's, the last comes from `cancel.lua`."""
+
 T = TypeVar("T")
 Aged = TypeVar("Aged", Publication, Outcome)
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What somebody wants of a running job."""
+
+    name: str
+    job_id: str
 
 
 class BatchWorker(SimpleWorker):
@@ -75,8 +89,11 @@ class BatchWorker(SimpleWorker):
         self.settings = queue.settings
         self.steps = StepCounts() if self.settings.metrics else NoStepCounts()
         self._failpoints = make_failpoints(self.settings.failpoints)
+        self.is_told_to_drain = False
+        self._capacity = engine.room()
         self._last_publish = clock.now()
         self._drain_until: float | None = None
+        self._commands: SimpleQueue[Command] = SimpleQueue()
 
     def start(self) -> None:
         """Registers with RQ and listens to its commands."""
@@ -98,7 +115,8 @@ class BatchWorker(SimpleWorker):
             self.teardown()
 
     def turn(self) -> None:
-        """Admits, steps or rests, publishes, finishes and polices, once."""
+        """Obeys, admits, steps or rests, publishes, finishes and polices, once."""
+        self._obey()
         self._admit()
         if self._admission.may_step(len(self.running)):
             self._step()
@@ -109,7 +127,18 @@ class BatchWorker(SimpleWorker):
 
     @property
     def activity(self) -> Activity:
-        return "ready" if self._drain_until is None else "draining"
+        if self._drain_until is None and not self.is_told_to_drain:
+            return "ready"
+        return "draining" if self.running else "drained"
+
+    def handle_payload(self, message: dict[str, Any]) -> None:
+        """A command of RQ or of `cancel.lua`, from the thread that listens to them."""
+        payload = parse_payload(message)
+        command = Command(payload.get("command", ""), payload.get("job_id", ""))
+        if command.name in (STOP_JOB, STOP_EXECUTION, DROP_EXECUTION):
+            self._commands.put(command)
+        else:
+            handle_command(self, payload)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """First signal: take no more and finish what runs. Second: give it back at once."""
@@ -119,12 +148,26 @@ class BatchWorker(SimpleWorker):
 
     # -- one turn ------------------------------------------------------------------------------
 
+    def _obey(self) -> None:
+        """Ends what was stopped and drops what was cancelled, before the next step."""
+        while not self._commands.empty():
+            command = self._commands.get()
+            job = self.running.get(command.job_id)
+            if job is None:
+                continue
+            if command.name == DROP_EXECUTION:
+                self._drop(command.job_id)
+            else:
+                self._end_now([job.stopped(self._clock.now())])
+
     def _admit(self) -> None:
         """Claims the jobs that there is room for."""
         room = self._admission.room(self.engine.room(), len(self.running))
-        if self._drain_until is not None or room.slots == 0:
+        if self._drain_until is not None or room.slots == 0 or self._is_isolating:
             return
-        claimed = self._insist(lambda: self._queue.claim(self.name, room))
+        batch_room = self._batch_room(room)
+        claimed = self._insist(lambda: self._queue.claim(self.name, room, batch_room))
+        self.is_told_to_drain = claimed.is_draining
         if claimed.claims:
             self._state = WorkerStatus.BUSY  # the script has shown it already
             self._failpoints.hit(Failpoint.AFTER_CLAIM)
@@ -132,6 +175,20 @@ class BatchWorker(SimpleWorker):
             self._start(claim)
         self._admission.admitted(len(claimed.claims))
         _log_unclaimed(claimed)
+
+    @property
+    def _is_isolating(self) -> bool:
+        """Nothing may run beside a job that is suspected of killing its workers."""
+        return any(job.claim.is_alone for job in self.running.values())
+
+    def _batch_room(self, free: Room) -> Room:
+        """The part of the free room that batch work may have."""
+        batch = [job for job in self.running.values() if job.request.priority is Priority.BATCH]
+        most = 1 - self.settings.interactive_reserve
+        slots = math.ceil(self._capacity.slots * most) - len(batch)
+        tokens = math.ceil(self._capacity.tokens * most)
+        tokens -= sum(job.request.cost_tokens for job in batch)
+        return Room(min(free.slots, slots), min(free.tokens, tokens))
 
     def _start(self, claim: Claim) -> None:
         request = claim.request
@@ -147,9 +204,9 @@ class BatchWorker(SimpleWorker):
         """Nothing to run yet: waits for a job, or for the batch to be closed."""
         until_closed_s = self._admission.wait_s(len(self.running))
         wait_s = IDLE_WAIT_S if until_closed_s is None else min(until_closed_s, IDLE_WAIT_S)
-        if self._drain_until is None:
+        if self.activity == "ready":
             self._insist(lambda: self._queue.wait_for_ring(wait_s))
-        else:
+        else:  # a ring is for those who may claim
             self._clock.sleep(wait_s)
         self.last_progress = self._clock.now()
 
@@ -181,16 +238,14 @@ class BatchWorker(SimpleWorker):
     def _police(self) -> None:
         """Ends the jobs whose time is over."""
         now = self._clock.now()
-        limit_s = self.settings.job_timeout_s
         overdue: list[Outcome] = []
         for job in self.running.values():
             if job.is_past_deadline(now):
                 overdue.append(job.failure(EXPIRED, "the deadline passed while it ran", now))
-            elif now - job.started > limit_s:
-                overdue.append(job.failure(TIMEOUT, f"it ran longer than {limit_s} s", now))
-        for outcome in overdue:
-            self.engine.abort(outcome.claim.job_id)
-        self._end(overdue)
+            elif job.is_past_timeout(now):
+                error = f"it ran longer than {job.claim.timeout_s:g} s"
+                overdue.append(job.failure(TIMEOUT, error, now))
+        self._end_now(overdue)
 
     # -- ends ----------------------------------------------------------------------------------
 
@@ -205,16 +260,25 @@ class BatchWorker(SimpleWorker):
         for outcome, result in zip(outcomes, finished, strict=True):
             self.running.pop(outcome.claim.job_id, None)
             _log_end(outcome, result)
+        if not self.running:
+            self._state = WorkerStatus.IDLE  # the script has shown it already
+
+    def _end_now(self, outcomes: list[Outcome]) -> None:
+        """Ends jobs that the engine would go on with."""
+        for outcome in outcomes:
+            self.engine.abort(outcome.claim.job_id)
+        self._end(outcomes)
 
     def _refuse(self, claim: Claim) -> None:
         error = claim.refusal or "tokenised for another model than this worker runs"
         report = Report(worker=self.name, attempt=claim.attempt)
         count = len(claim.published_ids)
-        self._end([Outcome(claim, report, count, reason=REFUSED, error=error)])
+        self._end([Outcome(claim, report, count, reason=REFUSED, error=error, is_dead=True)])
 
     def _drop(self, job_id: str) -> None:
         self.engine.abort(job_id)
-        del self.running[job_id]
+        claim = self.running.pop(job_id).claim
+        self._insist(lambda: self._leases.drop(self.name, [claim]))
         log.warning("job lost: cancelled, or leased to another worker", job_id=job_id)
 
     def _show_state(self) -> None:
@@ -265,10 +329,13 @@ def _log_unclaimed(claimed: Claimed) -> None:
 def _log_end(outcome: Outcome, result: Finished) -> None:
     """One line a job, whatever became of it."""
     report, job_id = outcome.report, outcome.claim.job_id
-    if result.timings is None:
+    if result.verdict == "lost":
         log.warning("late result refused: the job is another's", job_id=job_id)
         return
-    stages = {f"{stage}_ms": _ms(seconds) for stage, seconds in result.timings.stages.items()}
+    if result.verdict == "retried":
+        log.warning("job is tried again", job_id=job_id, error=outcome.error)
+        return
+    stages = result.timings.stages if result.timings else {}
     log.info(
         "request finished",
         job_id=job_id,
@@ -277,8 +344,8 @@ def _log_end(outcome: Outcome, result: Finished) -> None:
         model=report.model,
         prompt_tokens=report.prompt_tokens,
         output_tokens=report.output_tokens,
-        **stages,
-        total_ms=_ms(sum(result.timings.stages.values())),
+        **{f"{stage}_ms": _ms(seconds) for stage, seconds in stages.items()},
+        total_ms=_ms(sum(stages.values())),
         tokenize_ms=_ms(report.tokenize_s),
         batch_size=round(report.batch_size, 1),
         worker=report.worker,

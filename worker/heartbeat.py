@@ -10,13 +10,14 @@ import structlog
 
 from headrace.core.card_store import CardStore
 from headrace.core.clock import Clock
+from headrace.core.jobs import keys, rq_adapter
 from headrace.core.jobs.counters import Counters
 from headrace.core.jobs.leases import Leases
+from headrace.core.jobs.sweeper import BEAT_S, Sweeper
 from headrace.core.model_card import ModelCard
 from headrace.core.roster import Roster, WorkerState
 from worker.batch_worker import BatchWorker
 
-BEAT_S = 1.0
 RENEWALS_PER_LEASE = 3
 RQ_TTL_S = 60
 """How long RQ lists a worker that fell silent; by itself it would for eight minutes."""
@@ -46,9 +47,8 @@ class Heartbeat(threading.Thread):
         self._card = card
         self._settings = settings = worker.settings
         self._clock = clock
+        self._sweeper = Sweeper(leases, settings.lease_s, clock)
         self._interval_s = min(BEAT_S, settings.lease_s / RENEWALS_PER_LEASE)
-        self._last_beat = clock.now()
-        self._sweep_from = clock.now()
         self._stopped = threading.Event()
 
     def run(self) -> None:
@@ -66,34 +66,38 @@ class Heartbeat(threading.Thread):
         self._roster.leave(self._worker.name)
 
     def beat(self) -> None:
-        """Renews, unless the engine stalls; sweeps, unless others may not have renewed yet."""
+        """Renews, unless the engine stalls, and sweeps."""
         if not self._is_stalled():
             self._renew()
-        now = self._clock.now()
-        if now - self._last_beat > self._settings.lease_s / 2:
-            # Redis or this process was away: everybody's leases ran out, and nobody died of it.
-            self._sweep_from = now + self._settings.lease_s
-        self._last_beat = now
-        if now >= self._sweep_from:
-            self._leases.sweep().log()
+        self._sweeper.beat()
 
     def _is_stalled(self) -> bool:
         silence_s = self._clock.now() - self._worker.last_progress
         return bool(self._worker.running) and silence_s > self._settings.engine_stall_s
 
     def _renew(self) -> None:
+        """In one pipeline: where Redis is slow, leases must not wait for the rest."""
         worker = self._worker
-        self._leases.renew([job.claim for job in list(worker.running.values())])
-        worker.heartbeat(RQ_TTL_S)
-        self._cards.ensure(self._card)
-        self._counters.add(worker.name, worker.steps.totals)
-        self._roster.beat(
-            WorkerState(
-                name=worker.name,
-                activity=worker.activity,
-                pid=os.getpid(),
-                engine=type(worker.engine).__name__,
-                stats=worker.engine.stats(),
-                host=socket.gethostname(),
-            )
+        with worker.connection.pipeline(transaction=False) as pipeline:
+            self._leases.renew([job.claim for job in list(worker.running.values())], pipeline)
+            worker.heartbeat(RQ_TTL_S, pipeline)
+            self._counters.add(worker.name, worker.steps.totals, pipeline)
+            self._roster.beat(self._state(), pipeline)
+            pipeline.sismember(keys.DRAINING, worker.name)
+            pipeline.exists(rq_adapter.SUSPENDED_KEY)
+            pipeline.hexists(keys.CARD, "hash")
+            *_done, is_draining, is_suspended, has_card = pipeline.execute()
+        worker.is_told_to_drain = bool(is_draining or is_suspended)
+        if not has_card:  # the server came back empty
+            self._cards.put(self._card)
+
+    def _state(self) -> WorkerState:
+        worker = self._worker
+        return WorkerState(
+            name=worker.name,
+            activity=worker.activity,
+            pid=os.getpid(),
+            engine=type(worker.engine).__name__,
+            stats=worker.engine.stats(),
+            host=socket.gethostname(),
         )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
+
 from headrace.core.jobs.handover import Claim, Outcome, Publication
 from headrace.core.jobs.job import Report
 from headrace.core.types import Delta, Request
 
-TIMEOUT, ENGINE_ERROR, REFUSED = "timeout", "engine_error", "refused"
+TIMEOUT, ENGINE_ERROR, REFUSED, STOPPED = "timeout", "engine_error", "refused", "stopped"
 """Reasons of jobs that do not succeed, beside `EXPIRED`."""
 
 
@@ -46,6 +49,9 @@ class Running:
     def is_past_deadline(self, now: float) -> bool:
         return now >= self._deadline
 
+    def is_past_timeout(self, now: float) -> bool:
+        return now - self.started > self.claim.timeout_s
+
     @property
     def has_news(self) -> bool:
         return bool(self._pending_ids)
@@ -70,7 +76,8 @@ class Running:
     def outcome(self, now: float) -> Outcome:
         """The job's end, after its last delta."""
         if self._last.error is not None:
-            return self.failure(ENGINE_ERROR, self._last.error, now)
+            failure = self.failure(ENGINE_ERROR, self._last.error, now)
+            return _retryable(failure) if self._last.may_pass else failure
         reason = self._last.finish_reason
         result: dict[str, object] = {
             "text": self._text,
@@ -85,6 +92,10 @@ class Running:
 
     def failure(self, reason: str, error: str, now: float) -> Outcome:
         return self._end(now, reason=reason, error=error)
+
+    def stopped(self, now: float) -> Outcome:
+        """Its end on the request of RQ's `send_stop_job_command`."""
+        return replace(self.failure(STOPPED, "stopped on request", now), is_stopped=True)
 
     def _end(
         self, now: float, reason: str, error: str = "", result: dict[str, object] | None = None
@@ -118,3 +129,11 @@ class Running:
             attempt=self.claim.attempt,
             finish_reason=str(reason) if reason else None,
         )
+
+
+def _retryable(failure: Outcome) -> Outcome:
+    """Tried again while RQ's retries last, and a dead letter after that.
+
+    The share of the interval is drawn, so that jobs which failed together do not return together.
+    """
+    return replace(failure, retry_share=random.uniform(0.5, 1.0), is_dead=True)

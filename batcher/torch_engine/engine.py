@@ -19,6 +19,9 @@ from headrace.core.model_card import ModelCard
 from headrace.core.settings import Settings
 from headrace.core.types import Delta, EngineStats, Request, Room, Sampling
 
+CPU_OUT_OF_MEMORY = "can't allocate memory"
+"""What torch's allocator says on a CPU, where it raises a plain RuntimeError."""
+
 
 @dataclass(frozen=True, slots=True)
 class StepTime:
@@ -104,7 +107,10 @@ class TorchEngine:
         return not self._generations
 
     def _advance(self, plan: Plan) -> list[Delta]:
-        ids, time = self._run(plan)
+        try:
+            ids, time = self._run(plan)
+        except torch.OutOfMemoryError:
+            return self._give_up(plan)
         if len(plan.chunks) > 1 and FAILED in ids[len(plan.decoding) :]:
             self._scheduler.separate(plan)
             plan = replace(plan, chunks=())
@@ -116,6 +122,12 @@ class TorchEngine:
             if row.is_over:
                 self._scheduler.remove(row)
         return deltas
+
+    def _give_up(self, plan: Plan) -> list[Delta]:
+        """Ends the rows that memory did not suffice for: later, or elsewhere, it may."""
+        for row in reversed(plan.rows):
+            self._scheduler.remove(row)
+        return [row.fail("the engine ran out of memory", may_pass=True) for row in plan.rows]
 
     @torch.inference_mode()
     def _run(self, plan: Plan) -> tuple[list[int], StepTime]:
@@ -130,7 +142,11 @@ class TorchEngine:
                 logits.append(self._forward.prefill(plan.chunks))
             draws = [Draw.of(row.request.sampling, row.output_tokens) for row in plan.rows]
             ids: list[int] = sample(torch.cat(logits), draws).tolist() if draws else []
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
+            if CPU_OUT_OF_MEMORY in str(error):
+                raise torch.OutOfMemoryError(str(error)) from error
             raise EngineError(f"the model's forward failed: {error}") from error
         ended = self._clock.now()
         if not plan.chunks:

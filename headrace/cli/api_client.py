@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -19,6 +19,8 @@ from headrace.core.errors import (
 )
 
 Json = dict[str, Any]
+
+JOBS = "/v1/jobs"
 
 ANSWER_TIMEOUT_S = 600.0
 """A little more than the API's longest wait."""
@@ -56,6 +58,15 @@ class ApiClient:
         with self._answer("POST", path, json=body) as answer:
             return _body(answer)
 
+    def patch(self, path: str, body: Json) -> Json:
+        with self._answer("PATCH", path, json=body) as answer:
+            return _body(answer)
+
+    def delete(self, path: str, **query: Any) -> Json:
+        """An empty object where the answer has no body."""
+        with self._answer("DELETE", path, params=query) as answer:
+            return {} if answer.status_code == httpx.codes.NO_CONTENT else _body(answer)
+
     def stream(self, path: str, body: Json) -> Iterator[Json]:
         """The events of an OpenAI stream, up to `[DONE]`."""
         with self._answer("POST", path, json=body) as answer:
@@ -84,6 +95,11 @@ class ApiClient:
             raise Unavailable(BROKEN_OFF) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unavailable(f"{self._url}: {error or type(error).__name__}") from error
+
+
+def path_of(collection: str, job_id: str) -> str:
+    """Whatever the id holds, it stays one part of the path."""
+    return f"{collection}/{quote(job_id, safe='')}"
 
 
 def _body(answer: httpx.Response) -> Json:

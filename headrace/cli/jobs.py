@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from headrace.cli.json_option import json_option
 from headrace.cli.url_option import url_option
 from headrace.core.types import JobState
 
@@ -29,7 +30,7 @@ For example:
     show_default=True,
     help="Newest jobs to show.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the API's whole answer.")
+@json_option()
 def jobs(job_id: str | None, url: str, state: str | None, limit: int, as_json: bool) -> None:
     """List the newest jobs, or show the one named JOB_ID."""
     from headrace.cli.api_client import ApiClient

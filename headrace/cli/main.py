@@ -9,10 +9,13 @@ import sys
 
 import click
 
+from headrace.cli.dead import dead
 from headrace.cli.health import health
 from headrace.cli.jobs import jobs
 from headrace.cli.loadtest import loadtest
 from headrace.cli.model import model
+from headrace.cli.priority import priority
+from headrace.cli.purge import purge
 from headrace.cli.settings import settings
 from headrace.cli.submit import submit
 from headrace.cli.up import up
@@ -39,7 +42,7 @@ def cli() -> None:
     """A durable inference queue for language models."""
 
 
-for command in (up, submit, jobs, loadtest, model, settings, health):
+for command in (up, submit, jobs, priority, purge, dead, loadtest, model, settings, health):
     cli.add_command(command)
 
 

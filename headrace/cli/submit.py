@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from headrace.cli.json_option import json_option
 from headrace.cli.url_option import url_option
 from headrace.core.types import Priority
 
@@ -33,7 +34,7 @@ For example:
     help="Which jobs go first.",
 )
 @click.option("--stream/--no-stream", default=True, help="Show the answer while it is written.")
-@click.option("--json", "as_json", is_flag=True, help="Print the API's whole answer.")
+@json_option()
 def submit(prompt: str, url: str, stream: bool, as_json: bool, **fields: Any) -> None:
     """Ask PROMPT and show the answer; `-` reads the prompt from standard input."""
     from headrace.cli.answer import CHAT, show_stream, show_whole

@@ -19,11 +19,6 @@ class CardStore:
     def put(self, card: ModelCard) -> None:
         self._redis.hset(keys.CARD, mapping={"hash": card.hash, "card": card.encode()})
 
-    def ensure(self, card: ModelCard) -> None:
-        """Puts the card where there is none: a server may come back empty."""
-        if not self._redis.hexists(keys.CARD, "hash"):
-            self.put(card)
-
     def current(self) -> ModelCard:
         """Raises `Unavailable` while no worker has put a card."""
         digest = self._redis.hget(keys.CARD, "hash")

@@ -5,7 +5,10 @@ HeadraceError
 ├── InvalidRequest      the caller sent something unusable; names the field
 │   └── UnknownModel    a model that this deployment does not serve
 ├── JobNotFound         no job with this id
+├── WrongState          the job is not in the state that this needs
+├── NotReplayable       a dead letter whose request no worker could run
 ├── QueueFull           the queue is at its bound
+├── IdempotencyConflict one idempotency key, two requests
 ├── Unavailable         Redis is away, or no model card exists yet
 ├── WaitEnded           a caller's wait ended before its job
 ├── JobFailed           the job that a caller waited for did not succeed
@@ -42,8 +45,20 @@ class JobNotFound(HeadraceError):
     """Raised when an id names no job, or one whose result has expired."""
 
 
+class WrongState(HeadraceError):
+    """Raised when a job waits, runs or has ended, and what was asked of it needs another state."""
+
+
+class NotReplayable(HeadraceError):
+    """Raised when a dead letter cannot be read, or was tokenised for another model."""
+
+
 class QueueFull(HeadraceError):
-    """Raised by submit when as many jobs wait as `HEADRACE_QUEUE_MAX_JOBS` allows."""
+    """Raised by submit when as many jobs wait or tokens wait as `HEADRACE_QUEUE_MAX_…` allows."""
+
+
+class IdempotencyConflict(HeadraceError):
+    """Raised by submit when the caller's key was used for another request before."""
 
 
 class Unavailable(HeadraceError):

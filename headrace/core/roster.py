@@ -10,7 +10,8 @@ from headrace.core.connection import Client
 from headrace.core.jobs import keys
 from headrace.core.types import EngineStats
 
-Activity = Literal["ready", "draining"]
+Activity = Literal["ready", "draining", "drained"]
+"""A worker that was told to drain takes no more jobs; once it runs none it is drained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +33,24 @@ class Roster:
         self._redis = redis
         self._ttl_ms = int(ttl_s * 1000)
 
-    def beat(self, state: WorkerState) -> None:
-        with self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.sadd(keys.WORKERS, state.name)
-            pipeline.set(keys.worker(state.name), json.dumps(asdict(state)), px=self._ttl_ms)
-            pipeline.execute()
+    def beat(self, state: WorkerState, client: Client = None) -> None:
+        """`client` may be a pipeline."""
+        client = client or self._redis
+        client.sadd(keys.WORKERS, state.name)
+        client.set(keys.worker(state.name), json.dumps(asdict(state)), px=self._ttl_ms)
+
+    def drain(self, name: str) -> None:
+        """From now on the worker is given no more jobs; what it runs it finishes."""
+        self._redis.sadd(keys.DRAINING, name)
+
+    def resume(self, name: str) -> None:
+        """Takes `drain` back."""
+        self._redis.srem(keys.DRAINING, name)
 
     def leave(self, name: str) -> None:
         with self._redis.pipeline(transaction=True) as pipeline:
             pipeline.srem(keys.WORKERS, name)
+            pipeline.srem(keys.DRAINING, name)
             pipeline.delete(keys.worker(name))
             pipeline.execute()
 

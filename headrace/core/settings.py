@@ -88,6 +88,18 @@ class Settings(BaseSettings):
 
     # What the queue promises
     queue_max_jobs: PositiveInt = Field(10_000, description="Waiting jobs before 429.")
+    queue_max_tokens: PositiveInt = Field(
+        20_000_000, description="Prompt and output tokens of waiting jobs before 429."
+    )
+    queue_ttl_s: PositiveInt = Field(
+        86_400, description="Longest wait for a first worker; then a job ends as expired."
+    )
+    priority_step_s: PositiveFloat = Field(
+        60.0, description="Waiting that makes up for one priority: batch work is never starved."
+    )
+    interactive_reserve: float = Field(
+        0.125, ge=0, lt=1, description="Share of a worker's slots that batch work never gets."
+    )
     lease_s: float = Field(10.0, ge=0.1, description="A silent worker loses its jobs after this.")
     engine_stall_s: PositiveFloat = Field(
         30.0, description="A worker whose step takes longer stops renewing its leases."
@@ -95,6 +107,9 @@ class Settings(BaseSettings):
     job_timeout_s: PositiveInt = Field(600, description="Longest run of one job.")
     drain_s: PositiveFloat = Field(30.0, description="Time to finish running jobs at shutdown.")
     max_deaths: PositiveInt = Field(5, description="Worker deaths before a job is a dead letter.")
+    max_retries: int = Field(3, ge=0, le=100, description="Retries of errors that may pass.")
+    retry_first_s: PositiveInt = Field(1, description="Wait before a first retry; it doubles.")
+    retry_most_s: PositiveInt = Field(60, description="Longest wait before a retry.")
     result_ttl_s: PositiveInt = Field(86_400, description="How long an ended job is kept.")
     publish_interval_ms: int = Field(50, ge=0, description="How often new tokens are published.")
     completion_log_max: PositiveInt = Field(100_000, description="Records kept of ended jobs.")

@@ -109,8 +109,9 @@ class Delta:
     """What one engine step added to one request.
 
     `text` may lag behind `token_ids` while it could still become part of a character or a stop
-    string. The last delta of a request has a `finish_reason` or an `error`. `prefill_s` and
-    `decode_s` are the seconds of model time this request has shared so far.
+    string. The last delta of a request has a `finish_reason` or an `error`; `may_pass` says that
+    the error is not the request's own: another try may succeed. `prefill_s` and `decode_s` are the
+    seconds of model time this request has shared so far.
     """
 
     request_id: str
@@ -119,6 +120,7 @@ class Delta:
     logprobs: tuple[float, ...] | None = None
     finish_reason: FinishReason | None = None
     error: str | None = None
+    may_pass: bool = False
     cached_tokens: int = 0
     prefill_s: float = 0.0
     decode_s: float = 0.0

@@ -13,9 +13,13 @@ import gevent  # noqa: E402
 import structlog  # noqa: E402
 from gevent.pywsgi import WSGIServer  # noqa: E402
 from prometheus_client import CollectorRegistry  # noqa: E402
+from redis.exceptions import RedisError  # noqa: E402
 
+from headrace.core.clock import SystemClock  # noqa: E402
 from headrace.core.connection import API_TIMEOUT_S, connect  # noqa: E402
 from headrace.core.errors import HeadraceError, SettingsError  # noqa: E402
+from headrace.core.jobs.leases import Leases  # noqa: E402
+from headrace.core.jobs.sweeper import BEAT_S, Sweeper  # noqa: E402
 from headrace.core.settings import Settings, load_settings  # noqa: E402
 from headrace.core.telemetry import configure_logging  # noqa: E402
 from headrace.monitor.exporter import FleetCollector  # noqa: E402
@@ -38,8 +42,9 @@ def serve(settings: Settings) -> None:
     """Raises `SettingsError` where there is no Redis, or the port is taken."""
     if settings.redis_url is None:
         raise SettingsError("REDIS_URL: the monitor needs the queue's Redis")
+    redis = connect(settings.redis_url, API_TIMEOUT_S)
     registry = CollectorRegistry()
-    registry.register(FleetCollector(Fleet(connect(settings.redis_url, API_TIMEOUT_S), settings)))
+    registry.register(FleetCollector(Fleet(redis, settings)))
     address = (settings.host, settings.metrics_port)
     server = WSGIServer(address, monitor_app(registry), log=None)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -51,8 +56,20 @@ def serve(settings: Settings) -> None:
             f"HEADRACE_HOST, HEADRACE_MONITOR_PORT: cannot listen on {address[0]}:{address[1]}: "
             f"{error.strerror}"
         ) from error
+    sweeper = Sweeper(Leases(redis, settings), settings.lease_s, SystemClock())
+    gevent.spawn(sweep_for_ever, sweeper)
     log.info("exports the fleet's metrics", host=settings.host, port=settings.metrics_port)
     server.serve_forever()
+
+
+def sweep_for_ever(sweeper: Sweeper) -> None:
+    """Deadlines pass and retries fall due though no worker lives."""
+    while True:
+        gevent.sleep(BEAT_S)
+        try:
+            sweeper.beat()
+        except RedisError as error:
+            log.warning("could not sweep", error=str(error))
 
 
 if __name__ == "__main__":

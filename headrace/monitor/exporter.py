@@ -41,8 +41,9 @@ HISTOGRAMS = {
 }
 
 COUNTS = {
-    "jobs_dead": ("jobs:failed:dead", "Jobs that became dead letters."),
+    "jobs_dead": ("dead", "Jobs that became dead letters."),
     "jobs_redelivered": ("redelivered", "Jobs that waited again because their worker died."),
+    "jobs_retried": ("retried", "Tries that ended in an engine error and were repeated."),
     "slo": ("slo", "Jobs that ended, but for cancelled ones."),
     "slo_good": ("slo_good", "Jobs that succeeded within the SLO."),
 }
@@ -68,6 +69,7 @@ class FleetCollector(Collector):
         for name, (field, text) in COUNTS.items():
             counter = reading.counts.get(field, 0)
             yield CounterMetricFamily(f"headrace_{name}", text, value=counter)
+        yield late_counter(reading.counts)
         for histogram, text in HISTOGRAMS.items():
             yield histogram_metric(histogram, text, reading.counts)
 
@@ -113,6 +115,17 @@ def job_counters(counts: Mapping[str, int]) -> Iterator[Metric]:
             status, _, reason = ending.partition(":")
             jobs.add_metric([job_state(status, reason), reason], count)
     yield jobs
+
+
+def late_counter(counts: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(
+        "headrace_late_writes",
+        "Publications and results refused, as the job was another worker's by then.",
+        labels=["call"],
+    )
+    for call in ("publish", "finish"):
+        family.add_metric([call], counts.get(f"late:{call}", 0))
+    return family
 
 
 def histogram_metric(histogram: Histogram, text: str, counts: Mapping[str, int]) -> Metric:

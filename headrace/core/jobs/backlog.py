@@ -39,7 +39,10 @@ def read_backlog(redis: Client) -> Backlog:
 
 
 def _oldest_s(redis: Client, job_ids: list[str], now: float) -> float:
-    """The head of a queue is its oldest job: one that is redelivered returns to the front."""
+    """The head of a queue is its oldest job: one that is redelivered returns to the front.
+
+    Not counted is one whose priority was changed: it stands at the end of another queue.
+    """
     with redis.pipeline(transaction=False) as pipeline:
         for job_id in job_ids:
             pipeline.hmget(rq_adapter.job_key(job_id), "hr_accepted", "hr_committed")

@@ -1,8 +1,9 @@
 """The fleet's counts in Redis: nothing is lost with a process, nothing is counted twice.
 
 The scripts that end jobs count them; workers add what they counted of their engine's steps.
-Fields are `redelivered`, `slo`, `slo_good`, `tokens:input`, `tokens:output`,
-`jobs:STATUS:REASON` and those of histograms (`headrace/core/histogram.py`).
+Fields are `redelivered`, `retried`, `dead`, `late:publish`, `late:finish`, `slo`, `slo_good`,
+`tokens:input`, `tokens:output`, `jobs:STATUS:REASON` and those of histograms
+(`headrace/core/histogram.py`).
 """
 
 from __future__ import annotations
@@ -24,11 +25,15 @@ class Counters:
         self._redis = redis
         self._count = rq_adapter.load_script(redis, "count", settings)
 
-    def add(self, worker: str, totals: Mapping[str, int]) -> None:
-        """`totals` are a worker's counts since its start: only what is new is added."""
+    def add(self, worker: str, totals: Mapping[str, int], client: Client = None) -> None:
+        """`totals` are a worker's counts since its start: only what is new is added.
+
+        `client` may be a pipeline.
+        """
         self._count(
             keys=[keys.COUNTS, keys.counted(worker)],
             args=[WORKER_TTL_S, *(value for item in totals.items() for value in item)],
+            client=client,
         )
 
     def read(self) -> dict[str, int]:

@@ -1,24 +1,59 @@
-"""What the queue and its callers hand each other."""
+"""What the queue and its callers hand each other, and how it crosses into the scripts."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, Self
 
+from rq import Queue
+
+from headrace.core.jobs import rq_adapter
 from headrace.core.jobs.job import Report, Timings
-from headrace.core.jobs.rq_adapter import EXPIRED
 from headrace.core.types import JobState, Request
+
+EXPIRED_ERROR = rq_adapter.encode_exc_string("its time was over before a worker was free")
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """A caller's key for one request: within `RESULT_TTL_S` it names one job.
+
+    `fingerprint` tells whether it is the same request: a digest of what the caller sent, since a
+    request that was drawn from it may differ (its seed).
+    """
+
+    key: str = ""
+    fingerprint: str = ""
+
+
+NO_KEY = Idempotency()
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The dead letter `of` which a new job asks again.
+
+    The workers that died of it count on: what killed some runs alone from the start.
+    """
+
+    of: str
+    deaths: int
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """`waiting` jobs stood in the queues before this one; `accepted` is Redis TIME."""
+    """`waiting` jobs stood in the queues before this one; `accepted` is Redis TIME.
+
+    `is_new` is False where the job had been accepted before: `job_id` is that job's.
+    """
 
     job_id: str
     accepted: float
     waiting: int
+    is_new: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +62,9 @@ class Claim:
 
     `published_ids` and `published_text` are what earlier attempts streamed: the truth to go on
     from.
-    `request` is None for a job that cannot be read; `refusal` then says why. `remaining_s` is the
-    time to its deadline.
+    `request` is None for a job that cannot be run; `refusal` then says why. `remaining_s` is the
+    time to its deadline, `timeout_s` how long it may run. One that `is_alone` is suspected of
+    killing its workers: nothing may run beside it.
     """
 
     job_id: str
@@ -37,17 +73,59 @@ class Claim:
     request: Request | None
     refusal: str = ""
     remaining_s: float = math.inf
+    timeout_s: float = math.inf
     published_ids: tuple[int, ...] = ()
     published_text: str = ""
+    is_alone: bool = False
+
+    @classmethod
+    def decode(cls, fields: Sequence[Any]) -> Self:
+        """From what `claim.lua` returns for a job."""
+        job_id, execution_id, data, attempt, remaining, entries, *rest = fields
+        queue, timeout, is_alone, foreign = rest
+        published = [dict(zip(entry[::2], entry[1::2], strict=True)) for _place, entry in entries]
+        request, refusal = _readable(job_id.decode(), data, queue.decode(), foreign.decode())
+        return cls(
+            job_id=job_id.decode(),
+            execution_id=execution_id.decode(),
+            attempt=attempt,
+            request=request,
+            refusal=refusal,
+            remaining_s=float(remaining) if remaining else math.inf,
+            timeout_s=_seconds(timeout),
+            published_ids=tuple(i for entry in published for i in json.loads(entry[b"ids"])),
+            published_text="".join(entry[b"text"].decode() for entry in published),
+            is_alone=bool(is_alone),
+        )
+
+
+def _seconds(timeout: bytes) -> float:
+    """A job's time-out as RQ writes it."""
+    seconds = float(timeout or Queue.DEFAULT_TIMEOUT)
+    return math.inf if seconds < 0 else seconds
+
+
+def _readable(job_id: str, data: bytes, queue: str, foreign: str) -> tuple[Request | None, str]:
+    """The request, or why there is none. Callbacks would run code that Redis names."""
+    if foreign:
+        return None, f"a job with {foreign} is not run here"
+    try:
+        return rq_adapter.decode_request(job_id, data, queue), ""
+    except ValueError as error:
+        return None, str(error)
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What one claim brought: jobs to run, and ids that ended or turned out odd on the way."""
+    """What one claim brought: jobs to run, and ids that ended or turned out odd on the way.
+
+    A worker that `is_draining` gets nothing until its flag is taken back.
+    """
 
     claims: list[Claim]
     expired: list[str]
     odd: list[tuple[str, str]]
+    is_draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +138,25 @@ class Publication:
     text: str
     age_s: float
 
+    def arguments(self) -> tuple[Any, ...]:
+        """As `publish.lua` wants them."""
+        return (
+            self.claim.job_id,
+            self.claim.execution_id,
+            self.count,
+            json.dumps(list(self.token_ids)),
+            self.text,
+            self.age_s,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a job ended: with a `result`, or with a `reason` and an `error` text."""
+    """How a job ended: with a `result`, or with a `reason` and an `error` text.
+
+    `is_dead` marks a dead letter. `retry_share` is set for an error that may pass: the part of the
+    retry interval to wait.
+    """
 
     claim: Claim
     report: Report
@@ -74,16 +167,53 @@ class Outcome:
     result: dict[str, Any] | None = None
     reason: str = ""
     error: str = ""
+    is_dead: bool = False
+    is_stopped: bool = False
+    retry_share: float | None = None
 
     @property
     def state(self) -> JobState:
         if self.result is not None:
             return JobState.SUCCEEDED
-        return JobState.EXPIRED if self.reason == EXPIRED else JobState.FAILED
+        return rq_adapter.job_state(self._status, self.reason)
+
+    @property
+    def _status(self) -> str:
+        if self.result is not None:
+            return "finished"
+        return "stopped" if self.is_stopped else "failed"
+
+    def arguments(self) -> tuple[Any, ...]:
+        """As `finish.lua` wants them."""
+        succeeded = self.result is not None
+        return (
+            self.claim.job_id,
+            self.claim.execution_id,
+            self._status,
+            self.reason,
+            rq_adapter.encode_return_value(self.result) if succeeded else "",
+            "" if succeeded else rq_adapter.encode_exc_string(self.error),
+            self.report.encode(),
+            json.dumps(list(self.token_ids)),
+            self.text,
+            self.count,
+            self.age_s,
+            int(self.is_dead),
+            "" if self.retry_share is None else self.retry_share,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """`timings` is None where the job was another's by then: nothing was written."""
+    """What became of a handed-in outcome.
 
-    timings: Timings | None
+    `mine` is one that had been written before: its answer got lost. `lost` means that the job was
+    another's by then and nothing was written; only written ones have `timings`.
+    """
+
+    verdict: Literal["written", "mine", "retried", "lost"]
+    timings: Timings | None = None
+
+    @classmethod
+    def decode(cls, verdict: bytes, stamps: Sequence[bytes]) -> Self:
+        return cls(verdict.decode(), Timings.from_stamps(stamps) if stamps else None)  # type: ignore[arg-type]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Self
@@ -37,7 +37,7 @@ class Timings:
         }
 
     @classmethod
-    def from_stamps(cls, stamps: list[bytes]) -> Self:
+    def from_stamps(cls, stamps: Sequence[bytes]) -> Self:
         return cls(*(float(stamp) for stamp in stamps))
 
 
@@ -62,6 +62,9 @@ class Report:
     attempt: int = 0
     finish_reason: str | None = None
 
+    def encode(self) -> str:
+        return json.dumps({name: getattr(self, name) for name in self.__slots__})
+
     @classmethod
     def decode(cls, text: bytes | None) -> Self | None:
         return cls(**json.loads(text)) if text else None
@@ -69,7 +72,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job. `result` is set once it has succeeded, `error` once it has not."""
+    """One job. `result` is set once it has succeeded, `error` once it has not.
+
+    `replay_of` is the dead letter whose request it asks again.
+    """
 
     request: Request
     state: JobState
@@ -80,6 +86,7 @@ class Job:
     result: dict[str, Any] | None = None
     error: str | None = None
     position: int | None = None
+    replay_of: str | None = None
 
     @property
     def id(self) -> str:
@@ -87,7 +94,7 @@ class Job:
 
 
 def decode_job(
-    fields: Mapping[bytes, bytes], ending: Mapping[bytes, bytes], position: int | None
+    job_id: str, fields: Mapping[bytes, bytes], ending: Mapping[bytes, bytes], position: int | None
 ) -> Job:
     """`fields` are its hash, `ending` the newest of its results.
 
@@ -101,15 +108,16 @@ def decode_job(
     if not state.is_terminal:
         stamps["committed"] = None
     return Job(
-        request=decode_request(fields[b"data"]),
+        request=decode_request(job_id, fields[b"data"], fields[b"origin"].decode()),
         state=state,
         timings=Timings(**stamps),
         attempts=int(fields.get(b"hr_attempt", 0)),
         worker=fields.get(b"worker_name", b"").decode() or None,
         report=Report.decode(fields.get(b"hr_report")),
         result=result,
-        error=error or (reason if state.is_terminal and reason else None),
+        error=error or (reason if state.is_terminal and state is not JobState.SUCCEEDED else None),
         position=position,
+        replay_of=fields.get(b"hr_replay_of", b"").decode() or None,
     )
 
 

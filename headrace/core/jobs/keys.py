@@ -2,10 +2,12 @@
 
 On each RQ job hash (`rq:job:ID`) we keep fields of our own, all prefixed `hr_`:
 
-    hr_tokens hr_deadline                           what claim decides by
-    hr_lease hr_attempt hr_deaths hr_ended_by       fencing: execution id, counts, who ended it
+    hr_tokens hr_tenant hr_version hr_deadline hr_expires   what claim and sweep decide by
+    hr_lease hr_attempt hr_ended_by   fencing: execution id, count, who ended it
+    hr_deaths hr_died hr_alone        worker deaths: count, JSON list; whether it runs alone
     hr_accepted hr_claimed hr_first_token hr_last_token hr_committed   Redis TIME, seconds
-    hr_reason hr_report                             why it did not succeed; the worker's figures
+    hr_reason hr_report               why it did not succeed; the worker's figures
+    hr_replay_of hr_replayed_as       ids: the dead letter it replays; the job that replays it
 """
 
 from __future__ import annotations
@@ -13,13 +15,30 @@ from __future__ import annotations
 from headrace.core.types import Priority
 
 QUEUE_NAMES = {priority: f"headrace-{priority}" for priority in Priority}
-"""RQ queue of each priority, in the order in which workers take from them."""
+"""RQ queue of each priority, in the order in which workers take from them.
+
+Beside each stand `headrace:fair:QUEUE` (sorted set: waiting job -> fair-share tag, +inf for one
+that must run alone), `headrace:tenants:QUEUE` (sorted set: tenant -> the tag of its next job) and
+`headrace:share:QUEUE` (hash: virtual time, sequence, waiting tokens); see `scripts/common.lua`.
+"""
 
 LEASES = "headrace:leases"
 """Sorted set: job id -> Redis TIME at which its lease ends."""
 
+EXPIRIES = "headrace:expiries"
+"""Sorted set: waiting job id -> Redis TIME at which it ends as expired."""
+
 DOORBELL = "headrace:doorbell"
 """List on which idle workers block; submit rings it."""
+
+DRAINING = "headrace:draining"
+"""Set: names of the workers that are to take no more jobs."""
+
+ISOLATOR = "headrace:isolator"
+"""String: the worker that empties itself to run one suspect alone; it expires with a lease."""
+
+PARENTS = "headrace:parents"
+"""Hash: ended job -> its status, until RQ has enqueued the jobs that depend on it."""
 
 COMPLETIONS = "headrace:completions"
 """Stream: one record for each ended job."""
@@ -49,6 +68,21 @@ def stream(job_id: str) -> str:
 def counted(worker_name: str) -> str:
     """Hash: how much of a worker's own counts stands in `COUNTS` already."""
     return f"headrace:counted:{worker_name}"
+
+
+def fair(queue_name: str) -> str:
+    """Sorted set: waiting job id -> fair-share tag; the lowest is claimed first."""
+    return f"headrace:fair:{queue_name}"
+
+
+def share(queue_name: str) -> str:
+    """Hash: `now` (virtual time), `turn` (sequence) and `tokens` (cost of all that waits)."""
+    return f"headrace:share:{queue_name}"
+
+
+def idempotency(key: str) -> str:
+    """String: id and fingerprint of the job that was accepted under a caller's key."""
+    return f"headrace:idempotency:{key}"
 
 
 def worker(name: str) -> str:

@@ -9,7 +9,7 @@ import structlog
 
 from headrace.core.connection import Client
 from headrace.core.jobs import keys, rq_adapter
-from headrace.core.jobs.handover import Claim
+from headrace.core.jobs.handover import EXPIRED_ERROR, Claim
 from headrace.core.settings import Settings
 from headrace.core.types import JobState
 
@@ -20,10 +20,11 @@ DEAD_ERROR = rq_adapter.encode_exc_string("too many workers died while they ran 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """Ids of jobs that wait again, and of those that died too often and were failed."""
+    """Ids of jobs that wait again, that became dead letters, and that expired."""
 
     redelivered: list[str]
     dead: list[str]
+    expired: list[str]
 
     def log(self) -> None:
         """One line a job, whoever swept."""
@@ -31,6 +32,8 @@ class Swept:
             log.warning("job redelivered: its worker died", job_id=job_id)
         for job_id in self.dead:
             log.error("request finished", job_id=job_id, state=JobState.FAILED, reason="dead")
+        for job_id in self.expired:
+            log.info("request finished", job_id=job_id, state=JobState.EXPIRED)
 
 
 class Leases:
@@ -41,23 +44,19 @@ class Leases:
         self._settings = settings
         self._renew = rq_adapter.load_script(redis, "renew", settings)
         self._sweep = rq_adapter.load_script(redis, "sweep", settings)
+        self._drop = rq_adapter.load_script(redis, "drop", settings)
         self._release = rq_adapter.load_script(redis, "release", settings)
 
-    def renew(self, claims: Sequence[Claim]) -> int:
-        """Extends the leases still held; returns how many."""
-        renewed = self._renew(
+    def renew(self, claims: Sequence[Claim], client: Client = None) -> int:
+        """Extends the leases still held; returns how many. `client` may be a pipeline."""
+        return self._renew(  # type: ignore[no-any-return]
             keys=[keys.LEASES],
-            args=[
-                self._settings.lease_s,
-                self._settings.job_timeout_s + rq_adapter.HEARTBEAT_GRACE_S,
-                rq_adapter.timestamp(),
-                *_ids(claims),
-            ],
+            args=[rq_adapter.timestamp(), *_ids(claims)],
+            client=client,
         )
-        return int(renewed)
 
     def sweep(self) -> Swept:
-        """Takes back every job whose lease ran out."""
+        """Takes back every job whose lease ran out, and does what is due."""
         return self._take_back("")
 
     def take_back(self, worker: str) -> Swept:
@@ -66,24 +65,33 @@ class Leases:
         rq_adapter.forget_worker(self._redis, worker)
         return swept
 
+    def drop(self, worker: str, claims: Sequence[Claim]) -> None:
+        """Forgets what the worker ran of jobs that are no longer its own."""
+        rows = (
+            (claim.job_id, claim.execution_id, keys.QUEUE_NAMES[claim.request.priority])
+            for claim in claims
+            if claim.request is not None
+        )
+        self._drop(args=[worker, *(value for row in rows for value in row)])
+
     def release(self, claims: Sequence[Claim]) -> int:
         """Gives unfinished jobs back to the front of their queues; returns how many."""
         return int(self._release(args=_ids(claims))) if claims else 0
 
     def _take_back(self, worker: str) -> Swept:
-        redelivered, dead = self._sweep(
+        redelivered, dead, expired, has_dependents = self._sweep(
             keys=[keys.LEASES],
             args=[
                 worker,
                 self._settings.max_deaths,
                 rq_adapter.timestamp(),
                 DEAD_ERROR,
-                self._settings.result_ttl_s,
-                self._settings.completion_log_max,
-                *keys.QUEUE_NAMES.values(),
+                EXPIRED_ERROR,
             ],
         )
-        return Swept([i.decode() for i in redelivered], [i.decode() for i in dead])
+        if has_dependents:
+            rq_adapter.enqueue_dependents(self._redis)
+        return Swept(*([job_id.decode() for job_id in ids] for ids in (redelivered, dead, expired)))
 
 
 def _ids(claims: Sequence[Claim]) -> list[str]:

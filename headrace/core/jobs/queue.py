@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import Any
 from uuid import uuid4
 
 from headrace.core.connection import Client
-from headrace.core.errors import JobNotFound, QueueFull
+from headrace.core.errors import IdempotencyConflict, JobNotFound, QueueFull
 from headrace.core.jobs import keys, rq_adapter
 from headrace.core.jobs.handover import (
+    EXPIRED_ERROR,
+    NO_KEY,
     Claim,
     Claimed,
     Finished,
+    Idempotency,
     Outcome,
     Publication,
+    Replay,
     Submitted,
 )
-from headrace.core.jobs.job import Job, Timings, decode_job
+from headrace.core.jobs.job import Job, decode_job
 from headrace.core.settings import Settings
-from headrace.core.types import JobState, Request, Room
-
-EXPIRED_ERROR = rq_adapter.encode_exc_string("the deadline passed before a worker was free")
+from headrace.core.types import PAYLOAD_VERSION, JobState, Priority, Request, Room
 
 
 class JobQueue:
@@ -40,113 +39,110 @@ class JobQueue:
         self.settings = settings
         self._scripts = {
             name: rq_adapter.load_script(redis, name, settings)
-            for name in ("submit", "claim", "publish", "finish", "cancel")
+            for name in ("submit", "claim", "publish", "finish", "cancel", "purge", "reprioritise")
         }
         self._queue_keys = [rq_adapter.queue_key(name) for name in keys.QUEUE_NAMES.values()]
 
-    def submit(self, request: Request) -> Submitted:
-        """Accepts a request as a durable job. Raises `QueueFull`."""
-        fields = rq_adapter.job_fields(
-            request, self.redis, self.settings.job_timeout_s, self.settings.result_ttl_s
-        ) | {"hr_tokens": request.cost_tokens}
-        verdict, accepted, waiting = self._scripts["submit"](
-            keys=[
-                rq_adapter.job_key(request.id),
-                rq_adapter.queue_key(keys.QUEUE_NAMES[request.priority]),
-                rq_adapter.QUEUES_KEY,
-                keys.DOORBELL,
-                *self._queue_keys,
-            ],
-            args=[
-                request.id,
-                self.settings.queue_max_jobs,
-                "" if request.deadline_s is None else request.deadline_s,
-                *_flat(fields.items()),
-            ],
-        )
-        if verdict == b"full":
-            raise QueueFull(f"{waiting} jobs wait already; try again later")
-        return Submitted(request.id, float(accepted), waiting)
+    def submit(
+        self, request: Request, idempotency: Idempotency = NO_KEY, replay: Replay | None = None
+    ) -> Submitted:
+        """Accepts a request as a durable job. Raises `QueueFull`, `IdempotencyConflict`."""
+        return self._submitted(self._submit(request, idempotency, replay))
 
-    def claim(self, worker: str, room: Room) -> Claimed:
-        """Leases waiting jobs to a worker: at most `room.slots`, costing `room.tokens` at most."""
-        settings = self.settings
-        claimed, expired, odd = self._scripts["claim"](
-            keys=[keys.LEASES, keys.DOORBELL, *self._queue_keys],
+    def submit_many(self, requests: Sequence[Request]) -> list[Submitted | QueueFull]:
+        """Accepts each request or says that there was no room for it, in one round trip."""
+        with self.redis.pipeline(transaction=False) as pipeline:
+            for request in requests:
+                self._submit(request, client=pipeline)
+            answers = pipeline.execute()
+        return [self._submitted_or_full(answer) for answer in answers]
+
+    def claim(self, worker: str, room: Room, batch_room: Room | None = None) -> Claimed:
+        """Leases waiting jobs to a worker: at most `room.slots`, costing `room.tokens` at most.
+
+        Of these batch work gets `batch_room` at most; None: all of it.
+        """
+        settings, batch_room = self.settings, batch_room or room
+        claimed, expired, odd, is_draining = self._scripts["claim"](
+            keys=[keys.LEASES],
             args=[
                 worker,
                 room.slots,
                 room.tokens,
-                settings.lease_s,
-                settings.job_timeout_s + rq_adapter.HEARTBEAT_GRACE_S,
+                batch_room.slots,
+                batch_room.tokens,
+                PAYLOAD_VERSION,
+                settings.priority_step_s,
                 rq_adapter.timestamp(),
                 EXPIRED_ERROR,
-                settings.result_ttl_s,
-                settings.completion_log_max,
                 *(uuid4().hex for _ in range(room.slots)),
             ],
         )
         return Claimed(
-            claims=[_decode_claim(*fields) for fields in claimed],
+            claims=[Claim.decode(fields) for fields in claimed],
             expired=[job_id.decode() for job_id in expired],
             odd=[(job_id.decode(), status.decode()) for job_id, status in odd],
+            is_draining=bool(is_draining),
         )
 
     def publish(self, publications: Sequence[Publication]) -> list[bool]:
         """Appends tokens to their streams; False where the job is no longer the worker's."""
         if not publications:
             return []
-        results = self._scripts["publish"](
-            args=[
-                self.settings.result_ttl_s,
-                *_flat(
-                    (
-                        item.claim.job_id,
-                        item.claim.execution_id,
-                        item.count,
-                        json.dumps(list(item.token_ids)),
-                        item.text,
-                        item.age_s,
-                    )
-                    for item in publications
-                ),
-            ]
-        )
+        results = self._scripts["publish"](args=_flat(item.arguments() for item in publications))
         return [bool(published) for published in results]
 
     def finish(self, worker: str, outcomes: Sequence[Outcome]) -> list[Finished]:
         """Writes each result once, with the tokens that were not published yet."""
         if not outcomes:
             return []
-        results = self._scripts["finish"](
+        results, has_dependents = self._scripts["finish"](
             args=[
                 rq_adapter.timestamp(),
-                self.settings.result_ttl_s,
-                self.settings.completion_log_max,
                 rq_adapter.worker_key(worker),
-                *_flat(_finish_arguments(outcome) for outcome in outcomes),
+                *_flat(outcome.arguments() for outcome in outcomes),
             ]
         )
-        return [
-            Finished(None if verdict == b"lost" else Timings.from_stamps(stamps))
-            for verdict, stamps in results
-        ]
+        if has_dependents:
+            rq_adapter.enqueue_dependents(self.redis)
+        return [Finished.decode(verdict, stamps) for verdict, stamps in results]
 
     def cancel(self, job_id: str) -> bool:
         """Ends a waiting or running job; False where it had ended. Raises `JobNotFound`."""
         done = self._scripts["cancel"](
-            keys=[rq_adapter.job_key(job_id)],
-            args=[
-                job_id,
-                rq_adapter.timestamp(),
-                self.settings.result_ttl_s,
-                self.settings.completion_log_max,
-                *keys.QUEUE_NAMES.values(),
-            ],
+            keys=[rq_adapter.job_key(job_id)], args=[job_id, rq_adapter.timestamp()]
         )
         if done < 0:
             raise JobNotFound(f"no job {job_id}")
         return bool(done)
+
+    def reprioritise(self, job_id: str, priority: Priority) -> bool:
+        """Moves a waiting job to the end of another queue; False where it no longer waits.
+
+        Raises `JobNotFound`.
+        """
+        moved = self._scripts["reprioritise"](
+            keys=[rq_adapter.job_key(job_id), rq_adapter.QUEUES_KEY],
+            args=[job_id, keys.QUEUE_NAMES[priority]],
+        )
+        if moved < 0:
+            raise JobNotFound(f"no job {job_id}")
+        return bool(moved)
+
+    def purge(self, job_id: str) -> bool:
+        """Removes all that is kept of an ended job; False where it waits or runs.
+
+        Raises `JobNotFound`, also where it was purged before.
+        """
+        (purged,) = self.purge_many([job_id])
+        if purged is None:
+            raise JobNotFound(f"no job {job_id}")
+        return purged
+
+    def purge_many(self, job_ids: Sequence[str]) -> list[bool | None]:
+        """The same for many; None for each that is no job."""
+        purged = self._scripts["purge"](args=job_ids)
+        return [None if verdict < 0 else bool(verdict) for verdict in purged]
 
     def state(self, job_id: str) -> JobState:
         """Raises `JobNotFound`."""
@@ -160,14 +156,14 @@ class JobQueue:
         with self.redis.pipeline(transaction=True) as pipeline:
             pipeline.hgetall(rq_adapter.job_key(job_id))
             pipeline.xrevrange(rq_adapter.results_key(job_id), count=1)
-            for key in self._queue_keys:
-                pipeline.lpos(key, job_id)
-                pipeline.llen(key)
+            for name in keys.QUEUE_NAMES.values():
+                pipeline.zrank(keys.fair(name), job_id)
+                pipeline.zcard(keys.fair(name))
             fields, results, *places = pipeline.execute()
         if fields.get(b"origin", b"").decode() not in keys.QUEUE_NAMES.values():
             raise JobNotFound(f"no job {job_id}")
         try:
-            return decode_job(fields, results[0][1] if results else {}, _position(places))
+            return decode_job(job_id, fields, results[0][1] if results else {}, _position(places))
         except ValueError as problem:
             raise JobNotFound(f"no job {job_id}") from problem
 
@@ -195,53 +191,58 @@ class JobQueue:
         """Blocks until a job is submitted, or the time is over."""
         self.redis.blpop([keys.DOORBELL], timeout=max(timeout_s, 0.001))  # 0 would be for ever
 
+    def _submit(
+        self,
+        request: Request,
+        idempotency: Idempotency = NO_KEY,
+        replay: Replay | None = None,
+        client: Client = None,
+    ) -> Any:
+        """The script's answer; nothing yet where `client` is a pipeline."""
+        settings = self.settings
+        fields = rq_adapter.job_fields(request, self.redis, settings)
+        if replay is not None:
+            fields |= {"hr_replay_of": replay.of, "hr_deaths": replay.deaths}
+        return self._scripts["submit"](
+            keys=[
+                rq_adapter.job_key(request.id),
+                rq_adapter.QUEUES_KEY,
+                keys.idempotency(idempotency.key) if idempotency.key else "",
+            ],
+            args=[
+                request.id,
+                keys.QUEUE_NAMES[request.priority],
+                settings.queue_max_jobs,
+                settings.queue_max_tokens,
+                "" if request.deadline_s is None else request.deadline_s,
+                settings.queue_ttl_s,
+                idempotency.fingerprint,
+                *_flat(fields.items()),
+            ],
+            client=client,
+        )
+
+    def _submitted(self, answer: Sequence[Any]) -> Submitted:
+        verdict, job_id, accepted, waiting, tokens = answer
+        if verdict == b"full":
+            raise QueueFull(f"{waiting} jobs with {tokens} tokens wait already; try again later")
+        if verdict == b"conflict":
+            raise IdempotencyConflict(
+                f"this Idempotency-Key was used for another request: job {job_id.decode()}"
+            )
+        return Submitted(job_id.decode(), float(accepted), waiting, verdict == b"accepted")
+
+    def _submitted_or_full(self, answer: Sequence[Any]) -> Submitted | QueueFull:
+        try:
+            return self._submitted(answer)
+        except QueueFull as error:
+            return error
+
     def _find(self, job_id: str) -> Job | None:
         try:
             return self.get(job_id)
         except JobNotFound:
             return None
-
-
-def _decode_claim(
-    job_id: bytes,
-    execution_id: bytes,
-    data: bytes,
-    attempt: int,
-    remaining: bytes,
-    entries: list[tuple[bytes, list[bytes]]],
-) -> Claim:
-    published = [dict(zip(fields[::2], fields[1::2], strict=True)) for _id, fields in entries]
-    try:
-        request, refusal = rq_adapter.decode_request(data), ""
-    except ValueError as error:
-        request, refusal = None, str(error)
-    return Claim(
-        job_id=job_id.decode(),
-        execution_id=execution_id.decode(),
-        attempt=attempt,
-        request=request,
-        refusal=refusal,
-        remaining_s=float(remaining) if remaining else math.inf,
-        published_ids=tuple(i for entry in published for i in json.loads(entry[b"ids"])),
-        published_text="".join(entry[b"text"].decode() for entry in published),
-    )
-
-
-def _finish_arguments(outcome: Outcome) -> tuple[Any, ...]:
-    succeeded = outcome.result is not None
-    return (
-        outcome.claim.job_id,
-        outcome.claim.execution_id,
-        "finished" if succeeded else "failed",
-        outcome.reason,
-        rq_adapter.encode_return_value(outcome.result) if succeeded else "",
-        "" if succeeded else rq_adapter.encode_exc_string(outcome.error),
-        json.dumps(asdict(outcome.report)),
-        json.dumps(list(outcome.token_ids)),
-        outcome.text,
-        outcome.count,
-        outcome.age_s,
-    )
 
 
 def _position(places: list[int | None]) -> int | None:

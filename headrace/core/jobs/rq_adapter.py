@@ -10,6 +10,7 @@ import json
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -17,25 +18,28 @@ from redis.commands.core import Script
 from rq import Queue
 from rq.defaults import RQ_KEY_PREFIX
 from rq.job import Job, JobStatus
+from rq.registry import ReadyJobRegistry
 from rq.serializers import JSONSerializer
+from rq.suspension import WORKERS_SUSPENDED
 from rq.utils import now, utcformat
 
 from headrace.core.connection import Client
-from headrace.core.histogram import E2E, TPOT
+from headrace.core.histogram import E2E, TPOT, Histogram
 from headrace.core.jobs import keys
 from headrace.core.settings import Settings
-from headrace.core.types import JobState, Request
+from headrace.core.types import PAYLOAD_VERSION, JobState, Priority, Request
 
 FUNCTION = "headrace.generate"
 """Label of our jobs; it names no importable function."""
 
-HEARTBEAT_GRACE_S = 60
-"""What RQ's SimpleWorker adds to a job's timeout before it counts as abandoned."""
-
 EXPIRED = "expired"
 """Reason of a job whose deadline passed; RQ has no status for it."""
 
+MOST_DATA_BYTES = 64 * 2**20
+"""Most bytes that a job's data may unpack to; the API takes bodies of a few MB."""
+
 QUEUES_KEY = Queue.redis_queues_keys
+SUSPENDED_KEY = WORKERS_SUSPENDED
 
 _STATES = {
     JobStatus.CREATED: JobState.QUEUED,
@@ -62,6 +66,8 @@ def job_state(status: str, reason: str = "") -> JobState:
 def registries(state: JobState | None) -> list[str]:
     """Kinds of the registries in which jobs of a state stand; of every state for None."""
     kinds = {
+        "scheduled": [JobState.QUEUED],
+        "deferred": [JobState.QUEUED],
         "wip": [JobState.RUNNING],
         "finished": [JobState.SUCCEEDED],
         "failed": [JobState.FAILED, JobState.EXPIRED],
@@ -87,7 +93,7 @@ def results_key(job_id: str) -> str:
 
 
 def registry_key(kind: str, queue_name: str) -> str:
-    """`kind` is `wip`, `finished`, `failed` or `canceled`."""
+    """`kind` is `wip`, `finished`, `failed`, `canceled`, `scheduled` or `deferred`."""
     return f"{RQ_KEY_PREFIX}:{kind}:{queue_name}"
 
 
@@ -109,13 +115,26 @@ def forget_worker(redis: Client, name: str) -> None:
         pipeline.execute()
 
 
+def enqueue_dependents(redis: Client) -> None:
+    """Lets RQ enqueue the jobs that depend on ended ones; called again, it does so once."""
+    for job_id, status in redis.hgetall(keys.PARENTS).items():
+        parent = Job(job_id.decode(), connection=redis, serializer=JSONSerializer)
+        parent._status = JobStatus(status.decode())  # it may be gone: result_ttl 0
+        queue = Queue(connection=redis, serializer=JSONSerializer)
+        queue.enqueue_dependents(parent, refresh_job_status=False)
+        redis.hdel(keys.PARENTS, job_id)
+    for name in keys.QUEUE_NAMES.values():  # those whose process died between RQ's two steps
+        ReadyJobRegistry(name, connection=redis, serializer=JSONSerializer).cleanup()
+    redis.lpush(keys.DOORBELL, "1")
+
+
 def timestamp() -> str:
     """Now, in RQ's format."""
     return utcformat(now())
 
 
-def job_fields(request: Request, redis: Client, timeout_s: int, ttl_s: int) -> dict[str, Any]:
-    """The hash of the RQ job that `Queue.enqueue` would write for this request."""
+def job_fields(request: Request, redis: Client, settings: Settings) -> dict[str, Any]:
+    """The hash of the RQ job that `Queue.enqueue` would write for this request, and ours."""
     job = Job.create(
         FUNCTION,
         args=(request.encode(),),
@@ -124,29 +143,61 @@ def job_fields(request: Request, redis: Client, timeout_s: int, ttl_s: int) -> d
         serializer=JSONSerializer,
         origin=keys.QUEUE_NAMES[request.priority],
         description=f"{FUNCTION} {len(request.prompt_ids)} prompt tokens",
-        timeout=timeout_s,
-        result_ttl=ttl_s,
-        failure_ttl=ttl_s,
+        timeout=settings.job_timeout_s,
+        result_ttl=settings.result_ttl_s,
+        failure_ttl=settings.result_ttl_s,
         status=JobStatus.QUEUED,
     )
     job.enqueued_at = now()
-    return job.to_dict()
+    if settings.max_retries:
+        job.retries_left = settings.max_retries
+        job.retry_intervals = retry_intervals(settings)
+    ours = {
+        "hr_tokens": request.cost_tokens,
+        "hr_tenant": request.tenant,
+        "hr_version": PAYLOAD_VERSION,
+    }
+    return job.to_dict() | ours
 
 
-def decode_request(data: bytes) -> Request:
-    """The request in an RQ job's `data`.
+def retry_intervals(settings: Settings) -> list[int]:
+    """Seconds before each retry, as RQ's `Retry` has them."""
+    doubled = (settings.retry_first_s * 2**number for number in range(settings.max_retries))
+    return [min(interval, settings.retry_most_s) for interval in doubled]
+
+
+def priority_of(queue_name: str) -> Priority:
+    """Raises `ValueError` for a queue that is not ours."""
+    for priority, name in keys.QUEUE_NAMES.items():
+        if name == queue_name:
+            return priority
+    raise ValueError(f"not a queue of Headrace: {queue_name!r}")
+
+
+def decode_request(job_id: str, data: bytes, queue_name: str) -> Request:
+    """The request in an RQ job's `data`, under the job's id and with the priority of its queue.
 
     Raises `ValueError` for a job that is not ours or that this version cannot read.
     """
+    priority = priority_of(queue_name)
     try:
-        function, _instance, args, _kwargs = json.loads(zlib.decompress(data))
+        function, _instance, args, _kwargs = json.loads(_decompress(data))
     except (zlib.error, ValueError, TypeError) as error:
         raise ValueError("not a job of Headrace: its data are not RQ's JSON") from error
     if function != FUNCTION:
-        raise ValueError(f"not a job of Headrace: function {function!r}")
+        raise ValueError(f"not a job of Headrace: function {function!r:.100}")
     if not (isinstance(args, list) and len(args) == 1 and isinstance(args[0], dict)):
         raise ValueError("malformed payload: one object is expected")
-    return Request.decode(args[0])
+    return replace(Request.decode(args[0]), id=job_id, priority=priority)
+
+
+def _decompress(data: bytes) -> bytes:
+    """Anybody may write to a queue: a small job must not unpack to all of our memory."""
+    inflater = zlib.decompressobj()
+    text = inflater.decompress(data, MOST_DATA_BYTES)
+    if inflater.unconsumed_tail:
+        raise ValueError(f"more than {MOST_DATA_BYTES} bytes of data")
+    return text
 
 
 def encode_return_value(value: object) -> str:
@@ -172,22 +223,37 @@ def load_script(redis: Client, name: str, settings: Settings) -> Script:
     common = (folder / "common.lua").read_text()
     for placeholder, value in {
         "{rq}": RQ_KEY_PREFIX,
+        "{queues}": _lua_list(keys.QUEUE_NAMES.values()),
         "{leases}": keys.LEASES,
+        "{expiries}": keys.EXPIRIES,
         "{doorbell}": keys.DOORBELL,
+        "{draining}": keys.DRAINING,
+        "{isolator}": keys.ISOLATOR,
+        "{parents}": keys.PARENTS,
         "{completions}": keys.COMPLETIONS,
         "{ended_channel}": keys.ENDED_CHANNEL,
         "{tokens_channel}": keys.TOKENS_CHANNEL,
         "{dead}": keys.DEAD,
         "{counts}": keys.COUNTS,
         "{counting}": str(settings.metrics).lower(),
-        "{latency_s}": _lua_list(E2E.labels[:-1]),
-        "{token_latency_s}": _lua_list(TPOT.labels[:-1]),
+        "{latency_s}": _lua_bounds(E2E),
+        "{token_latency_s}": _lua_bounds(TPOT),
         "{slo_latency_s}": repr(settings.slo_latency_s),
         "{slo_tpot_s}": repr(settings.slo_tpot_s),
+        "{lease_s}": repr(settings.lease_s),
+        "{result_ttl_s}": repr(settings.result_ttl_s),
+        "{job_timeout_s}": repr(settings.job_timeout_s),
+        "{completion_log_max}": repr(settings.completion_log_max),
     }.items():
         common = common.replace(placeholder, value)
     script: Script = redis.register_script(common + (folder / f"{name}.lua").read_text())
     return script
+
+
+def _lua_bounds(histogram: Histogram) -> str:
+    """Each bound as a number and as the name of its field."""
+    pairs = zip(histogram.bounds, histogram.labels, strict=False)
+    return "{" + ", ".join(f"{{{bound!r}, '{label}'}}" for bound, label in pairs) + "}"
 
 
 def _lua_list(texts: Iterable[str]) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from rq import Queue, Retry
+from rq.serializers import JSONSerializer
 
 from api.app import create_app
 from headrace.core.settings import Settings
@@ -19,6 +22,8 @@ REGISTRIES = {
     "finished": "done",
     "failed": "broken",
     "canceled": "cancelled",
+    "scheduled": "postponed",
+    "deferred": "dependent",
 }
 
 
@@ -32,8 +37,18 @@ def dashboard(client: FlaskClient, bench: Bench) -> Iterator[FlaskClient]:
     bench.turn(1)
     bench.submit(make_request("waiting"), make_request("cancelled"))
     bench.queue.cancel("cancelled")
+    enqueue_what_does_not_wait_yet(bench)
     yield client
     bench.worker.teardown()
+
+
+def enqueue_what_does_not_wait_yet(bench: Bench) -> None:
+    queue = Queue("headrace-default", connection=bench.redis, serializer=JSONSerializer)
+    options = {"description": "headrace.generate 5 prompt tokens"}
+    queue.enqueue_in(
+        timedelta(hours=1), "headrace.generate", job_id="postponed", retry=Retry(max=2), **options
+    )
+    queue.enqueue("headrace.generate", job_id="dependent", depends_on="running", **options)
 
 
 def json_of(client: FlaskClient, path: str) -> Any:

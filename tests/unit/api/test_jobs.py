@@ -132,3 +132,127 @@ def test_a_full_queue_answers_429_and_when_to_retry(
 
     assert response.status_code == 429
     assert int(response.headers["Retry-After"]) > 0
+
+
+# -- priority --------------------------------------------------------------------------------------
+
+
+def test_the_priority_of_a_waiting_job_can_be_changed(client: FlaskClient) -> None:
+    first, second = submit(client), submit(client)
+
+    with capture_logs() as logs:
+        response = client.patch(f"/v1/jobs/{second}", json={"priority": "interactive"})
+
+    assert response.status_code == 200
+    changed = response.json
+    assert changed is not None
+    assert (changed["id"], changed["priority"], changed["position"]) == (second, "interactive", 0)
+    waiting = client.get(f"/v1/jobs/{first}").json
+    assert waiting is not None
+    assert (waiting["priority"], waiting["position"]) == ("default", 1)
+    (line,) = [line for line in logs if line["event"] == "priority changed"]
+    assert (line["job_id"], line["priority"]) == (second, "interactive")
+
+
+def test_the_priority_of_a_job_that_no_longer_waits_cannot_be_changed(
+    client: FlaskClient, bench: Bench
+) -> None:
+    job_id = submit(client)
+    bench.turn(1)
+
+    response = client.patch(f"/v1/jobs/{job_id}", json={"priority": "batch"})
+
+    assert response.status_code == 409
+    assert response.json is not None
+    assert "no longer waits" in response.json["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({}, "priority"),
+        ({"priority": "urgent"}, "priority"),
+        ({"priority": None}, "priority"),
+        ({"priority": "batch", "deadline_s": 5}, "deadline_s"),
+        ([], "body"),
+        ("batch", "body"),
+    ],
+)
+def test_a_wrong_change_is_refused_by_the_name_of_its_field(
+    client: FlaskClient, body: object, param: str
+) -> None:
+    job_id = submit(client)
+
+    response = client.patch(f"/v1/jobs/{job_id}", json=body)
+
+    assert response.status_code == 400
+    assert response.json is not None
+    assert response.json["error"]["param"] == param
+
+
+# -- purge -----------------------------------------------------------------------------------------
+
+
+def test_an_ended_job_can_be_purged(client: FlaskClient, bench: Bench) -> None:
+    job_id = submit(client)
+    bench.turn(3)
+
+    with capture_logs() as logs:
+        response = client.delete(f"/v1/jobs/{job_id}?purge=true")
+
+    assert (response.status_code, response.data) == (204, b"")
+    assert client.get(f"/v1/jobs/{job_id}").status_code == 404
+    assert list(bench.redis.scan_iter(f"*{job_id}*")) == []
+    events = [line["event"] for line in logs if line.get("job_id") == job_id]
+    assert "job purged" in events
+    assert "request finished" not in events
+
+
+@pytest.mark.parametrize("turns", [0, 1], ids=["waits", "runs"])
+def test_a_job_that_is_purged_before_its_end_is_cancelled_first(
+    client: FlaskClient, bench: Bench, turns: int
+) -> None:
+    job_id = submit(client)
+    bench.turn(turns)
+
+    assert client.delete(f"/v1/jobs/{job_id}?purge=true").status_code == 204
+
+    bench.turn(3)
+    assert bench.worker.running == {}
+    assert list(bench.redis.scan_iter(f"*{job_id}*")) == []
+
+
+def test_a_job_brought_back_between_cancel_and_purge_is_not_purged(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit(client)
+    queue = client.application.extensions["headrace"].queue
+    monkeypatch.setattr(queue, "cancel", lambda _job_id: False)
+
+    assert client.delete(f"/v1/jobs/{job_id}?purge=true").status_code == 409
+    assert client.get(f"/v1/jobs/{job_id}").status_code == 200
+
+
+def test_purge_is_true_or_false(client: FlaskClient) -> None:
+    job_id = submit(client)
+
+    response = client.delete(f"/v1/jobs/{job_id}?purge=yes")
+
+    assert response.status_code == 400
+    assert response.json is not None
+    assert response.json["error"]["param"] == "purge"
+    waiting = client.get(f"/v1/jobs/{job_id}").json
+    assert waiting is not None
+    assert waiting["status"] == "queued"
+
+
+@pytest.mark.parametrize("job_id", ["nobody", "a:dependents"])
+def test_an_unknown_job_can_be_neither_changed_nor_purged(client: FlaskClient, job_id: str) -> None:
+    for response in (
+        client.patch(f"/v1/jobs/{job_id}", json={"priority": "batch"}),
+        client.delete(f"/v1/jobs/{job_id}?purge=true"),
+        client.delete(f"/v1/jobs/{job_id}"),
+    ):
+        assert response.status_code == 404
+        assert response.json is not None
+        assert response.json["error"]["type"] == "invalid_request_error"

@@ -14,6 +14,7 @@ class FakeApi:
     def __init__(self) -> None:
         self.answers: dict[str, tuple[int, Any]] = {}
         self.asked: list[str] = []
+        self.methods: list[str] = []
         self.bodies: list[dict[str, Any]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = Thread(target=self._server.serve_forever, args=(0.01,))
@@ -33,6 +34,7 @@ class FakeApi:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                api.methods.append(self.command)
                 api.asked.append(self.path)
                 status, body = api.answers[self.path.partition("?")[0]]
                 self.send_response(status)
@@ -44,6 +46,9 @@ class FakeApi:
                 length = int(self.headers["Content-Length"])
                 api.bodies.append(json.loads(self.rfile.read(length)))
                 self.do_GET()
+
+            do_DELETE = do_GET
+            do_PATCH = do_POST
 
             def log_message(self, *_: object) -> None: ...
 

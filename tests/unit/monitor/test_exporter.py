@@ -20,7 +20,16 @@ from tests.fakes import make_request
 
 NAMES = {
     *("build_info", "workers", "queue_depth", "oldest_job_age_seconds"),
-    *("jobs", "jobs_redelivered", "jobs_dead", "slo", "slo_good", "tokens"),
+    *(
+        "jobs",
+        "jobs_redelivered",
+        "jobs_retried",
+        "jobs_dead",
+        "late_writes",
+        "slo",
+        "slo_good",
+        "tokens",
+    ),
     *("job_e2e_seconds", "queue_wait_seconds", "inference_seconds", "time_to_first_token_seconds"),
     *("time_per_output_token_seconds", "step_seconds", "batch_size"),
 }

@@ -6,6 +6,7 @@ Every accepted job reaches exactly one terminal state, and its stream never cont
 from __future__ import annotations
 
 import itertools
+import json
 import string
 
 from hypothesis import HealthCheck, example, given, settings
@@ -119,6 +120,12 @@ class World:
             bench.worker.turn()
 
 
+def last_batch_size(redis: Client, job_id: str) -> int:
+    """How many jobs its last worker had when it died."""
+    deaths = json.loads(redis.hget(f"rq:job:{job_id}", "hr_died"))
+    return int(deaths[-1]["batch_size"])
+
+
 @settings(
     max_examples=300,
     deadline=None,
@@ -142,7 +149,9 @@ def test_every_accepted_job_ends_once_and_its_stream_says_what_its_result_says(
         stream = events.tokens(redis, job_id)
         streamed = "".join(event.text for event in stream)
         assert [event.state for event in stream if event.state] == [job.state]
-        assert job.state in (JobState.SUCCEEDED, JobState.CANCELLED)
+        assert job.state in (JobState.SUCCEEDED, JobState.CANCELLED, JobState.FAILED)
+        if job.state is JobState.FAILED:
+            assert last_batch_size(redis, job_id) == 1
         assert len(streamed) <= max_tokens
         if job.state is JobState.SUCCEEDED:
             assert job.result is not None

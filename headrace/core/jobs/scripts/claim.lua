@@ -1,32 +1,91 @@
 -- claim: takes as many waiting jobs as a worker has room for and leases them to it.
--- KEYS: 1 leases, 2 doorbell, 3… the queues in order of priority
--- ARGV: 1 worker name, 2 slots, 3 tokens, 4 lease in s, 5 execution ttl in s (RQ's),
---       6 now in RQ's format, 7 exc_string of an expired job, 8 ttl of an ended job in s,
---       9 length of the completion log, 10… one execution id for each slot
--- Returns {claimed, expired, odd}
---   claimed: {id, execution id, data, attempt, s to its deadline or '', the job's token stream}
---   expired: ids whose deadline passed while they waited; they were ended
---   odd:     {id, status or ''} of entries that could not run: no such job, or not waiting
+-- KEYS: 1 leases
+-- ARGV: 1 worker name, 2 slots, 3 tokens, 4 slots and 5 tokens of these that batch work may have,
+--       6 newest payload version that the worker reads, 7 s of waiting that make up for one
+--       priority, 8 now in RQ's format, 9 exc_string of an expired job, 10… an execution id a slot
+-- Returns {claimed, expired, odd, draining}
+--   claimed:  {id, execution id, data, attempt, s to its deadline or '', its token stream so far,
+--              queue, s it may run as RQ writes them (-1: no limit, '': RQ's default), 1 if it must
+--              run alone, the field of an RQ feature that it wants and we do not have or ''}
+--   expired:  ids whose time was over while they waited; they were ended
+--   odd:      {id, status or ''} of entries that could not run: no such job, or not waiting
+--   draining: 1 for a worker that is to take no more, and after `rq suspend`; nothing was claimed
 -- Atomic, so that a job is always in a queue, leased, or ended: no crash finds it in between.
+--
+-- The head of each queue is its lowest fair-share tag. Among the heads goes first who has waited
+-- longest, where each priority is worth ARGV[7] seconds: interactive jobs pass batch work, but no
+-- batch job waits for ever. A job too large for the room is waited for, not overtaken.
 
 local worker, slots, tokens = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local ttl = tonumber(ARGV[5])
-local now = redis_now()
+local batch_slots, batch_tokens = tonumber(ARGV[4]), tonumber(ARGV[5])
+local newest_version, ageing_s = tonumber(ARGV[6]), tonumber(ARGV[7])
+local BATCH = #QUEUES
+local MOST_ADOPTED, MOST_SKIPPED = 1000, 100
 local claimed, expired, odd = {}, {}, {}
-local full = false
+local longest_ttl = 0
 -- An idle worker takes its first job whatever it costs: one too large must fail, not block the rest.
-local is_busy = redis.call('SCARD', RQ .. ':worker:' .. worker .. ':executions') > 0
+local is_busy = redis.call('SCARD', executions_key(worker)) > 0
 
-local function start(id, queue, data, remaining)
-  local key, eid = job_key(id), ARGV[10 + #claimed]
+if redis.call('SISMEMBER', DRAINING, worker) == 1 or redis.call('EXISTS', SUSPENDED) == 1 then
+  return {claimed, expired, odd, 1}
+end
+
+-- Jobs that stock RQ put into a queue have no place in the fair order yet: they stand at its ends.
+local function adopt(queue)
+  local list = queue_key(queue)
+  local strange = redis.call('LLEN', list) - redis.call('ZCARD', fair_key(queue))
+  if strange <= 0 then return end
+  for _, range in ipairs({{-MOST_ADOPTED, -1}, {0, MOST_ADOPTED - 1}}) do
+    for _, id in ipairs(redis.call('LRANGE', list, range[1], range[2])) do
+      if not redis.call('ZSCORE', fair_key(queue), id) then
+        if redis.call('HEXISTS', job_key(id), 'hr_committed') == 1 then forget_last_life(id) end
+        redis.call('PERSIST', job_key(id))
+        order(queue, id, false)
+        strange = strange - 1
+      end
+    end
+    if strange <= 0 then return end
+  end
+end
+
+local FIELDS = {'status', 'data', 'hr_attempt', 'hr_tokens', 'hr_expires', 'hr_deadline', 'hr_accepted',
+  'hr_claimed', 'hr_first_token', 'hr_version', 'timeout', 'success_callback_name',
+  'failure_callback_name', 'stopped_callback_name', 'webhooks', 'repeats_left', 'rate_limit_key'}
+local FIRST_FOREIGN = 12
+
+-- A job in a queue as a table; nil where it cannot run, and then it no longer stands there.
+local function read(queue, id)
+  local values = redis.call('HMGET', job_key(id), unpack(FIELDS))
+  local job = {id = id, queue = queue}
+  for i, name in ipairs(FIELDS) do
+    job[name] = values[i] or nil
+    if i >= FIRST_FOREIGN and values[i] and values[i] ~= '' then job.foreign = name end
+  end
+  job.cost = tonumber(job.hr_tokens) or 1
+  job.accepted = tonumber(job.hr_accepted) or now
+  if job.status ~= 'queued' then
+    if dequeue(queue, id, job.cost) then table.insert(odd, {id, job.status or ''}) end
+    return nil
+  end
+  if job.hr_expires and tonumber(job.hr_expires) <= now then
+    if dequeue(queue, id, job.cost) then
+      end_job(id, failure(id, 'failed', 'expired', ARGV[9], ARGV[8]))
+      table.insert(expired, id)
+    end
+    return nil
+  end
+  return job
+end
+
+local function start(job, is_alone)
+  local id, key, eid = job.id, job_key(job.id), ARGV[10 + #claimed]
   local composite = id .. ':' .. eid
-  local attempt = redis.call('HINCRBY', key, 'hr_attempt', 1)
-  redis.call('HSET', key, 'status', 'started', 'started_at', ARGV[6], 'last_heartbeat', ARGV[6],
-    'worker_name', worker, 'hr_lease', eid)
-  redis.call('HSETNX', key, 'hr_accepted', stamp(now))
-  redis.call('HSETNX', key, 'hr_claimed', stamp(now))
-  redis.call('PERSIST', key)
-  redis.call('ZADD', KEYS[1], stamp(now + tonumber(ARGV[4])), id)
+  local ttl = execution_ttl(job.timeout)
+  local attempt = (tonumber(job.hr_attempt) or 0) + 1
+  redis.call('HSET', key, 'status', 'started', 'started_at', ARGV[8], 'last_heartbeat', ARGV[8],
+    'worker_name', worker, 'hr_lease', eid, 'hr_attempt', attempt, 'hr_alone', is_alone and '1' or '0',
+    'hr_accepted', stamp(job.accepted), 'hr_claimed', job.hr_claimed or stamp(now))
+  gather('ZADD', KEYS[1], stamp(now + LEASE_S), id)
 
   local execution = RQ .. ':execution:' .. composite
   redis.call('HSET', execution, 'id', eid, 'job_id', id, 'created_at', stamp(now),
@@ -34,47 +93,122 @@ local function start(id, queue, data, remaining)
   redis.call('EXPIRE', execution, ttl)
   redis.call('ZADD', RQ .. ':executions:' .. id, stamp(now + ttl + 60), eid)
   redis.call('EXPIRE', RQ .. ':executions:' .. id, ttl + 60)
-  redis.call('ZADD', RQ .. ':wip:' .. queue, stamp(now + ttl), composite)
-  local executions = RQ .. ':worker:' .. worker .. ':executions'
-  redis.call('SADD', executions, composite)
-  redis.call('EXPIRE', executions, ttl + 60)
-  local published = redis.call('XRANGE', stream_key(id), '-', '+')
-  table.insert(claimed, {id, eid, data, attempt, remaining, published})
+  gather('ZADD', RQ .. ':wip:' .. job.queue, stamp(now + ttl), composite)
+  gather('SADD', executions_key(worker), composite)
+  longest_ttl = math.max(longest_ttl, ttl)
+  local published = job.hr_first_token and redis.call('XRANGE', stream_key(id), '-', '+') or {}
+  local remaining = job.hr_deadline and stamp(tonumber(job.hr_deadline) - now) or ''
+  claimed[#claimed + 1] = {id, eid, job.data, attempt, remaining, published, job.queue,
+    job.timeout or '', is_alone and 1 or 0, job.foreign or ''}
 end
 
-for i = 3, #KEYS do
-  while not full and #claimed < slots do
-    local id = redis.call('LINDEX', KEYS[i], 0)
-    if not id then break end
-    local job = redis.call('HMGET', job_key(id), 'status', 'origin', 'data', 'hr_tokens',
-      'hr_deadline', 'hr_committed')
-    local cost = tonumber(job[4]) or 0
-    if job[1] ~= 'queued' then
-      redis.call('LPOP', KEYS[i])
-      table.insert(odd, {id, job[1] or ''})
-    else
-      if job[6] then
-        forget_last_life(id)
-        job[5] = false
+-- A job that workers died of runs alone, so that no batch mate is blamed for it. One worker at a
+-- time empties itself for that; the others go on. True where this worker may claim nothing else.
+local function isolate()
+  for _, queue in ipairs(QUEUES) do
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', fair_key(queue), '+inf', '+inf')) do
+      local job = read(queue, id)
+      if job and (tonumber(job.hr_version) or 1) <= newest_version then
+        local isolator = redis.call('GET', ISOLATOR)
+        if isolator and isolator ~= worker then return false end
+        if is_busy then
+          redis.call('SET', ISOLATOR, worker, 'PX', math.floor(LEASE_S * 1000))
+          return true
+        end
+        redis.call('DEL', ISOLATOR)
+        if dequeue(queue, id, job.cost) then
+          start(job, true)
+          return true
+        end
       end
-      if job[5] and tonumber(job[5]) <= now then
-        redis.call('LPOP', KEYS[i])
-        end_job(id, failure('failed', 'expired', ARGV[7], ARGV[6], tonumber(ARGV[8]), ARGV[9], id))
-        table.insert(expired, id)
-      elseif cost > tokens and (#claimed > 0 or is_busy) then
-        full = true
-      else
-        redis.call('LPOP', KEYS[i])
-        tokens = tokens - cost
-        start(id, job[2], job[3], job[5] and stamp(tonumber(job[5]) - now) or '')
+    end
+  end
+  return false
+end
+
+local highest = {}
+
+-- The jobs of a queue in the order of their turns, read from Redis a roomful at a time. Those that
+-- only newer workers can read are left to them.
+local function line_up(queue)
+  local place, skipped, batch, next_place = 1, 0, nil, 0
+  return function()
+    while skipped < MOST_SKIPPED do
+      if not batch or place > #batch then
+        batch = redis.call('ZRANGE', fair_key(queue), next_place, next_place + slots - 1, 'WITHSCORES')
+        place, next_place = 1, next_place + slots
+      end
+      local id, tag = batch[place], tonumber(batch[place + 1])
+      if not id or tag == math.huge then return nil end
+      place = place + 2
+      local job = read(queue, id)
+      if job and (tonumber(job.hr_version) or 1) <= newest_version then
+        job.tag = tag
+        return job
+      end
+      if job then skipped = skipped + 1 end
+    end
+  end
+end
+
+-- Fills the room, job by job.
+local function fill()
+  local lines, heads, is_open = {}, {}, {}
+  for rank, queue in ipairs(QUEUES) do lines[rank], is_open[rank] = line_up(queue), true end
+  while #claimed < slots do
+    local best
+    for rank = 1, #QUEUES do
+      if is_open[rank] and not heads[rank] then
+        heads[rank] = lines[rank]()
+        is_open[rank] = heads[rank] ~= nil
+      end
+      if is_open[rank] then
+        heads[rank].due = heads[rank].accepted + rank * ageing_s
+        if not best or heads[rank].due < heads[best].due then best = rank end
+      end
+    end
+    if not best then return end
+    local job = heads[best]
+    local is_first = #claimed == 0 and not is_busy
+    if best == BATCH and not is_first and (batch_slots < 1 or job.cost > batch_tokens) then
+      is_open[best] = false
+    elseif job.cost > tokens and not is_first then
+      return
+    else
+      heads[best] = nil
+      if dequeue(job.queue, job.id, job.cost) then
+        start(job, false)
+        tokens = tokens - job.cost
+        if best == BATCH then batch_slots, batch_tokens = batch_slots - 1, batch_tokens - job.cost end
+        highest[best] = math.floor(job.tag)
       end
     end
   end
 end
 
-if #claimed > 0 then redis.call('HSET', RQ .. ':worker:' .. worker, 'state', 'busy') end
+-- Moves a queue's virtual time on, and forgets the tenants whose turn has come.
+local function move_on(rank)
+  local share = share_key(QUEUES[rank])
+  if redis.call('EXISTS', fair_key(QUEUES[rank])) == 1
+    and (tonumber(redis.call('HGET', share, 'now')) or 0) < highest[rank] then
+    redis.call('HSET', share, 'now', stamp(highest[rank]))
+    redis.call('ZREMRANGEBYSCORE', tenants_key(QUEUES[rank]), '-inf', stamp(highest[rank]))
+  end
+end
+
+for _, queue in ipairs(QUEUES) do adopt(queue) end
+if not isolate() then fill() end
+close()
+for rank in pairs(highest) do move_on(rank) end
+
+if #claimed > 0 then
+  redis.call('HSET', RQ .. ':worker:' .. worker, 'state', 'busy')
+  if redis.call('TTL', executions_key(worker)) < longest_ttl + 60 then
+    redis.call('EXPIRE', executions_key(worker), longest_ttl + 60)
+  end
+end
 local left = 0
-for i = 3, #KEYS do left = left + redis.call('LLEN', KEYS[i]) end
+for _, queue in ipairs(QUEUES) do left = left + redis.call('LLEN', queue_key(queue)) end
 -- What is left is another idle worker's to take; what is not, nobody's to wake for.
-if left == 0 then redis.call('DEL', KEYS[2]) elseif #claimed > 0 then ring(KEYS[2]) end
-return {claimed, expired, odd}
+if left == 0 then redis.call('DEL', DOORBELL) elseif #claimed > 0 then ring() end
+return {claimed, expired, odd, 0}

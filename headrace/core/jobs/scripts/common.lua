@@ -1,91 +1,209 @@
 -- Shared by all scripts: put in front of each when it is loaded.
--- RQ and the key names are filled in by rq_adapter.py. Keys of jobs are built here from their ids,
--- so Headrace does not run on Redis Cluster.
+-- Names and settings in braces are filled in by rq_adapter.py. Keys of jobs and queues are built
+-- here from their ids and names, so Headrace does not run on Redis Cluster.
 
 local RQ = '{rq}'
+local QUEUES = {queues}
 local LEASES = '{leases}'
+local EXPIRIES = '{expiries}'
 local DOORBELL = '{doorbell}'
+local DRAINING = '{draining}'
+local ISOLATOR = '{isolator}'
+local SUSPENDED = RQ .. ':suspended'
+local PARENTS = '{parents}'
 local COMPLETIONS = '{completions}'
 local ENDED_CHANNEL = '{ended_channel}'
 local TOKENS_CHANNEL = '{tokens_channel}'
 local DEAD = '{dead}'
 local COUNTS = '{counts}'
 local COUNTING = {counting}
-local LATENCY_S = {latency_s}
+local LATENCY_S = {latency_s} -- {bound, its name} ...
 local TOKEN_LATENCY_S = {token_latency_s}
 local SLO_LATENCY_S, SLO_TPOT_S = {slo_latency_s}, {slo_tpot_s}
+local LEASE_S = {lease_s}
+local RESULT_TTL_S = {result_ttl_s}
+local COMPLETION_LOG_MAX = {completion_log_max}
+local SUSPECT_DEATHS = 2 -- from so many worker deaths a job runs alone
+local FORGET_S = 60 -- what readers and late workers may still ask of a job that keeps no result
+local FAILURE_TTL_S = 31536000 -- RQ's, for jobs that name none
 
-local function redis_now()
-  local time = redis.call('TIME')
-  return tonumber(time[1]) + tonumber(time[2]) / 1000000
-end
+-- Time stands still while a script runs.
+local TIME = redis.call('TIME')
+local now = tonumber(TIME[1]) + tonumber(TIME[2]) / 1000000
 
 -- Lua prints 14 digits of a number; a timestamp needs 16.
 local function stamp(seconds)
   return string.format('%.6f', seconds)
 end
 
-local function job_key(id)
-  return RQ .. ':job:' .. id
+local function job_key(id) return RQ .. ':job:' .. id end
+local function queue_key(name) return RQ .. ':queue:' .. name end
+local function executions_key(worker) return RQ .. ':worker:' .. worker .. ':executions' end
+local function scheduled_key(queue) return RQ .. ':scheduled:' .. queue end
+local function stream_key(id) return 'headrace:stream:' .. id end
+local function fair_key(queue) return 'headrace:fair:' .. queue end
+local function tenants_key(queue) return 'headrace:tenants:' .. queue end
+local function share_key(queue) return 'headrace:share:' .. queue end
+local function ended_key(eid) return 'headrace:ended:' .. eid end
+local function dependencies_key(id) return RQ .. ':job::' .. id .. ':dependencies' end
+
+local function is_ours(queue)
+  for _, name in ipairs(QUEUES) do
+    if name == queue then return true end
+  end
+  return false
 end
 
-local function stream_key(id)
-  return 'headrace:stream:' .. id
+local function ring()
+  redis.call('LPUSH', DOORBELL, '1')
+  redis.call('LTRIM', DOORBELL, 0, 63)
 end
 
-local function queue_key(name)
-  return RQ .. ':queue:' .. name
+-- ttl as RQ means it: negative keeps a key for ever.
+local function keep_for(key, ttl)
+  if ttl > 0 then redis.call('EXPIRE', key, ttl) else redis.call('PERSIST', key) end
 end
 
-local function ring(doorbell)
-  redis.call('LPUSH', doorbell, '1')
-  redis.call('LTRIM', doorbell, 0, 63)
+-- What one call can do for all jobs of a script is gathered here, and done by close() as its last
+-- act: every script that changes jobs ends with it.
+local calls, freed_tokens, ended, tally = {}, {}, {}, {}
+
+-- A member to be added to or removed from a set (ZADD, ZREM, SADD, SREM).
+local function gather(command, key, ...)
+  local call = calls[command .. key]
+  if not call then
+    call = {command, key}
+    calls[command .. key] = call
+  end
+  for i = 1, select('#', ...) do call[#call + 1] = select(i, ...) end
+end
+
+-- == Waiting jobs ================================================================================
+-- RQ's list says which jobs wait, the sorted set beside it in which order they go (start-time fair
+-- queueing, Goyal et al. 1996): a job's tag is the virtual time at which its tenant's turn comes,
+-- and each job moves its tenant's next turn on by its cost in tokens. Virtual time is the tag of the
+-- job taken last, so that a tenant who was away gains nothing. Where nobody waits all is forgotten.
+
+-- A job that waits ends when its time is over, though no worker lives.
+local function expire_at(id, seconds)
+  redis.call('HSET', job_key(id), 'hr_expires', stamp(seconds))
+  redis.call('ZADD', EXPIRIES, stamp(seconds), id)
+end
+
+-- Gives a job its place in the fair order of a queue. RQ would let one with a ttl vanish: it expires.
+local function order(queue, id, at_front)
+  local job = redis.call('HMGET', job_key(id), 'hr_tenant', 'hr_tokens', 'hr_deaths', 'ttl')
+  local tenant, cost = job[1] or 'default', tonumber(job[2]) or 1
+  local virtual = tonumber(redis.call('HGET', share_key(queue), 'now')) or 0
+  local tag
+  if (tonumber(job[3]) or 0) >= SUSPECT_DEATHS then
+    tag = '+inf'
+  elseif at_front then
+    local first = redis.call('ZRANGEBYSCORE', fair_key(queue), '-inf', '(+inf', 'WITHSCORES',
+      'LIMIT', 0, 1)
+    tag = stamp((tonumber(first[2]) or virtual) - 1)
+  else
+    local start = math.max(virtual, tonumber(redis.call('ZSCORE', tenants_key(queue), tenant)) or 0)
+    redis.call('ZADD', tenants_key(queue), stamp(start + cost), tenant)
+    -- Of two tenants whose turn has come the one who came first goes first.
+    local turn = redis.call('HINCRBY', share_key(queue), 'turn', 1)
+    tag = stamp(start + (turn % 1000000) / 1000000)
+  end
+  redis.call('ZADD', fair_key(queue), tag, id)
+  redis.call('HINCRBY', share_key(queue), 'tokens', cost)
+  if job[4] then
+    redis.call('PERSIST', job_key(id))
+    expire_at(id, now + tonumber(job[4]))
+  end
+end
+
+-- Puts a job into its queue.
+local function enqueue(queue, id, at_front)
+  redis.call(at_front and 'LPUSH' or 'RPUSH', queue_key(queue), id)
+  order(queue, id, at_front)
+end
+
+-- Takes a job out of its queue; false where it did not stand there, whatever the fair order says.
+local function dequeue(queue, id, cost)
+  -- LREM searches from one end: a light tenant's job often stands near the other.
+  local is_near_head = redis.call('LPOS', queue_key(queue), id, 'MAXLEN', 256)
+  local found = redis.call('LREM', queue_key(queue), is_near_head and 1 or -1, id)
+  gather('ZREM', EXPIRIES, id)
+  gather('ZREM', fair_key(queue), id)
+  freed_tokens[queue] = (freed_tokens[queue] or 0) + cost
+  return found == 1
+end
+
+-- == Running jobs ================================================================================
+
+-- Seconds for which RQ believes in a running job without a sign of life.
+local function execution_ttl(timeout)
+  local seconds = tonumber(timeout or nil) or 420
+  return seconds == -1 and 420 or seconds + 60
 end
 
 -- The traces of a running job, as RQ's own worker would remove them.
 local function drop_execution(id, eid, queue, worker)
   local composite = id .. ':' .. eid
-  redis.call('DEL', RQ .. ':execution:' .. composite)
-  redis.call('ZREM', RQ .. ':executions:' .. id, eid)
-  redis.call('ZREM', RQ .. ':wip:' .. queue, composite)
-  redis.call('SREM', RQ .. ':worker:' .. worker .. ':executions', composite)
-  redis.call('ZREM', LEASES, id)
+  redis.call('DEL', RQ .. ':execution:' .. composite, RQ .. ':executions:' .. id)
+  gather('ZREM', RQ .. ':wip:' .. queue, composite)
+  gather('SREM', executions_key(worker), composite)
+  gather('ZREM', LEASES, id)
 end
 
--- True where this attempt still owns the job: whoever lost its lease can change nothing.
+-- Whether this attempt still owns the job: who lost its lease can change nothing. The job's status
+-- is the second value.
 local function owns(id, eid)
   local fields = redis.call('HMGET', job_key(id), 'status', 'hr_lease')
-  return fields[1] == 'started' and fields[2] == eid
+  return fields[1] == 'started' and fields[2] == eid, fields[1]
 end
 
--- A count that cannot be kept must not decide about a job.
-local function count(field, number)
-  redis.pcall('HINCRBY', COUNTS, field, number)
+-- Puts a leased job back to the front of its queue, with a deadline if it has one.
+local function put_back(id, eid)
+  local key = job_key(id)
+  local job = redis.call('HMGET', key, 'origin', 'worker_name', 'hr_deadline')
+  drop_execution(id, eid, job[1], job[2] or '')
+  redis.call('HSET', key, 'status', 'queued', 'started_at', '', 'worker_name', '', 'hr_lease', '')
+  redis.call('HDEL', key, 'hr_expires')
+  enqueue(job[1], id, true)
+  if job[3] then expire_at(id, tonumber(job[3])) end
+  ring()
 end
 
--- Fields as headrace/core/histogram.py reads them.
+-- == Counting ====================================================================================
+
+local function count(field, amount)
+  if COUNTING then tally[field] = (tally[field] or 0) + amount end
+end
+
+-- A call of a worker that lost its lease; what was cancelled is no worker's fault.
+local function count_late(call, status)
+  if status ~= 'canceled' and status ~= 'stopped' then count('late:' .. call, 1) end
+end
+
+-- One observation of a histogram: headrace/core/histogram.py reads them.
 local function observe(name, bounds, seconds)
   local bucket = '+Inf'
-  for _, bound in ipairs(bounds) do
-    if seconds <= tonumber(bound) then
-      bucket = bound
+  for i = 1, #bounds do
+    if seconds <= bounds[i][1] then
+      bucket = bounds[i][2]
       break
     end
   end
   count(name .. ':' .. bucket, 1)
-  count(name .. ':sum', string.format('%.0f', seconds * 1000000))
+  count(name .. ':sum', math.floor(seconds * 1000000 + 0.5))
 end
 
 -- Counts a job that has just ended, in the script that ends it: once, whoever repeats a call.
 -- Latencies are those of jobs that succeeded. A cancelled job is neither good nor bad.
-local function count_end(outcome, accepted, claimed, first, last, now)
-  if not COUNTING then return end
+local function count_end(outcome, accepted, claimed, first, last)
   count('jobs:' .. outcome.status .. ':' .. outcome.reason, 1)
   count('tokens:output', outcome.count)
   if outcome.report ~= '' then
-    count('tokens:input', cjson.decode(outcome.report).prompt_tokens or 0)
+    count('tokens:input', tonumber(string.match(outcome.report, '"prompt_tokens": (%d+)')) or 0)
   end
-  if outcome.status == 'canceled' then return end
+  if outcome.dead then count('dead', 1) end
+  if outcome.status == 'canceled' or outcome.status == 'stopped' then return end
   count('slo', 1)
   if outcome.status ~= 'finished' then return end
   if first - accepted <= SLO_LATENCY_S
@@ -99,17 +217,80 @@ local function count_end(outcome, accepted, claimed, first, last, now)
   end
 end
 
+-- Does what was gathered. A count that cannot be taken (its key is of another type) must not undo
+-- what a script has done.
+local function close()
+  for _, call in pairs(calls) do redis.call(unpack(call)) end
+  for queue, tokens in pairs(freed_tokens) do
+    if redis.call('EXISTS', fair_key(queue)) == 0 then
+      redis.call('DEL', share_key(queue), tenants_key(queue))
+    else
+      redis.call('HINCRBY', share_key(queue), 'tokens', -tokens)
+    end
+  end
+  for field, amount in pairs(tally) do
+    redis.pcall('HINCRBY', COUNTS, field, string.format('%.0f', amount))
+  end
+  if #ended > 0 then redis.call('PUBLISH', ENDED_CHANNEL, table.concat(ended, ' ')) end
+end
+
+-- == Ends ========================================================================================
+
+-- Seconds for which RQ keeps an ended job, and its result; nil: for ever.
+local function ttl_of(status, result_ttl, failure_ttl)
+  if status == 'canceled' then return RESULT_TTL_S, RESULT_TTL_S end
+  if status == 'finished' then
+    local ttl = tonumber(result_ttl or nil) or RESULT_TTL_S
+    return ttl, ttl
+  end
+  local ttl = tonumber(failure_ttl or nil)
+  return ttl or FAILURE_TTL_S, ttl or -1
+end
+
+-- A job that keeps no result is gone once it has ended, but for those who read its stream, its
+-- worker that asks again, and the jobs that depend on it.
+local function vanish(id, status, eid)
+  local key = job_key(id)
+  redis.call('DEL', key, RQ .. ':results:' .. id)
+  redis.call('EXPIRE', stream_key(id), FORGET_S)
+  if eid ~= '' then redis.call('SET', ended_key(eid), status, 'EX', FORGET_S) end
+  if status ~= 'finished' then redis.call('DEL', key .. ':dependents', dependencies_key(id)) end
+end
+
+-- What remains of an ended job, as RQ would keep it.
+local function settle(id, queue, status, ttl, eid)
+  local key = job_key(id)
+  -- RQ scores cancelled jobs by when they were cancelled, the others by when they may go.
+  local registry, score = ':failed:', ttl < 0 and ttl or stamp(now + ttl)
+  if status == 'finished' then
+    registry, score = ':finished:', ttl == -1 and '+inf' or score
+  elseif status == 'canceled' then
+    registry, score = ':canceled:', stamp(now)
+  end
+  if status ~= 'finished' or ttl ~= 0 then
+    gather('ZADD', RQ .. registry .. queue, score, id)
+  end
+  local has_dependents = status ~= 'canceled' and redis.call('EXISTS', key .. ':dependents') == 1
+  if has_dependents and (status == 'finished' or ttl ~= 0) then
+    redis.call('HSET', PARENTS, id, status)
+  end
+  if ttl == 0 then return vanish(id, status, eid) end
+  keep_for(key, ttl)
+  keep_for(stream_key(id), ttl)
+  if has_dependents then keep_for(key .. ':dependents', ttl) end
+end
+
 -- Brings a job that waits or runs to its one terminal state.
---   outcome: status (finished|failed|canceled), reason, ended_at (RQ's format), ttl (s), log_max,
---            return_value and exc_string (base64, or ''), report (JSON or ''),
+--   outcome: status (finished|failed|stopped|canceled), reason, dead (true for a dead letter),
+--            ended_at (RQ's format), return_value and exc_string (base64, or ''), report (JSON or ''),
 --            ended_by (the execution that hands in its result, or ''),
 --            ids (JSON) and text not published yet, count (tokens in all), age (s since the last)
 -- Returns the job's five stamps: accepted, claimed, first token, last token, committed.
 local function end_job(id, outcome)
   local key = job_key(id)
-  local now = redis_now()
   local job = redis.call('HMGET', key, 'origin', 'worker_name', 'hr_lease', 'hr_accepted',
-    'hr_claimed', 'hr_first_token', 'hr_last_token', 'started_at')
+    'hr_claimed', 'hr_first_token', 'hr_last_token', 'result_ttl', 'failure_ttl', 'ended_at',
+    'dependency_ids')
   local queue, worker, eid = job[1] or '', job[2] or '', job[3] or ''
   local accepted = tonumber(job[4]) or now
   local claimed = tonumber(job[5]) or now
@@ -117,68 +298,56 @@ local function end_job(id, outcome)
   if outcome.ids ~= '[]' then last = math.max(claimed, now - outcome.age) end
   local first = tonumber(job[6]) or last or now
   last = math.max(last or now, first)
+  local stamps = {stamp(accepted), stamp(claimed), stamp(first), stamp(last), stamp(now)}
+  local ttl, result_ttl = ttl_of(outcome.status, job[8], job[9])
+  local is_cancelled = outcome.status == 'canceled'
 
   redis.call('XADD', stream_key(id), string.format('%d-1', outcome.count),
     'ids', outcome.ids, 'text', outcome.text, 'end', outcome.status, 'reason', outcome.reason)
-  redis.call('EXPIRE', stream_key(id), outcome.ttl)
-
-  local result_type = outcome.status == 'finished' and '1' or '2'
-  local result = {'type', result_type, 'worker_name', worker}
-  if outcome.return_value ~= '' then
-    table.insert(result, 'return_value')
-    table.insert(result, outcome.return_value)
-  end
-  if outcome.exc_string ~= '' then
-    table.insert(result, 'exc_string')
-    table.insert(result, outcome.exc_string)
-  end
-  if eid ~= '' then
-    table.insert(result, 'execution_id')
-    table.insert(result, eid)
-    table.insert(result, 'execution_started_at')
-    table.insert(result, stamp(claimed))
-    table.insert(result, 'execution_ended_at')
-    table.insert(result, stamp(now))
-  end
-  local registry
-  if outcome.status == 'canceled' then
-    registry = ':canceled:'
-  else
-    registry = outcome.status == 'finished' and ':finished:' or ':failed:'
-    redis.call('XADD', RQ .. ':results:' .. id, 'MAXLEN', 10, '*', unpack(result))
-    redis.call('EXPIRE', RQ .. ':results:' .. id, outcome.ttl)
-  end
-  -- RQ scores cancelled jobs by when they were cancelled, the others by when they may go.
-  local score = outcome.status == 'canceled' and now or now + outcome.ttl
-  redis.call('ZADD', RQ .. registry .. queue, stamp(score), id)
-
-  redis.call('HSET', key, 'status', outcome.status, 'ended_at', outcome.ended_at,
+  redis.call('HSET', key, 'status', outcome.status,
+    'ended_at', is_cancelled and (job[10] or '') or outcome.ended_at,
     'hr_reason', outcome.reason, 'hr_report', outcome.report, 'hr_ended_by', outcome.ended_by,
-    'hr_claimed', stamp(claimed), 'hr_first_token', stamp(first), 'hr_last_token', stamp(last),
-    'hr_committed', stamp(now))
-  redis.call('EXPIRE', key, outcome.ttl)
-  if eid ~= '' then
-    redis.call('HDEL', key, 'hr_lease')
-    drop_execution(id, eid, queue, worker)
+    'hr_lease', '', 'hr_claimed', stamps[2], 'hr_first_token', stamps[3], 'hr_last_token', stamps[4],
+    'hr_committed', stamps[5])
+  if not is_cancelled then
+    local result = {'type', outcome.status == 'finished' and '1' or '2', 'worker_name', worker}
+    local function add(name, value)
+      result[#result + 1] = name
+      result[#result + 1] = value
+    end
+    if outcome.return_value ~= '' then add('return_value', outcome.return_value) end
+    if outcome.exc_string ~= '' then add('exc_string', outcome.exc_string) end
+    if eid ~= '' then
+      add('execution_id', eid)
+      add('execution_started_at', stamps[2])
+      add('execution_ended_at', stamps[5])
+    end
+    redis.call('XADD', RQ .. ':results:' .. id, 'MAXLEN', 10, '*', unpack(result))
+    keep_for(RQ .. ':results:' .. id, result_ttl)
+  end
+  if eid ~= '' then drop_execution(id, eid, queue, worker) end
+  settle(id, queue, outcome.status, ttl, eid)
+  if job[11] and ttl ~= 0 and not is_cancelled then keep_for(dependencies_key(id), ttl) end
+  if outcome.dead and ttl ~= 0 then
+    redis.call('ZADD', DEAD, ttl < 0 and '+inf' or stamp(now + ttl), id)
   end
 
-  local stamps = {stamp(accepted), stamp(claimed), stamp(first), stamp(last), stamp(now)}
-  redis.call('XADD', COMPLETIONS, 'MAXLEN', '~', outcome.log_max, '*',
+  redis.call('XADD', COMPLETIONS, 'MAXLEN', '~', COMPLETION_LOG_MAX, '*',
     'id', id, 'status', outcome.status, 'reason', outcome.reason, 'report', outcome.report,
     'accepted', stamps[1], 'claimed', stamps[2], 'first_token', stamps[3],
     'last_token', stamps[4], 'committed', stamps[5])
-  redis.call('PUBLISH', ENDED_CHANNEL, id)
-  count_end(outcome, accepted, claimed, first, last, now)
+  table.insert(ended, id)
+  count_end(outcome, accepted, claimed, first, last)
   return stamps
 end
 
 -- The outcome of a job that no engine ended.
-local function failure(status, reason, exc_string, ended_at, ttl, log_max, id)
+local function failure(id, status, reason, exc_string, ended_at)
   local last = redis.call('XREVRANGE', stream_key(id), '+', '-', 'COUNT', 1)[1]
   return {
-    status = status, reason = reason, ended_at = ended_at, ttl = ttl, log_max = log_max,
-    return_value = '', exc_string = exc_string, report = '', ended_by = '', ids = '[]', text = '', age = 0,
-    count = last and tonumber(string.match(last[1], '^%d+')) or 0,
+    status = status, reason = reason, dead = reason == 'dead', ended_at = ended_at,
+    return_value = '', exc_string = exc_string, report = '', ended_by = '', ids = '[]', text = '',
+    age = 0, count = last and tonumber(string.match(last[1], '^%d+')) or 0,
   }
 end
 
@@ -187,17 +356,7 @@ local function forget_last_life(id)
   redis.call('ZREM', DEAD, id)
   redis.call('DEL', stream_key(id))
   redis.call('HDEL', job_key(id), 'hr_committed', 'hr_claimed', 'hr_first_token', 'hr_last_token',
-    'hr_reason', 'hr_report', 'hr_ended_by', 'hr_attempt', 'hr_deaths', 'hr_deadline')
-  redis.call('HSET', job_key(id), 'hr_accepted', stamp(redis_now()))
-end
-
--- Puts a leased job back to the front of its queue.
-local function put_back(id, eid)
-  local key = job_key(id)
-  local job = redis.call('HMGET', key, 'origin', 'worker_name')
-  drop_execution(id, eid, job[1], job[2] or '')
-  redis.call('HSET', key, 'status', 'queued', 'started_at', '', 'worker_name', '')
-  redis.call('HDEL', key, 'hr_lease')
-  redis.call('LPUSH', queue_key(job[1]), id)
-  ring(DOORBELL)
+    'hr_reason', 'hr_report', 'hr_ended_by', 'hr_attempt', 'hr_deaths', 'hr_died', 'hr_deadline',
+    'hr_expires', 'hr_replayed_as')
+  redis.call('HSET', job_key(id), 'hr_accepted', stamp(now))
 end

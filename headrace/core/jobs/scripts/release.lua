@@ -12,4 +12,5 @@ for i = 1, #ARGV, 2 do
     released = released + 1
   end
 end
+close()
 return released

@@ -1,21 +1,48 @@
 -- submit: accepts one job, or refuses it because the queue is full.
--- KEYS: 1 the job's hash, 2 its queue, 3 RQ's set of queues, 4 doorbell, 5… every queue of ours
--- ARGV: 1 job id, 2 most waiting jobs, 3 deadline in s after acceptance or '', 4… the RQ job's fields
--- Returns {'accepted' | 'already' | 'full', Redis TIME of acceptance, waiting jobs}
--- Atomic, so that the bound holds and no job exists without standing in a queue. A job id that
--- exists was accepted by an earlier try whose answer got lost: it is not queued twice.
+-- KEYS: 1 the job's hash, 2 RQ's set of queues, 3 the caller's idempotency key or ''
+-- ARGV: 1 job id, 2 its queue, 3 most waiting jobs, 4 most waiting tokens,
+--       5 deadline in s after acceptance or '', 6 longest wait in s, 7 fingerprint of the request,
+--       8… the RQ job's fields
+-- Returns {verdict, job id, Redis TIME of acceptance, waiting jobs, waiting tokens}
+--   verdict: accepted; already (this id, or this idempotency key with the same fingerprint: the id
+--   is that of the job accepted then); conflict (that key with another fingerprint); full
+-- Atomic, so that the bounds hold, a key names one job, and no job exists without standing in a
+-- queue. A job id that exists was accepted by an earlier try whose answer got lost.
 
+local id = ARGV[1]
+if KEYS[3] ~= '' then
+  local known = redis.call('HMGET', KEYS[3], 'id', 'fingerprint')
+  if known[1] then
+    local verdict = known[2] == ARGV[7] and 'already' or 'conflict'
+    return {verdict, known[1], redis.call('HGET', job_key(known[1]), 'hr_accepted') or '0', 0, 0}
+  end
+end
 local accepted = redis.call('HGET', KEYS[1], 'hr_accepted')
-if accepted then return {'already', accepted, 0} end
+if accepted then return {'already', id, accepted, 0, 0} end
 
-local waiting = 0
-for i = 5, #KEYS do waiting = waiting + redis.call('LLEN', KEYS[i]) end
-if waiting >= tonumber(ARGV[2]) then return {'full', '', waiting} end
+local waiting, tokens = 0, 0
+for _, queue in ipairs(QUEUES) do
+  waiting = waiting + redis.call('LLEN', queue_key(queue))
+  tokens = tokens + (tonumber(redis.call('HGET', share_key(queue), 'tokens')) or 0)
+end
+if waiting >= tonumber(ARGV[3]) or tokens >= tonumber(ARGV[4]) then
+  return {'full', id, '', waiting, tokens}
+end
 
-local now = redis_now()
-redis.call('HSET', KEYS[1], 'hr_accepted', stamp(now), unpack(ARGV, 4))
-if ARGV[3] ~= '' then redis.call('HSET', KEYS[1], 'hr_deadline', stamp(now + tonumber(ARGV[3]))) end
-redis.call('SADD', KEYS[3], KEYS[2])
-redis.call('RPUSH', KEYS[2], ARGV[1])
-ring(KEYS[4])
-return {'accepted', stamp(now), waiting}
+local expires = now + tonumber(ARGV[6])
+redis.call('HSET', KEYS[1], 'hr_accepted', stamp(now), unpack(ARGV, 8))
+if ARGV[5] ~= '' then
+  local deadline = now + tonumber(ARGV[5])
+  redis.call('HSET', KEYS[1], 'hr_deadline', stamp(deadline))
+  expires = math.min(expires, deadline)
+end
+redis.call('SADD', KEYS[2], queue_key(ARGV[2]))
+enqueue(ARGV[2], id, false)
+expire_at(id, expires)
+if KEYS[3] ~= '' then
+  redis.call('HSET', KEYS[1], 'hr_idempotency', KEYS[3])
+  redis.call('HSET', KEYS[3], 'id', id, 'fingerprint', ARGV[7])
+  redis.call('EXPIRE', KEYS[3], RESULT_TTL_S)
+end
+ring()
+return {'accepted', id, stamp(now), waiting, tokens}

@@ -1,44 +1,94 @@
--- sweep: takes the jobs of dead workers back, and forgets ended jobs whose time is over.
+-- sweep: what must happen though no worker does it: the jobs of dead workers wait again, jobs whose
+-- time is over end, retries that are due wait, and what has ended long ago is forgotten.
 -- KEYS: 1 leases
 -- ARGV: 1 a worker's name, known to be dead, or '' for every lease that ran out,
 --       2 most deaths of a job, 3 now in RQ's format, 4 exc_string of a dead letter,
---       5 ttl of an ended job in s, 6 length of the completion log, 7… names of our queues
--- Returns {redelivered ids, ids that became dead letters}
+--       5 exc_string of an expired job
+-- Returns {redelivered ids, ids that became dead letters, expired ids, 1 if jobs that depend on
+-- ended ones are still to be enqueued}
 -- Atomic, so that two sweepers cannot redeliver one job twice.
 
-local now = redis_now()
-local redelivered, dead = {}, {}
+local AT_ONCE = 1000
+local redelivered, dead, expired = {}, {}, {}
+local batch_sizes = {}
 
-local ids = {}
-if ARGV[1] == '' then
-  ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', stamp(now), 'LIMIT', 0, 1000)
-else
-  for _, composite in ipairs(redis.call('SMEMBERS', RQ .. ':worker:' .. ARGV[1] .. ':executions')) do
+local function batch_size(worker)
+  batch_sizes[worker] = batch_sizes[worker] or redis.call('SCARD', executions_key(worker))
+  return batch_sizes[worker]
+end
+
+local function due(key)
+  return redis.call('ZRANGEBYSCORE', key, '-inf', stamp(now), 'LIMIT', 0, AT_ONCE)
+end
+
+local function suspended()
+  if ARGV[1] == '' then return due(KEYS[1]) end
+  local ids = {}
+  for _, composite in ipairs(redis.call('SMEMBERS', executions_key(ARGV[1]))) do
     table.insert(ids, string.match(composite, '^[^:]+'))
   end
+  return ids
 end
 
-for _, id in ipairs(ids) do
-  local job = redis.call('HMGET', job_key(id), 'status', 'hr_lease', 'worker_name')
-  if job[1] ~= 'started' or not job[2] then
-    redis.call('ZREM', KEYS[1], id)
-  elseif ARGV[1] == '' or ARGV[1] == job[3] then
-    if redis.call('HINCRBY', job_key(id), 'hr_deaths', 1) >= tonumber(ARGV[2]) then
-      end_job(id, failure('failed', 'dead', ARGV[4], ARGV[3], tonumber(ARGV[5]), ARGV[6], id))
-      redis.call('ZADD', DEAD, stamp(now + tonumber(ARGV[5])), id)
-      table.insert(dead, id)
-    else
-      put_back(id, job[2])
-      if COUNTING then count('redelivered', 1) end
-      table.insert(redelivered, id)
-    end
+-- A death is noted with the worker and how many jobs it had: who died alone is to blame.
+local function bury(id, job)
+  local died = cjson.decode(job.died or '[]')
+  table.insert(died, {worker = job.worker, at = now, batch_size = batch_size(job.worker)})
+  redis.call('HSET', job_key(id), 'hr_died', cjson.encode(died))
+  local deaths = redis.call('HINCRBY', job_key(id), 'hr_deaths', 1)
+  if job.is_alone or deaths >= tonumber(ARGV[2]) then
+    end_job(id, failure(id, 'failed', 'dead', ARGV[4], ARGV[3]))
+    table.insert(dead, id)
+  else
+    put_back(id, job.lease)
+    count('redelivered', 1)
+    table.insert(redelivered, id)
   end
 end
 
-redis.call('ZREMRANGEBYSCORE', DEAD, '-inf', stamp(now))
-for i = 7, #ARGV do
-  redis.call('ZREMRANGEBYSCORE', RQ .. ':finished:' .. ARGV[i], '-inf', stamp(now))
-  redis.call('ZREMRANGEBYSCORE', RQ .. ':failed:' .. ARGV[i], '-inf', stamp(now))
-  redis.call('ZREMRANGEBYSCORE', RQ .. ':canceled:' .. ARGV[i], '-inf', stamp(now - tonumber(ARGV[5])))
+for _, id in ipairs(suspended()) do
+  local fields = redis.call('HMGET', job_key(id), 'status', 'hr_lease', 'worker_name', 'hr_died',
+    'hr_alone')
+  local job = {status = fields[1], lease = fields[2] or '', worker = fields[3] or '',
+    died = fields[4] or nil, is_alone = fields[5] == '1'}
+  if job.status ~= 'started' or job.lease == '' then
+    redis.call('ZREM', KEYS[1], id)
+    if not job.status then redis.call('DEL', stream_key(id)) end
+  elseif ARGV[1] == '' or ARGV[1] == job.worker then
+    bury(id, job)
+  end
 end
-return {redelivered, dead}
+
+for _, id in ipairs(due(EXPIRIES)) do
+  local job = redis.call('HMGET', job_key(id), 'status', 'origin', 'hr_tokens')
+  gather('ZREM', EXPIRIES, id)
+  if job[1] == 'queued' or job[1] == 'scheduled' then
+    dequeue(job[2], id, tonumber(job[3]) or 1)
+    redis.call('ZREM', scheduled_key(job[2]), id)
+    end_job(id, failure(id, 'failed', 'expired', ARGV[5], ARGV[3]))
+    table.insert(expired, id)
+  end
+end
+
+-- What RQ's scheduler does, which nobody runs here: for our retries, and for jobs that stock RQ
+-- scheduled.
+local function promote(queue, id)
+  local job = redis.call('HMGET', job_key(id), 'status', 'ended_at', 'enqueue_at_front_on_retry',
+    'enqueue_at_front')
+  redis.call('ZREM', scheduled_key(queue), id)
+  if job[1] ~= 'scheduled' then return end
+  redis.call('HSET', job_key(id), 'status', 'queued', 'enqueued_at', ARGV[3])
+  local is_retry = (job[2] or '') ~= ''
+  enqueue(queue, id, job[4] == '1' or (is_retry and job[3] == '1'))
+  ring()
+end
+
+for _, queue in ipairs(QUEUES) do
+  for _, id in ipairs(due(scheduled_key(queue))) do promote(queue, id) end
+  redis.call('ZREMRANGEBYSCORE', RQ .. ':finished:' .. queue, 0, stamp(now))
+  redis.call('ZREMRANGEBYSCORE', RQ .. ':failed:' .. queue, 0, stamp(now))
+  redis.call('ZREMRANGEBYSCORE', RQ .. ':canceled:' .. queue, '-inf', stamp(now - RESULT_TTL_S))
+end
+redis.call('ZREMRANGEBYSCORE', DEAD, '-inf', stamp(now))
+close()
+return {redelivered, dead, expired, redis.call('EXISTS', PARENTS)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from rq.job import Job as RqJob
@@ -11,7 +12,7 @@ from headrace.core.connection import Client
 from headrace.core.jobs.handover import Claim, Outcome, Publication
 from headrace.core.jobs.job import Report
 from headrace.core.jobs.queue import JobQueue
-from headrace.core.types import Room
+from headrace.core.types import Request, Room
 
 ROOM = Room(slots=8, tokens=10_000)
 RESULT = {"text": "done", "finish_reason": "stop", "usage": {}}
@@ -36,3 +37,33 @@ def succeed(queue: JobQueue, claim: Claim, **changes: Any) -> bool:
 
 def rq_job(redis: Client, job_id: str = "job-1") -> RqJob:
     return RqJob.fetch(job_id, connection=redis, serializer=JSONSerializer)
+
+
+def bury(queue: JobQueue, request: Request, reason: str = "dead", error: str = "broken") -> None:
+    """Makes a dead letter of a new job."""
+    queue.submit(request)
+    succeed(queue, claim_one(queue), result=None, reason=reason, error=error, is_dead=True)
+
+
+def everything(redis: Client) -> dict[bytes, bytes]:
+    """Every key of the server, and all that is stored under it in one piece."""
+    return {key: b"\n".join(_values(redis, key)) for key in redis.scan_iter()}
+
+
+def _values(redis: Client, key: bytes) -> Iterator[bytes]:
+    match redis.type(key):
+        case b"string":
+            yield redis.get(key)
+        case b"hash":
+            yield from (part for item in redis.hgetall(key).items() for part in item)
+        case b"list":
+            yield from redis.lrange(key, 0, -1)
+        case b"set":
+            yield from redis.smembers(key)
+        case b"zset":
+            yield from redis.zrange(key, 0, -1)
+        case b"stream":
+            entries = (fields.items() for _place, fields in redis.xrange(key))
+            yield from (part for entry in entries for item in entry for part in item)
+        case kind:
+            raise AssertionError(f"{key!r} is of a kind that nobody looks into: {kind!r}")

@@ -9,7 +9,6 @@ from headrace.core.jobs import keys
 from headrace.core.jobs.handover import Publication
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import JobQueue
-from headrace.core.settings import Settings
 from headrace.core.types import JobState
 from tests.fakes import make_request
 from tests.unit.core.jobs.steps import ROOM, claim_one
@@ -90,24 +89,6 @@ def test_rq_no_longer_lists_a_worker_whose_jobs_were_taken_back(
     assert [worker.name for worker in SimpleWorker.all(connection=redis)] == ["alive"]
     queue = Queue("headrace-default", connection=redis)
     assert [worker.name for worker in SimpleWorker.all(queue=queue)] == ["alive"]
-
-
-def test_a_job_that_too_many_workers_died_of_is_failed(
-    queue: JobQueue, leases: Leases, redis: Client, settings: Settings
-) -> None:
-    queue.submit(make_request())
-    for _death in range(settings.max_deaths - 1):
-        claim_one(queue)
-        run_out(redis)
-        assert leases.sweep().redelivered == ["job-1"]
-    claim_one(queue)
-    run_out(redis)
-
-    assert leases.sweep().dead == ["job-1"]
-    job = queue.get("job-1")
-    assert job.state is JobState.FAILED
-    assert job.error is not None
-    assert "workers died" in job.error
 
 
 def test_a_released_job_waits_again_and_its_attempt_does_not_count(

@@ -14,8 +14,10 @@ from rq.serializers import JSONSerializer
 
 from headrace.core import events
 from headrace.core.connection import Client
-from headrace.core.errors import JobNotFound, QueueFull
+from headrace.core.errors import IdempotencyConflict, JobNotFound, QueueFull
 from headrace.core.jobs import keys
+from headrace.core.jobs.counters import Counters
+from headrace.core.jobs.handover import Idempotency
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.settings import Settings
 from headrace.core.types import JobState, Priority, Room
@@ -49,12 +51,62 @@ def test_the_same_job_submitted_twice_is_queued_once(queue: JobQueue) -> None:
     assert queue.waiting() == 1
 
 
+def test_a_queue_full_of_tokens_refuses(redis: Client, settings: Settings) -> None:
+    cost = make_request().cost_tokens
+    queue = JobQueue(redis, settings.model_copy(update={"queue_max_tokens": 2 * cost}))
+    queue.submit(make_request("a"))
+    queue.submit(make_request("b"))
+
+    with pytest.raises(QueueFull, match=f"{2 * cost} tokens"):
+        queue.submit(make_request("c"))
+    assert len(queue.claim("w", Room(slots=1, tokens=1000)).claims) == 1
+    assert queue.submit(make_request("c")).is_new
+
+
+def test_many_jobs_are_accepted_in_one_go_as_far_as_there_is_room(
+    redis: Client, settings: Settings
+) -> None:
+    queue = JobQueue(redis, settings.model_copy(update={"queue_max_jobs": 2}))
+
+    first, second, third = queue.submit_many([make_request(name) for name in "abc"])
+
+    assert (getattr(first, "job_id", ""), getattr(second, "job_id", "")) == ("a", "b")
+    assert isinstance(third, QueueFull)
+    assert queue.waiting() == 2
+
+
+KEY = Idempotency("key-1", "fingerprint")
+
+
+def test_one_idempotency_key_is_one_job(queue: JobQueue) -> None:
+    first = queue.submit(make_request("a"), KEY)
+    second = queue.submit(make_request("b"), KEY)
+
+    assert (first.job_id, first.is_new) == ("a", True)
+    assert (second.job_id, second.is_new, second.accepted) == ("a", False, first.accepted)
+    assert queue.waiting() == 1
+
+
+def test_one_idempotency_key_for_two_requests_is_a_conflict(queue: JobQueue) -> None:
+    queue.submit(make_request("a"), KEY)
+
+    with pytest.raises(IdempotencyConflict, match="job a"):
+        queue.submit(make_request("b"), Idempotency("key-1", "another"))
+    assert queue.waiting() == 1
+
+
+def test_an_idempotency_key_is_forgotten_with_its_result(queue: JobQueue, redis: Client) -> None:
+    queue.submit(make_request("a"), KEY)
+
+    assert 86_000 < redis.ttl(keys.idempotency("key-1")) <= 86_400
+
+
 def test_a_full_queue_refuses(redis: Client, settings: Settings) -> None:
     queue = JobQueue(redis, settings.model_copy(update={"queue_max_jobs": 2}))
     queue.submit(make_request("a"))
     queue.submit(make_request("b", priority=Priority.BATCH))
 
-    with pytest.raises(QueueFull, match="2 jobs wait"):
+    with pytest.raises(QueueFull, match="2 jobs with 18 tokens wait"):
         queue.submit(make_request("c"))
     with pytest.raises(JobNotFound):
         queue.get("c")
@@ -185,7 +237,7 @@ def test_tokens_that_redis_has_no_memory_for_are_not_taken_for_published(
 
 
 def test_a_worker_that_lost_its_lease_cannot_publish_or_finish(
-    queue: JobQueue, redis: Client
+    queue: JobQueue, redis: Client, settings: Settings
 ) -> None:
     queue.submit(make_request())
     late = claim_one(queue)
@@ -194,3 +246,14 @@ def test_a_worker_that_lost_its_lease_cannot_publish_or_finish(
     assert not publish(queue, late, [9], 1)
     assert not succeed(queue, late)
     assert events.tokens(redis, "job-1") == []
+    counts = Counters(redis, settings).read()
+    assert (counts["late:publish"], counts["late:finish"]) == (1, 1)
+
+
+def test_what_was_cancelled_is_not_late(queue: JobQueue, redis: Client, settings: Settings) -> None:
+    queue.submit(make_request())
+    claim = claim_one(queue)
+    queue.cancel("job-1")
+
+    assert not publish(queue, claim, [9], 1)
+    assert "late:publish" not in Counters(redis, settings).read()

@@ -1,0 +1,43 @@
+-- reprioritise: moves a waiting job to the end of another queue, or a scheduled or deferred one to
+-- where that queue's own stand.
+-- KEYS: 1 the job's hash, 2 RQ's set of queues
+-- ARGV: 1 job id, 2 name of the queue it goes to
+-- Returns 1 it waits there (also where it did before), 0 it waits no longer, -1 no such job of ours.
+-- Atomic, so that no claim finds the job in no queue, or in two. When it expires stays as it was.
+
+local id, to = ARGV[1], ARGV[2]
+local job = redis.call('HMGET', KEYS[1], 'status', 'origin', 'hr_tokens')
+local status, from, cost = job[1], job[2], tonumber(job[3]) or 1
+
+local function settle_in()
+  redis.call('HSET', KEYS[1], 'origin', to)
+  redis.call('SADD', KEYS[2], queue_key(to))
+end
+
+local function move_waiting()
+  local expires = redis.call('ZSCORE', EXPIRIES, id)
+  local stood_there = dequeue(from, id, cost)
+  if stood_there then
+    settle_in()
+    enqueue(to, id, false)
+    ring()
+  end
+  close()
+  if expires then expire_at(id, tonumber(expires)) end
+  return stood_there and 1 or 0
+end
+
+local function move_registered(registry)
+  local score = redis.call('ZSCORE', RQ .. registry .. from, id)
+  if not score then return 0 end
+  settle_in()
+  redis.call('ZREM', RQ .. registry .. from, id)
+  redis.call('ZADD', RQ .. registry .. to, score, id)
+  return 1
+end
+
+if not from or not is_ours(from) then return -1 end
+if status ~= 'queued' and status ~= 'scheduled' and status ~= 'deferred' then return 0 end
+if from == to then return 1 end
+if status == 'queued' then return move_waiting() end
+return move_registered(':' .. status .. ':')

@@ -1,0 +1,31 @@
+"""Does what is due once a second, in every process that lives long."""
+
+from __future__ import annotations
+
+from headrace.core.clock import Clock
+from headrace.core.jobs.leases import Leases
+
+BEAT_S = 1.0
+
+
+class Sweeper:
+    """Raises `redis.exceptions.RedisError` when the server is away; `beat` may be called again."""
+
+    def __init__(self, leases: Leases, lease_s: float, clock: Clock) -> None:
+        self._leases = leases
+        self._lease_s = lease_s
+        self._clock = clock
+        self._last_beat = self._sweep_from = clock.now()
+
+    def beat(self) -> None:
+        """Sweeps, unless others may not have renewed their leases yet.
+
+        A late beat says that Redis or this process was away: everybody's leases may have run out,
+        and nobody died of it.
+        """
+        now = self._clock.now()
+        if now - self._last_beat > self._lease_s / 2 + BEAT_S:
+            self._sweep_from = now + self._lease_s
+        self._last_beat = now
+        if now >= self._sweep_from:
+            self._leases.sweep().log()
