@@ -25,9 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threade
         WorkerKilled(supervised=True, priorities=ONE_QUEUE),
         RollingRestart(),
         WorkerStopped(),
-        pytest.param(
-            Poison(), marks=pytest.mark.xfail(reason="batch mates die with the poison", strict=True)
-        ),
+        Poison(),
         EngineErrors(),
     ],
     ids=lambda fault: fault.name,

@@ -32,7 +32,7 @@ class Poison(Fault):
     def strike(self, site: Site, dice: random.Random) -> None:
         misdeed = dice.choice([Misdeed.EXIT, Misdeed.MEMORY])
         mark = Mark(misdeed, tokens=dice.choice([0, dice.randint(1, 10)]))
-        batch = [next(mates) for mates in [orders(dice, (15, 60))] for _ in range(BATCH - 1)]
+        batch = [next(mates) for mates in [orders(dice, (15, 30))] for _ in range(BATCH - 1)]
         self._poison = make_request("poison", prompt=f"drink me {mark}", max_tokens=40)
         batch.insert(dice.randrange(BATCH), self._poison)
         site.submit(*batch)
