@@ -24,6 +24,7 @@ from batcher.engine import Engine
 from headrace.core.clock import Clock
 from headrace.core.connection import passes_by_itself
 from headrace.core.jobs import keys
+from headrace.core.jobs.failpoints import Failpoint, make_failpoints
 from headrace.core.jobs.handover import Claim, Claimed, Finished, Outcome
 from headrace.core.jobs.job import Report
 from headrace.core.jobs.leases import Leases
@@ -93,6 +94,7 @@ class BatchWorker(SimpleWorker):
         self._card_hash = card_hash
         self.settings = queue.settings
         self.steps = StepCounts() if self.settings.metrics else NoStepCounts()
+        self._failpoints = make_failpoints(self.settings.failpoints)
         self.is_told_to_drain = False
         self._capacity = engine.room()
         self._last_publish = clock.now()
@@ -178,6 +180,7 @@ class BatchWorker(SimpleWorker):
         self.is_told_to_drain = claimed.is_draining
         if claimed.claims:
             self._state = WorkerStatus.BUSY  # the script has shown it already
+            self._failpoints.hit(Failpoint.AFTER_CLAIM)
         for claim in claimed.claims:
             self._start(claim)
         self._admission.admitted(len(claimed.claims))
@@ -220,6 +223,7 @@ class BatchWorker(SimpleWorker):
     def _step(self) -> None:
         rows, started = len(self.running), self._clock.now()
         deltas = self.engine.step()
+        self._failpoints.hit(Failpoint.MID_STEP)
         now = self.last_progress = self._clock.now()
         self.steps.observe(rows, now - started)
         for delta in deltas:
@@ -260,9 +264,11 @@ class BatchWorker(SimpleWorker):
         if not outcomes:
             return
         made = self._clock.now()
+        self._failpoints.hit(Failpoint.BEFORE_FINISH)
         finished = self._insist(
             lambda: self._queue.finish(self.name, outcomes, self._clock.now() - made)
         )
+        self._failpoints.hit(Failpoint.AFTER_FINISH)
         for outcome, result in zip(outcomes, finished, strict=True):
             self.running.pop(outcome.claim.job_id, None)
             _log_end(outcome, result)

@@ -39,7 +39,8 @@ def connect(url: str, timeout_s: float) -> Client:
             timeout=timeout_s,
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
-            retry=Retry(ExponentialWithJitterBackoff(cap=0.2, base=0.02), 2),
+            # Not after a time-out: whoever set it would wait three times as long for an error.
+            retry=Retry(ExponentialWithJitterBackoff(cap=0.2, base=0.02), 2, (ConnectionError,)),
             retry_on_error=[],
             health_check_interval=30,
         )

@@ -140,6 +140,11 @@ class Settings(BaseSettings):
         "info", description="Least severe level that is logged."
     )
 
+    # For tests only
+    failpoints: str = Field(
+        "", description="For tests only: places where a worker kills itself, as `mid-step=kill@3`."
+    )
+
     @field_validator("state_dir")
     @classmethod
     def _make_absolute(cls, folder: Path) -> Path:

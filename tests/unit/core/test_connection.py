@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from pathlib import Path
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from structlog.testing import capture_logs
 
 from headrace.core.connection import Client, connect, passes_by_itself, require_durable
@@ -49,6 +52,15 @@ def test_a_server_without_a_log_is_named_but_taken(redis: Client) -> None:
 )
 def test_only_what_passes_by_itself_is_waited_for(error: RedisError, passes: bool) -> None:
     assert passes_by_itself(error) is passes
+
+
+def test_a_server_that_says_nothing_is_given_up_after_one_time_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        client = connect(f"redis://127.0.0.1:{silent.getsockname()[1]}", 0.3)
+        began = time.monotonic()
+        with pytest.raises(RedisTimeoutError):
+            client.ping()
+    assert time.monotonic() - began < 0.6
 
 
 def test_an_address_that_is_none_names_the_variable() -> None:

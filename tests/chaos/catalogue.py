@@ -1,0 +1,42 @@
+"""Every fault of the matrix that needs no API and no scaler, in its order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from tests.chaos.fault import Fault
+from tests.chaos.faults.engine_error import EngineErrors
+from tests.chaos.faults.memory_full import MemoryFull
+from tests.chaos.faults.network_cut import NetworkCut
+from tests.chaos.faults.poison import Poison
+from tests.chaos.faults.redis_killed import RedisKilled
+from tests.chaos.faults.redis_restarted import RedisRestarted
+from tests.chaos.faults.rolling_restart import RollingRestart
+from tests.chaos.faults.slow_redis import SlowRedis
+from tests.chaos.faults.worker_killed import WorkerKilled
+from tests.chaos.faults.worker_stopped import WorkerStopped
+from tests.chaos.orders import ONE_QUEUE, THREE_QUEUES
+
+
+def all_faults() -> list[Fault]:
+    return [
+        WorkerKilled(supervised=False, priorities=ONE_QUEUE),
+        WorkerKilled(supervised=False, priorities=THREE_QUEUES),
+        WorkerKilled(supervised=True, priorities=ONE_QUEUE),
+        WorkerKilled(supervised=True, priorities=THREE_QUEUES),
+        RollingRestart(),
+        WorkerStopped(),
+        RedisKilled("always"),
+        RedisKilled("everysec"),
+        RedisRestarted(),
+        NetworkCut(),
+        SlowRedis(),
+        Poison(),
+        EngineErrors(),
+        MemoryFull(),
+    ]
+
+
+def faults(numbers: Collection[int] = ()) -> list[Fault]:
+    """Those with these numbers of the matrix; all for none."""
+    return [fault for fault in all_faults() if not numbers or fault.number in numbers]
