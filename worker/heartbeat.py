@@ -47,8 +47,8 @@ class Heartbeat(threading.Thread):
         self._card = card
         self._settings = settings = worker.settings
         self._clock = clock
-        self._sweeper = Sweeper(leases, settings.lease_s, clock)
         self._interval_s = min(BEAT_S, settings.lease_s / RENEWALS_PER_LEASE)
+        self._sweeper = Sweeper(leases, settings.lease_s, self._interval_s, clock)
         self._stopped = threading.Event()
 
     def run(self) -> None:

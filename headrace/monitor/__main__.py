@@ -56,7 +56,7 @@ def serve(settings: Settings) -> None:
             f"HEADRACE_HOST, HEADRACE_MONITOR_PORT: cannot listen on {address[0]}:{address[1]}: "
             f"{error.strerror}"
         ) from error
-    sweeper = Sweeper(Leases(redis, settings), settings.lease_s, SystemClock())
+    sweeper = Sweeper(Leases(redis, settings), settings.lease_s, BEAT_S, SystemClock())
     gevent.spawn(sweep_for_ever, sweeper)
     log.info("exports the fleet's metrics", host=settings.host, port=settings.metrics_port)
     server.serve_forever()

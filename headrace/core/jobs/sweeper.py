@@ -11,9 +11,11 @@ BEAT_S = 1.0
 class Sweeper:
     """Raises `redis.exceptions.RedisError` when the server is away; `beat` may be called again."""
 
-    def __init__(self, leases: Leases, lease_s: float, clock: Clock) -> None:
+    def __init__(self, leases: Leases, lease_s: float, interval_s: float, clock: Clock) -> None:
+        """`interval_s` is how often its owner means to beat."""
         self._leases = leases
         self._lease_s = lease_s
+        self._late_s = max(lease_s / 2, 1.5 * interval_s)
         self._clock = clock
         self._last_beat = self._sweep_from = clock.now()
 
@@ -24,7 +26,7 @@ class Sweeper:
         and nobody died of it.
         """
         now = self._clock.now()
-        if now - self._last_beat > self._lease_s / 2 + BEAT_S:
+        if now - self._last_beat > self._late_s:
             self._sweep_from = now + self._lease_s
         self._last_beat = now
         if now >= self._sweep_from:

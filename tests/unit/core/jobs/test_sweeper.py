@@ -27,7 +27,7 @@ def sweeper(queue: JobQueue, leases: Leases, redis: Client, clock: FakeClock) ->
     queue.submit(make_request())
     claim_one(queue)
     redis.zadd(keys.LEASES, {"job-1": 1.0})
-    return Sweeper(leases, LEASE_S, clock)
+    return Sweeper(leases, LEASE_S, BEAT_S, clock)
 
 
 def test_a_beat_takes_back_what_ran_out(sweeper: Sweeper, queue: JobQueue) -> None:
