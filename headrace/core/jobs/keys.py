@@ -18,8 +18,9 @@ QUEUE_NAMES = {priority: f"headrace-{priority}" for priority in Priority}
 """RQ queue of each priority, in the order in which workers take from them.
 
 Beside each stand `headrace:fair:QUEUE` (sorted set: waiting job -> fair-share tag, +inf for one
-that must run alone), `headrace:tenants:QUEUE` (sorted set: tenant -> the tag of its next job) and
-`headrace:share:QUEUE` (hash: virtual time, sequence, waiting tokens); see `scripts/common.lua`.
+that must run alone), `headrace:line:QUEUE` (sorted set: the same jobs in the order of RQ's list),
+`headrace:tenants:QUEUE` (sorted set: tenant -> the tag of its next job) and `headrace:share:QUEUE`
+(hash: virtual time, ends of the line, waiting tokens); see `scripts/common.lua`.
 """
 
 LEASES = "headrace:leases"
@@ -76,7 +77,7 @@ def fair(queue_name: str) -> str:
 
 
 def share(queue_name: str) -> str:
-    """Hash: `now` (virtual time), `turn` (sequence) and `tokens` (cost of all that waits)."""
+    """Hash: `now` (virtual time), `first` and `last` of the line, `tokens` of all that waits."""
     return f"headrace:share:{queue_name}"
 
 

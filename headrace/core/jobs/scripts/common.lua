@@ -24,6 +24,7 @@ local LEASE_S = {lease_s}
 local RESULT_TTL_S = {result_ttl_s}
 local COMPLETION_LOG_MAX = {completion_log_max}
 local NEAR = 256 -- ids in which a search costs nothing
+local HOLE = 'headrace:hole'
 local SUSPECT_DEATHS = 2 -- from so many worker deaths a job runs alone
 local FORGET_S = 60 -- what readers and late workers may still ask of a job that keeps no result
 local FAILURE_TTL_S = 31536000 -- RQ's, for jobs that name none
@@ -46,6 +47,7 @@ local function stream_key(id) return 'headrace:stream:' .. id end
 local function fair_key(queue) return 'headrace:fair:' .. queue end
 local function tenants_key(queue) return 'headrace:tenants:' .. queue end
 local function share_key(queue) return 'headrace:share:' .. queue end
+local function line_key(queue) return 'headrace:line:' .. queue end
 local function ended_key(eid) return 'headrace:ended:' .. eid end
 local function dependencies_key(id) return RQ .. ':job::' .. id .. ':dependencies' end
 
@@ -68,7 +70,7 @@ end
 
 -- What one call can do for all jobs of a script is gathered here, and done by close() as its last
 -- act: every script that changes jobs ends with it.
-local calls, freed_tokens, ended, tally, histograms = {}, {}, {}, {}, {}
+local calls, holes, freed_tokens, ended, tally, histograms = {}, {}, {}, {}, {}, {}
 
 local function gathered(command, key)
   local call = calls[command .. key]
@@ -92,7 +94,7 @@ local function gather_scored(key, score, member)
 end
 
 -- == Waiting jobs ================================================================================
--- RQ's list says which jobs wait, the sorted set beside it in which order they go (start-time fair
+-- RQ's list says which jobs wait, a sorted set beside it in which order they go (start-time fair
 -- queueing, Goyal et al. 1996): a job's tag is the virtual time at which its tenant's turn comes,
 -- and each job moves its tenant's next turn on by its cost in tokens. Virtual time is the tag of the
 -- job taken last, so that a tenant who was away gains nothing. Where nobody waits all is forgotten.
@@ -103,11 +105,14 @@ local function expire_at(id, seconds)
   redis.call('ZADD', EXPIRIES, stamp(seconds), id)
 end
 
--- Gives a job its place in the fair order of a queue. RQ would let one with a ttl vanish: it expires.
+-- Gives a job its tag in the fair order of a queue, and its place in the line as RQ's list has it.
+-- RQ would let one with a ttl vanish: it expires.
 local function order(queue, id, at_front)
   local job = redis.call('HMGET', job_key(id), 'hr_tenant', 'hr_tokens', 'hr_deaths', 'ttl')
   local tenant, cost = job[1] or 'default', tonumber(job[2]) or 1
   local virtual = tonumber(redis.call('HGET', share_key(queue), 'now')) or 0
+  local end_of_line = at_front and 'first' or 'last'
+  local place = redis.call('HINCRBY', share_key(queue), end_of_line, at_front and -1 or 1)
   local tag
   if (tonumber(job[3]) or 0) >= SUSPECT_DEATHS then
     tag = '+inf'
@@ -119,10 +124,10 @@ local function order(queue, id, at_front)
     local start = math.max(virtual, tonumber(redis.call('ZSCORE', tenants_key(queue), tenant)) or 0)
     redis.call('ZADD', tenants_key(queue), stamp(start + cost), tenant)
     -- Of two tenants whose turn has come the one who came first goes first.
-    local turn = redis.call('HINCRBY', share_key(queue), 'turn', 1)
-    tag = stamp(start + (turn % 1000000) / 1000000)
+    tag = stamp(start + (place % 1000000) / 1000000)
   end
   redis.call('ZADD', fair_key(queue), tag, id)
+  redis.call('ZADD', line_key(queue), place, id)
   redis.call('HINCRBY', share_key(queue), 'tokens', cost)
   if job[4] then
     redis.call('PERSIST', job_key(id))
@@ -136,16 +141,27 @@ local function enqueue(queue, id, at_front)
   order(queue, id, at_front)
 end
 
+-- Takes an id out of RQ's list; false where it did not stand there. LREM searches a long list for up
+-- to a millisecond: the line knows the place, and the holes of a whole script are closed in one go.
+local function unlist(queue, id)
+  local list = queue_key(queue)
+  if redis.call('LLEN', list) < NEAR then return redis.call('LREM', list, 1, id) == 1 end
+  local place = redis.call('ZRANK', line_key(queue), id)
+  if not place or redis.call('LINDEX', list, place) ~= id then
+    return redis.call('LREM', list, 1, id) == 1 -- stock RQ has moved the others
+  end
+  redis.call('LSET', list, place, HOLE)
+  holes[queue] = (holes[queue] or 0) + 1
+  return true
+end
+
 -- Takes a job out of its queue; false where it did not stand there, whatever the fair order says.
 local function dequeue(queue, id, cost)
-  -- LREM searches from one end: a light tenant's job often stands near the other.
-  local list = queue_key(queue)
-  local is_near_head = redis.call('LLEN', list) < NEAR or redis.call('LPOS', list, id, 'MAXLEN', NEAR)
-  local found = redis.call('LREM', list, is_near_head and 1 or -1, id)
   gather('ZREM', EXPIRIES, id)
   gather('ZREM', fair_key(queue), id)
+  gather('ZREM', line_key(queue), id)
   freed_tokens[queue] = (freed_tokens[queue] or 0) + cost
-  return found == 1
+  return unlist(queue, id)
 end
 
 -- == Running jobs ================================================================================
@@ -243,9 +259,10 @@ end
 -- what a script has done.
 local function close()
   for _, call in pairs(calls) do redis.call(unpack(call)) end
+  for queue, number in pairs(holes) do redis.call('LREM', queue_key(queue), number, HOLE) end
   for queue, tokens in pairs(freed_tokens) do
     if redis.call('EXISTS', fair_key(queue)) == 0 then
-      redis.call('DEL', share_key(queue), tenants_key(queue))
+      redis.call('DEL', share_key(queue), tenants_key(queue), line_key(queue))
     else
       redis.call('HINCRBY', share_key(queue), 'tokens', -tokens)
     end

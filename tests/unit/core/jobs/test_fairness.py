@@ -194,3 +194,48 @@ def test_a_job_stands_in_rqs_queue_and_in_the_fair_order_or_in_neither(
     assert redis.lrange("rq:queue:headrace-default", 0, -1) == [b"a-2"]
     assert redis.zrange(keys.fair("headrace-default"), 0, -1) == [b"a-2"]
     assert int(redis.hget(keys.share("headrace-default"), "tokens")) == make_request().cost_tokens
+
+
+# -- long queues -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def long_queue(queue: JobQueue) -> JobQueue:
+    """Two tenants with 200 jobs each, one behind the other."""
+    for tenant in ("early", "late"):
+        queue.submit_many([make_request(f"{tenant}-{n}", tenant=tenant) for n in range(200)])
+    return queue
+
+
+def listed(redis: Client) -> list[str]:
+    return [job_id.decode() for job_id in redis.lrange("rq:queue:headrace-default", 0, -1)]
+
+
+def test_jobs_are_taken_out_of_the_middle_of_a_long_queue(
+    long_queue: JobQueue, redis: Client
+) -> None:
+    claims = long_queue.claim("w", Room(8, 10_000)).claims
+
+    taken = {claim.job_id for claim in claims}
+    assert taken == {f"{tenant}-{n}" for tenant in ("early", "late") for n in range(4)}
+    expected = [f"{tenant}-{n}" for tenant in ("early", "late") for n in range(4, 200)]
+    assert listed(redis) == expected
+
+
+def test_a_long_queue_that_stock_rq_has_changed_loses_nothing(
+    long_queue: JobQueue, redis: Client
+) -> None:
+    stock = Queue("headrace-default", connection=redis, serializer=JSONSerializer)
+    for job_id in ("early-0", "early-150", "late-7"):
+        stock.remove(job_id)
+    stock.enqueue_call(
+        "headrace.generate", (make_request().encode(),), job_id="stock", at_front=True
+    )
+    waiting = set(listed(redis))
+
+    taken = []
+    while claims := long_queue.claim("w", Room(32, 100_000)).claims:
+        taken += [claim.job_id for claim in claims]
+    assert sorted(taken) == sorted(waiting)
+    assert listed(redis) == []
+    assert redis.keys("headrace:line:*") == []
