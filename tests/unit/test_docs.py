@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -52,3 +53,12 @@ def test_the_operations_guide_lists_every_metric(redis: Client, settings: Settin
 
     guide = (ROOT / "docs" / "operations.md").read_text()
     assert exported == set(re.findall(r"`(headrace_\w+)`", guide))
+
+
+def test_the_readme_has_the_figures_that_make_chaos_measured() -> None:
+    readme = (ROOT / "README.md").read_text()
+    report = json.loads((ROOT / "bench" / "results" / "chaos.json").read_text())
+    columns = ("seeds", "jobs", "lost", "duplicated", "contradicted", "redelivered")
+    for fault in report["faults"]:
+        cells = [f"{fault['fault']} {fault['name']}", *(str(fault[name]) for name in columns)]
+        assert f"| {' | '.join(cells)} |" in readme
