@@ -36,7 +36,7 @@ DRAINING = "headrace:draining"
 """Set: names of the workers that are to take no more jobs."""
 
 ISOLATOR = "headrace:isolator"
-"""String: the worker that empties itself to run one suspect alone; it expires with a lease."""
+"""Hash: `worker` empties itself `until`, to run a suspect; `job` has run alone `since`."""
 
 PARENTS = "headrace:parents"
 """Hash: ended job -> its status, until RQ has enqueued the jobs that depend on it."""

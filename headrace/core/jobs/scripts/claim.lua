@@ -117,29 +117,56 @@ local function start(job, is_alone)
   }
 end
 
--- A job that workers died of runs alone, so that no batch mate is blamed for it. One worker at a
--- time empties itself for that; the others go on. True where this worker may claim nothing else.
-local function isolate()
-  for _, queue in ipairs(QUEUES) do
+-- The suspect whose turn it is: a job that workers died of runs alone, so that no batch mate is
+-- blamed for it.
+local function next_suspect()
+  local best
+  for rank, queue in ipairs(QUEUES) do
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', fair_key(queue), '+inf', '+inf', 'LIMIT', 0,
       MOST_SKIPPED)) do
       local job = read(queue, id)
       if job and is_readable(job) then
-        local isolator = redis.call('GET', ISOLATOR)
-        if isolator and isolator ~= worker then return false end
-        if is_busy then
-          redis.call('SET', ISOLATOR, worker, 'PX', math.floor(LEASE_S * 1000))
-          return true
-        end
-        redis.call('DEL', ISOLATOR)
-        if dequeue(queue, id, job.cost) then
-          start(job, true)
-          return true
-        end
+        job.due = job.accepted + rank * ageing_s
+        if not best or job.due < best.due then best = job end
       end
     end
   end
+  return best
+end
+
+local function others_wait()
+  for _, queue in ipairs(QUEUES) do
+    if redis.call('ZCOUNT', fair_key(queue), '-inf', '(+inf') > 0 then return true end
+  end
   return false
+end
+
+-- Whether a suspect may run now: one at a time in the whole fleet, and where others wait they have
+-- the worker for as long as the last suspect had it.
+local function is_quiet()
+  local last = redis.call('HMGET', ISOLATOR, 'job', 'since', 'worker', 'until')
+  if last[3] and last[3] ~= worker and tonumber(last[4]) > now then return false end
+  if not last[1] then return true end
+  local job = redis.call('HMGET', job_key(last[1]), 'status', 'hr_alone', 'hr_committed')
+  if job[1] == 'started' and job[2] == '1' then return false end
+  local ended_at = tonumber(job[3] or nil)
+  return not ended_at or now >= 2 * ended_at - tonumber(last[2]) or not others_wait()
+end
+
+-- One worker at a time empties itself for a suspect; the others go on. True where this worker may
+-- claim nothing else.
+local function isolate()
+  local job = next_suspect()
+  if not job or not is_quiet() then return false end
+  if is_busy then
+    redis.call('HSET', ISOLATOR, 'worker', worker, 'until', stamp(now + LEASE_S))
+    return true
+  end
+  if not dequeue(job.queue, job.id, job.cost) then return false end
+  redis.call('DEL', ISOLATOR)
+  redis.call('HSET', ISOLATOR, 'job', job.id, 'since', NOW)
+  start(job, true)
+  return true
 end
 
 local highest = {}

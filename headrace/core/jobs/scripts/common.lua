@@ -207,9 +207,9 @@ local function count(field, amount)
   if COUNTING then tally[field] = (tally[field] or 0) + amount end
 end
 
--- A call of a worker that lost its lease; what was cancelled is no worker's fault.
+-- A call of a worker that lost its lease; what was cancelled or purged is no worker's fault.
 local function count_late(call, status)
-  if status ~= 'canceled' and status ~= 'stopped' then count('late:' .. call, 1) end
+  if status and status ~= 'canceled' and status ~= 'stopped' then count('late:' .. call, 1) end
 end
 
 -- One observation of a histogram: headrace/core/histogram.py reads them.

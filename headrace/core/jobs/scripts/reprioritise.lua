@@ -15,6 +15,7 @@ local function settle_in()
 end
 
 local function move_waiting()
+  if redis.call('HEXISTS', KEYS[1], 'hr_committed') == 1 then forget_last_life(id) end
   local expires = redis.call('ZSCORE', EXPIRIES, id)
   local stood_there = dequeue(from, id, cost)
   if stood_there then

@@ -90,5 +90,9 @@ for _, queue in ipairs(QUEUES) do
   redis.call('ZREMRANGEBYSCORE', RQ .. ':canceled:' .. queue, '-inf', stamp(now - RESULT_TTL_S))
 end
 redis.call('ZREMRANGEBYSCORE', DEAD, '-inf', stamp(now))
+-- Dead letters that RQ's own tools deleted or brought back, a few at a time.
+for _, id in ipairs(redis.call('ZRANDMEMBER', DEAD, 10)) do
+  if redis.call('HGET', job_key(id), 'status') ~= 'failed' then gather('ZREM', DEAD, id) end
+end
 close()
 return {redelivered, dead, expired, redis.call('EXISTS', PARENTS)}

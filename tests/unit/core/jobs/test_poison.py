@@ -10,7 +10,7 @@ from headrace.core.jobs.dead_letters import DeadLetters
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.settings import Settings
-from headrace.core.types import JobState
+from headrace.core.types import JobState, Priority
 from tests.fakes import make_request
 from tests.unit.core.jobs.steps import ROOM, claim_one, succeed
 
@@ -103,6 +103,60 @@ def test_only_one_worker_empties_itself_and_the_others_go_on(
 
     assert queue.claim("busy-1", ROOM).claims == []
     assert [claim.job_id for claim in queue.claim("busy-2", ROOM).claims] == ["innocent"]
+
+
+def test_one_suspect_runs_at_a_time_and_idle_workers_take_the_others(
+    queue: JobQueue, leases: Leases
+) -> None:
+    suspects(queue, leases)
+    assert claim_one(queue, "worker-1").is_alone
+    queue.submit(make_request("innocent"))
+
+    claim = claim_one(queue, "worker-2")
+    assert (claim.job_id, claim.is_alone) == ("innocent", False)
+
+
+def test_others_have_the_worker_as_long_as_the_last_suspect_had_it(
+    queue: JobQueue, leases: Leases, redis: Client
+) -> None:
+    suspects(queue, leases)
+    first = claim_one(queue)
+    redis.hincrbyfloat(keys.ISOLATOR, "since", -60)
+    assert succeed(queue, first)
+    queue.submit(make_request("innocent"))
+
+    claim = claim_one(queue)
+    assert claim.job_id == "innocent"
+    assert succeed(queue, claim)
+    assert claim_one(queue).is_alone  # nobody else waits
+
+
+def test_suspects_go_in_the_order_of_their_turns(queue: JobQueue, leases: Leases) -> None:
+    for job_id, priority in (
+        ("z", Priority.BATCH),
+        ("b", Priority.DEFAULT),
+        ("a", Priority.DEFAULT),
+    ):
+        queue.submit(make_request(job_id, priority=priority))
+    for number in range(2):
+        die_with(queue, leases, f"dead-{number}")
+
+    order = []
+    for _job in range(3):
+        claim = claim_one(queue)
+        order.append(claim.job_id)
+        assert succeed(queue, claim)
+    assert order == ["b", "a", "z"]
+
+
+def test_a_suspect_that_runs_again_after_a_release_does_not_wait_for_itself(
+    queue: JobQueue, leases: Leases
+) -> None:
+    suspects(queue, leases)
+    first = claim_one(queue)
+    leases.release([first])
+
+    assert claim_one(queue, "worker-2").job_id == first.job_id
 
 
 def test_a_released_suspect_is_still_one(queue: JobQueue, leases: Leases) -> None:
