@@ -96,6 +96,7 @@ class BatchWorker(SimpleWorker):
         self.steps = StepCounts() if self.settings.metrics else NoStepCounts()
         self._failpoints = make_failpoints(self.settings.failpoints)
         self.is_told_to_drain = False
+        self._has_lost_an_answer = False
         self._capacity = engine.room()
         self._last_publish = clock.now()
         self._drain_until: float | None = None
@@ -145,6 +146,9 @@ class BatchWorker(SimpleWorker):
         except (ValueError, AttributeError):  # an error would end the thread
             log.warning("unreadable command ignored")
             return
+        if not all(isinstance(part, str) for part in (command.job_id, command.execution_id)):
+            log.warning("unreadable command ignored")
+            return
         if command.name in (STOP_JOB, STOP_EXECUTION, DROP_EXECUTION):
             self._commands.put(command)
         else:
@@ -166,6 +170,7 @@ class BatchWorker(SimpleWorker):
             if job is None or not command.means(job.claim):
                 continue
             if command.name == DROP_EXECUTION:
+                log.info("job dropped: it was cancelled", job_id=command.job_id)
                 self._drop(command.job_id)
             else:
                 self._end_now([job.stopped(self._clock.now())])
@@ -176,7 +181,9 @@ class BatchWorker(SimpleWorker):
         if self._drain_until is not None or room.slots == 0 or self._is_isolating:
             return
         batch_room = self._batch_room(room)
-        claimed = self._insist(lambda: self._queue.claim(self.name, room, batch_room))
+        claimed = self._insist(lambda: self._claim(room, batch_room))
+        if claimed.is_draining != self.is_told_to_drain:
+            log.info("worker is told to drain" if claimed.is_draining else "worker may go on")
         self.is_told_to_drain = claimed.is_draining
         if claimed.claims:
             self._state = WorkerStatus.BUSY  # the script has shown it already
@@ -185,6 +192,15 @@ class BatchWorker(SimpleWorker):
             self._start(claim)
         self._admission.admitted(len(claimed.claims))
         _log_unclaimed(claimed)
+
+    def _claim(self, room: Room, batch_room: Room) -> Claimed:
+        """May be called again: what a lost answer brought waits again, and nobody died."""
+        if self._has_lost_an_answer:
+            self._leases.recall(self.name, [job.claim for job in self.running.values()])
+        self._has_lost_an_answer = True
+        claimed = self._queue.claim(self.name, room, batch_room)
+        self._has_lost_an_answer = False
+        return claimed
 
     @property
     def _is_isolating(self) -> bool:
@@ -196,7 +212,8 @@ class BatchWorker(SimpleWorker):
         batch = [job for job in self.running.values() if job.request.priority is Priority.BATCH]
         most = 1 - self.settings.interactive_reserve
         slots = math.ceil(self._capacity.slots * most) - len(batch)
-        tokens = math.ceil(self._capacity.tokens * most)
+        one_row = self._capacity.tokens // max(1, self._capacity.slots)
+        tokens = max(one_row, math.ceil(self._capacity.tokens * most))
         tokens -= sum(job.request.cost_tokens for job in batch)
         return Room(min(free.slots, slots), min(free.tokens, tokens))
 
@@ -207,6 +224,8 @@ class BatchWorker(SimpleWorker):
             return
         if claim.job_id in self.running:  # we stalled, lost it, and got it back before we knew
             self._drop(claim.job_id)
+        if claim.is_alone:
+            log.warning("runs alone: workers died while they ran it", job_id=claim.job_id)
         self.running[claim.job_id] = Running(claim, request, self.name, self._clock.now())
         self.engine.add(request, claim.published_ids)
 
@@ -243,6 +262,7 @@ class BatchWorker(SimpleWorker):
         published = self._insist(lambda: self._queue.publish(publications, self._clock.now() - now))
         for job, is_ours in zip(news, published, strict=True):
             if not is_ours:
+                log.warning("job lost: it has ended, or is another worker's", job_id=job.request.id)
                 self._drop(job.claim.job_id)
 
     def _police(self) -> None:
@@ -272,6 +292,9 @@ class BatchWorker(SimpleWorker):
         for outcome, result in zip(outcomes, finished, strict=True):
             self.running.pop(outcome.claim.job_id, None)
             _log_end(outcome, result)
+        lost = [o.claim for o, r in zip(outcomes, finished, strict=True) if r.verdict == "lost"]
+        if lost:
+            self._insist(lambda: self._leases.drop(self.name, lost))
         if not self.running:
             self._state = WorkerStatus.IDLE  # the script has shown it already
 
@@ -291,7 +314,6 @@ class BatchWorker(SimpleWorker):
         self.engine.abort(job_id)
         claim = self.running.pop(job_id).claim
         self._insist(lambda: self._leases.drop(self.name, [claim]))
-        log.warning("job lost: cancelled, or leased to another worker", job_id=job_id)
 
     def _show_state(self) -> None:
         if not self.running and self.get_state() == WorkerStatus.BUSY:
@@ -328,7 +350,7 @@ class BatchWorker(SimpleWorker):
 
 def _log_unclaimed(claimed: Claimed) -> None:
     for job_id in claimed.expired:
-        log.info("request finished", job_id=job_id, state=JobState.EXPIRED)
+        log.info("request finished", job_id=job_id, state=JobState.EXPIRED, reason=EXPIRED)
     for job_id, status in claimed.odd:
         log.error("queued id without a waiting job", job_id=job_id, status=status)
 

@@ -13,7 +13,6 @@ import gevent  # noqa: E402
 import structlog  # noqa: E402
 from gevent.pywsgi import WSGIServer  # noqa: E402
 from prometheus_client import CollectorRegistry  # noqa: E402
-from redis.exceptions import RedisError  # noqa: E402
 
 from headrace.core.clock import SystemClock  # noqa: E402
 from headrace.core.connection import API_TIMEOUT_S, connect  # noqa: E402
@@ -68,7 +67,7 @@ def sweep_for_ever(sweeper: Sweeper) -> None:
         gevent.sleep(BEAT_S)
         try:
             sweeper.beat()
-        except RedisError as error:
+        except Exception as error:  # a failing sweep never ends the loop
             log.warning("could not sweep", error=str(error))
 
 

@@ -17,9 +17,6 @@ from headrace.core.types import JobState, Request
 PAGE = 100
 """Letters read or purged in one round trip."""
 
-SUSPECT_DEATHS = 2
-"""From so many worker deaths a job runs alone, as `scripts/common.lua` has it."""
-
 REPLAYS = UUID("6b1c4b0e-5f0c-4d3e-9a52-0d9c6f3f7a11")
 """Namespace of the ids of replays."""
 
@@ -59,7 +56,7 @@ class DeadLetters:
         new_id = uuid4().hex if force else letter.replayed_as or _replay_id(letter)
         request = replace(self._runnable(letter), id=new_id)
         submitted = self._queue.submit(
-            request, replay=Replay(job_id, min(letter.deaths, SUSPECT_DEATHS))
+            request, replay=Replay(job_id, min(letter.deaths, rq_adapter.SUSPECT_DEATHS))
         )
         # Second, so that a full queue leaves no letter that names a job which never was.
         self._mark_replayed(keys=[rq_adapter.job_key(job_id)], args=[new_id, _stamp(letter)])

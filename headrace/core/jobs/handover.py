@@ -70,6 +70,7 @@ class Claim:
     job_id: str
     execution_id: str
     attempt: int
+    queue: str
     request: Request | None
     refusal: str = ""
     remaining_s: float = math.inf
@@ -89,6 +90,7 @@ class Claim:
             job_id=job_id.decode(),
             execution_id=execution_id.decode(),
             attempt=attempt,
+            queue=queue.decode(),
             request=request,
             refusal=refusal,
             remaining_s=float(remaining) if remaining else math.inf,
@@ -101,7 +103,10 @@ class Claim:
 
 def _seconds(timeout: bytes) -> float:
     """A job's time-out as RQ writes it."""
-    seconds = float(timeout or Queue.DEFAULT_TIMEOUT)
+    try:
+        seconds = float(timeout or Queue.DEFAULT_TIMEOUT)
+    except ValueError:
+        seconds = float(Queue.DEFAULT_TIMEOUT)
     return math.inf if seconds < 0 else seconds
 
 

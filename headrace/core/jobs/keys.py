@@ -20,7 +20,8 @@ QUEUE_NAMES = {priority: f"headrace-{priority}" for priority in Priority}
 Beside each stand `headrace:fair:QUEUE` (sorted set: waiting job -> fair-share tag, +inf for one
 that must run alone), `headrace:line:QUEUE` (sorted set: the same jobs in the order of RQ's list),
 `headrace:tenants:QUEUE` (sorted set: tenant -> the tag of its next job) and `headrace:share:QUEUE`
-(hash: virtual time, ends of the line, waiting tokens); see `scripts/common.lua`.
+(hash: virtual time, ends of the line, waiting tokens) and
+`headrace:costs:QUEUE` (hash: job -> tokens it counts for); see `scripts/common.lua`.
 """
 
 LEASES = "headrace:leases"
@@ -82,7 +83,7 @@ def share(queue_name: str) -> str:
 
 
 def idempotency(key: str) -> str:
-    """String: id and fingerprint of the job that was accepted under a caller's key."""
+    """Hash: id and fingerprint of the job that was accepted under a caller's key."""
     return f"headrace:idempotency:{key}"
 
 

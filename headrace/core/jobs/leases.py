@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from headrace.core.connection import Client
-from headrace.core.jobs import keys, rq_adapter
+from headrace.core.jobs import rq_adapter
 from headrace.core.jobs.handover import EXPIRED_ERROR, Claim
 from headrace.core.settings import Settings
 from headrace.core.types import JobState
@@ -33,7 +33,7 @@ class Swept:
         for job_id in self.dead:
             log.error("request finished", job_id=job_id, state=JobState.FAILED, reason="dead")
         for job_id in self.expired:
-            log.info("request finished", job_id=job_id, state=JobState.EXPIRED)
+            log.info("request finished", job_id=job_id, state=JobState.EXPIRED, reason="expired")
 
 
 class Leases:
@@ -45,6 +45,7 @@ class Leases:
         self._renew = rq_adapter.load_script(redis, "renew", settings)
         self._sweep = rq_adapter.load_script(redis, "sweep", settings)
         self._drop = rq_adapter.load_script(redis, "drop", settings)
+        self._recall = rq_adapter.load_script(redis, "recall", settings)
         self._release = rq_adapter.load_script(redis, "release", settings)
 
     def renew(self, claims: Sequence[Claim], client: Client = None) -> int:
@@ -58,6 +59,10 @@ class Leases:
         """Takes back every job whose lease ran out, and does what is due."""
         return self._take_back("")
 
+    def ping(self) -> None:
+        """Asks whether the server is there."""
+        self._redis.ping()
+
     def take_back(self, worker: str) -> Swept:
         """Takes back every job of a worker that is known to be dead, without waiting."""
         swept = self._take_back(worker)
@@ -66,12 +71,12 @@ class Leases:
 
     def drop(self, worker: str, claims: Sequence[Claim]) -> None:
         """Forgets what the worker ran of jobs that are no longer its own."""
-        rows = (
-            (claim.job_id, claim.execution_id, keys.QUEUE_NAMES[claim.request.priority])
-            for claim in claims
-            if claim.request is not None
-        )
+        rows = ((claim.job_id, claim.execution_id, claim.queue) for claim in claims)
         self._drop(args=[worker, *(value for row in rows for value in row)])
+
+    def recall(self, worker: str, known: Sequence[Claim]) -> int:
+        """Puts back what a claim whose answer got lost has given the worker; returns how many."""
+        return int(self._recall(args=[worker, *(claim.execution_id for claim in known)]))
 
     def release(self, claims: Sequence[Claim]) -> int:
         """Gives unfinished jobs back to the front of their queues; returns how many."""

@@ -80,7 +80,7 @@ class JobQueue:
         return Claimed(
             claims=[Claim.decode(fields) for fields in claimed],
             expired=[job_id.decode() for job_id in expired],
-            odd=[(job_id.decode(), status.decode()) for job_id, status in odd],
+            odd=[(job_id.decode(errors="replace"), status.decode()) for job_id, status in odd],
             is_draining=bool(is_draining),
         )
 

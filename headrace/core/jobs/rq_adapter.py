@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
 
+import structlog
 from pydantic_core import from_json, to_json
 from redis.commands.core import Script
+from redis.exceptions import RedisError
 from rq import Queue
 from rq.defaults import RQ_KEY_PREFIX
 from rq.job import Job, JobStatus
@@ -29,8 +32,13 @@ from headrace.core.jobs import keys
 from headrace.core.settings import Settings
 from headrace.core.types import PAYLOAD_VERSION, JobState, Priority, Request
 
+log = structlog.get_logger()
+
 FUNCTION = "headrace.generate"
 """Label of our jobs; it names no importable function."""
+
+SUSPECT_DEATHS = 2
+"""From so many worker deaths a job runs alone."""
 
 EXPIRED = "expired"
 """Reason of a job whose deadline passed; RQ has no status for it."""
@@ -118,14 +126,27 @@ def forget_worker(redis: Client, name: str) -> None:
 def enqueue_dependents(redis: Client) -> None:
     """Lets RQ enqueue the jobs that depend on ended ones; called again, it does so once."""
     for job_id, status in redis.hgetall(keys.PARENTS).items():
-        parent = Job(job_id.decode(), connection=redis, serializer=JSONSerializer)
-        parent._status = JobStatus(status.decode())  # it may be gone: result_ttl 0
-        queue = Queue(connection=redis, serializer=JSONSerializer)
-        queue.enqueue_dependents(parent, refresh_job_status=False)
+        with _survives_foreign_jobs(job_id.decode()):
+            parent = Job(job_id.decode(), connection=redis, serializer=JSONSerializer)
+            parent._status = JobStatus(status.decode())  # it may be gone: result_ttl 0
+            queue = Queue(connection=redis, serializer=JSONSerializer)
+            queue.enqueue_dependents(parent, refresh_job_status=False)
         redis.hdel(keys.PARENTS, job_id)
     for name in keys.QUEUE_NAMES.values():  # those whose process died between RQ's two steps
-        ReadyJobRegistry(name, connection=redis, serializer=JSONSerializer).cleanup()
+        with _survives_foreign_jobs(name):
+            ReadyJobRegistry(name, connection=redis, serializer=JSONSerializer).cleanup()
     redis.lpush(keys.DOORBELL, "1")
+
+
+@contextmanager
+def _survives_foreign_jobs(of: str) -> Iterator[None]:
+    """A dependent that RQ cannot read must not stop those who finish and sweep."""
+    try:
+        yield
+    except RedisError:
+        raise
+    except Exception as error:
+        log.error("RQ cannot enqueue dependents", of=of, error=repr(error))
 
 
 def timestamp() -> str:
@@ -244,7 +265,8 @@ def load_script(redis: Client, name: str, settings: Settings) -> Script:
         "{slo_tpot_s}": repr(settings.slo_tpot_s),
         "{lease_s}": repr(settings.lease_s),
         "{result_ttl_s}": repr(settings.result_ttl_s),
-        "{job_timeout_s}": repr(settings.job_timeout_s),
+        "{queue_ttl_s}": repr(settings.queue_ttl_s),
+        "{suspect_deaths}": repr(SUSPECT_DEATHS),
         "{completion_log_max}": repr(settings.completion_log_max),
     }.items():
         common = common.replace(placeholder, value)

@@ -17,17 +17,20 @@ class Sweeper:
         self._lease_s = lease_s
         self._late_s = max(lease_s / 2, 1.5 * interval_s)
         self._clock = clock
-        self._last_beat = self._sweep_from = clock.now()
+        self._last_beat = clock.now()
+        self._sweep_from = clock.now() + lease_s
 
     def beat(self) -> None:
         """Sweeps, unless others may not have renewed their leases yet.
 
         A late beat says that Redis or this process was away: everybody's leases may have run out,
-        and nobody died of it.
+        and nobody died of it. A first beat does not know.
         """
         now = self._clock.now()
         if now - self._last_beat > self._late_s:
             self._sweep_from = now + self._lease_s
-        self._last_beat = now
         if now >= self._sweep_from:
             self._leases.sweep().log()
+        else:
+            self._leases.ping()
+        self._last_beat = now  # a beat that Redis did not answer is none

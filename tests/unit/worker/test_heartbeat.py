@@ -100,8 +100,11 @@ def test_a_beat_takes_back_the_jobs_of_a_silent_peer(
     redis: Client, settings: Settings, bench: Bench, roster: Roster
 ) -> None:
     peer = Bench(redis, settings, "worker-2")
-    run_out(redis)
-    heartbeat_of(peer, roster).beat()
+    heartbeat = heartbeat_of(peer, roster)
+    for _beat in range(int(settings.lease_s) + 1):
+        run_out(redis)
+        heartbeat.beat()
+        peer.clock.sleep(1)
 
     assert bench.state() is JobState.QUEUED
 

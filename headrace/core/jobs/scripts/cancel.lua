@@ -6,17 +6,19 @@
 
 local id = ARGV[1]
 local job = redis.call('HMGET', KEYS[1], 'status', 'origin', 'hr_committed', 'worker_name',
-  'hr_lease', 'hr_tokens')
+  'hr_lease')
 local status, queue = job[1], job[2]
 if not queue or not is_ours(queue) then return -1 end
+local WAITING = {queued = true, scheduled = true, deferred = true, created = true,
+  ready_to_enqueue = true, rate_limited = true}
 local runs = status == 'started'
-local waits = status == 'queued' or status == 'scheduled' or status == 'deferred'
-if not runs and not waits then return 0 end
+if not runs and not WAITING[status] then return 0 end
 if job[3] then forget_last_life(id) end
-if waits then
-  dequeue(queue, id, tonumber(job[6]) or 1)
-  redis.call('ZREM', scheduled_key(queue), id)
-  redis.call('ZREM', RQ .. ':deferred:' .. queue, id)
+if not runs then
+  withdraw(queue, id, true)
+  for _, registry in ipairs({':scheduled:', ':deferred:', ':ready:'}) do
+    redis.call('ZREM', RQ .. registry .. queue, id)
+  end
 end
 end_job(id, failure(id, 'canceled', 'cancelled', '', ARGV[2]))
 if runs then

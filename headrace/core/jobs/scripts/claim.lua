@@ -20,7 +20,8 @@ local worker, slots, tokens = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local batch_slots, batch_tokens = tonumber(ARGV[4]), tonumber(ARGV[5])
 local newest_version, ageing_s = tonumber(ARGV[6]), tonumber(ARGV[7])
 local BATCH = #QUEUES
-local MOST_ADOPTED, MOST_SKIPPED = 1000, 100
+local MOST_SKIPPED, MOST_DISCARDED = 1000, 200
+local discarded = 0
 local claimed, expired, odd = {}, {}, {}
 local longest_ttl = 0
 -- An idle worker takes its first job whatever it costs: one too large must fail, not block the rest.
@@ -28,25 +29,6 @@ local is_busy = redis.call('SCARD', executions_key(worker)) > 0
 
 if redis.call('SISMEMBER', DRAINING, worker) == 1 or redis.call('EXISTS', SUSPENDED) == 1 then
   return {claimed, expired, odd, 1}
-end
-
--- Jobs that stock RQ put into a queue have no place in the fair order yet: they stand at its ends.
-local function adopt(queue)
-  local list = queue_key(queue)
-  local strange = redis.call('LLEN', list) - redis.call('ZCARD', fair_key(queue))
-  if strange <= 0 then return end
-  for _, range in ipairs({{-MOST_ADOPTED, -1}, {0, MOST_ADOPTED - 1}}) do
-    for _, id in ipairs(redis.call('LRANGE', list, range[1], range[2])) do
-      if not redis.call('ZSCORE', fair_key(queue), id) then
-        if redis.call('HEXISTS', job_key(id), 'hr_committed') == 1 then forget_last_life(id) end
-        redis.call('HSETNX', job_key(id), 'hr_accepted', NOW)
-        redis.call('PERSIST', job_key(id))
-        order(queue, id, false)
-        strange = strange - 1
-      end
-    end
-    if strange <= 0 then return end
-  end
 end
 
 local FOREIGN = {'success_callback_name', 'failure_callback_name', 'stopped_callback_name',
@@ -71,11 +53,14 @@ local function read(queue, id)
     version = tonumber(fields[10] or nil), timeout = fields[11] or '',
   }
   if fields[1] ~= 'queued' then
-    if dequeue(queue, id, job.cost) then table.insert(odd, {id, fields[1] or ''}) end
+    discarded = discarded + 1
+    if withdraw(queue, id, false) then table.insert(odd, {id, fields[1] or ''}) end
+    end_as_rq_did(id, fields[1])
     return nil
   end
   if fields[9] and tonumber(fields[9]) <= now then
-    if dequeue(queue, id, job.cost) then
+    discarded = discarded + 1
+    if withdraw(queue, id, true) then
       end_job(id, failure(id, 'failed', 'expired', ARGV[9], ARGV[8]))
       table.insert(expired, id)
     end
@@ -94,11 +79,12 @@ local function start(job, is_alone)
   local id, eid = job.id, ARGV[10 + #claimed]
   local composite = id .. ':' .. eid
   local ttl = execution_ttl(job.timeout)
+  gather_scored(LEASES, LEASED_UNTIL, id)
+  gather('SADD', executions_key(worker), composite)
   redis.call('HSET', job_key(id), 'status', 'started', 'started_at', ARGV[8],
     'last_heartbeat', ARGV[8], 'worker_name', worker, 'hr_lease', eid, 'hr_attempt', job.attempt,
     'hr_claimed', job.claimed_at)
   if is_alone then redis.call('HSET', job_key(id), 'hr_alone', '1') end
-  gather_scored(LEASES, LEASED_UNTIL, id)
 
   local execution, executions = RQ .. ':execution:' .. composite, RQ .. ':executions:' .. id
   redis.call('HSET', execution, 'id', eid, 'job_id', id, 'created_at', NOW, 'last_heartbeat', NOW,
@@ -107,7 +93,6 @@ local function start(job, is_alone)
   redis.call('ZADD', executions, stamp(now + ttl + 60), eid)
   redis.call('EXPIRE', executions, ttl + 60)
   gather_scored(RQ .. ':wip:' .. job.queue, stamp(now + ttl), composite)
-  gather('SADD', executions_key(worker), composite)
   longest_ttl = math.max(longest_ttl, ttl)
   claimed[#claimed + 1] = {
     id, eid, job.data, job.attempt,
@@ -123,7 +108,7 @@ local function next_suspect()
   local best
   for rank, queue in ipairs(QUEUES) do
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', fair_key(queue), '+inf', '+inf', 'LIMIT', 0,
-      MOST_SKIPPED)) do
+      MOST_DISCARDED)) do
       local job = read(queue, id)
       if job and is_readable(job) then
         job.due = job.accepted + rank * ageing_s
@@ -145,7 +130,7 @@ end
 -- the worker for as long as the last suspect had it.
 local function is_quiet()
   local last = redis.call('HMGET', ISOLATOR, 'job', 'since', 'worker', 'until')
-  if last[3] and last[3] ~= worker and tonumber(last[4]) > now then return false end
+  if is_busy and last[3] and last[3] ~= worker and tonumber(last[4]) > now then return false end
   if not last[1] then return true end
   local job = redis.call('HMGET', job_key(last[1]), 'status', 'hr_alone', 'hr_committed')
   if job[1] == 'started' and job[2] == '1' then return false end
@@ -176,7 +161,7 @@ local highest = {}
 local function line_up(queue)
   local place, skipped, batch, next_place = 1, 0, nil, 0
   return function()
-    while skipped < MOST_SKIPPED do
+    while skipped < MOST_SKIPPED and discarded < MOST_DISCARDED do
       if not batch or place > #batch then
         batch = redis.call('ZRANGE', fair_key(queue), next_place, next_place + slots - 1, 'WITHSCORES')
         place, next_place = 1, next_place + slots
@@ -239,9 +224,10 @@ local function move_on(rank)
   end
 end
 
-for _, queue in ipairs(QUEUES) do adopt(queue) end
-if not isolate() then fill() end
-close()
+complete(function()
+  for _, queue in ipairs(QUEUES) do adopt(queue, odd) end
+  if not isolate() then fill() end
+end)
 for rank in pairs(highest) do move_on(rank) end
 
 if #claimed > 0 then

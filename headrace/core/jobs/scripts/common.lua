@@ -22,10 +22,13 @@ local TOKEN_LATENCY_S, TOKEN_LATENCY_LABELS = {token_latency_s}, {token_latency_
 local SLO_LATENCY_S, SLO_TPOT_S = {slo_latency_s}, {slo_tpot_s}
 local LEASE_S = {lease_s}
 local RESULT_TTL_S = {result_ttl_s}
+local QUEUE_TTL_S = {queue_ttl_s}
 local COMPLETION_LOG_MAX = {completion_log_max}
 local NEAR = 256 -- ids in which a search costs nothing
 local HOLE = 'headrace:hole'
-local SUSPECT_DEATHS = 2 -- from so many worker deaths a job runs alone
+local AT_ONCE = 1000 -- members of one call, and ids looked at in one go
+local LONGEST_S = 315360000 -- ten years: what others write as a time may be beyond any
+local SUSPECT_DEATHS = {suspect_deaths} -- from so many worker deaths a job runs alone
 local FORGET_S = 60 -- what readers and late workers may still ask of a job that keeps no result
 local FAILURE_TTL_S = 31536000 -- RQ's, for jobs that name none
 
@@ -48,6 +51,7 @@ local function fair_key(queue) return 'headrace:fair:' .. queue end
 local function tenants_key(queue) return 'headrace:tenants:' .. queue end
 local function share_key(queue) return 'headrace:share:' .. queue end
 local function line_key(queue) return 'headrace:line:' .. queue end
+local function costs_key(queue) return 'headrace:costs:' .. queue end
 local function ended_key(eid) return 'headrace:ended:' .. eid end
 local function dependencies_key(id) return RQ .. ':job::' .. id .. ':dependencies' end
 
@@ -65,6 +69,7 @@ end
 
 -- ttl as RQ means it: negative keeps a key for ever.
 local function keep_for(key, ttl)
+  ttl = math.floor(math.min(ttl, LONGEST_S))
   if ttl > 0 then redis.call('EXPIRE', key, ttl) else redis.call('PERSIST', key) end
 end
 
@@ -105,9 +110,22 @@ local function expire_at(id, seconds)
   redis.call('ZADD', EXPIRIES, stamp(seconds), id)
 end
 
+-- A job that `rq requeue` brought back starts a new life.
+local function forget_last_life(id)
+  redis.call('ZREM', DEAD, id)
+  redis.call('DEL', stream_key(id))
+  redis.call('HDEL', job_key(id), 'hr_committed', 'hr_claimed', 'hr_first_token', 'hr_last_token',
+    'hr_reason', 'hr_report', 'hr_ended_by', 'hr_attempt', 'hr_deaths', 'hr_died', 'hr_deadline',
+    'hr_expires', 'hr_replayed_as', 'hr_alone')
+  redis.call('HSET', job_key(id), 'hr_accepted', NOW)
+  redis.call('PERSIST', job_key(id))
+  expire_at(id, now + QUEUE_TTL_S)
+end
+
 -- Gives a job its tag in the fair order of a queue, and its place in the line as RQ's list has it.
 -- RQ would let one with a ttl vanish: it expires.
 local function order(queue, id, at_front)
+  if redis.call('HEXISTS', job_key(id), 'hr_committed') == 1 then forget_last_life(id) end
   local job = redis.call('HMGET', job_key(id), 'hr_tenant', 'hr_tokens', 'hr_deaths', 'ttl')
   local tenant, cost = job[1] or 'default', tonumber(job[2]) or 1
   local virtual = tonumber(redis.call('HGET', share_key(queue), 'now')) or 0
@@ -128,10 +146,11 @@ local function order(queue, id, at_front)
   end
   redis.call('ZADD', fair_key(queue), tag, id)
   redis.call('ZADD', line_key(queue), place, id)
+  redis.call('HSET', costs_key(queue), id, cost)
   redis.call('HINCRBY', share_key(queue), 'tokens', cost)
   if job[4] then
     redis.call('PERSIST', job_key(id))
-    expire_at(id, now + tonumber(job[4]))
+    expire_at(id, now + math.min(tonumber(job[4]) or 0, LONGEST_S))
   end
 end
 
@@ -143,25 +162,79 @@ end
 
 -- Takes an id out of RQ's list; false where it did not stand there. LREM searches a long list for up
 -- to a millisecond: the line knows the place, and the holes of a whole script are closed in one go.
-local function unlist(queue, id)
+-- What the line does not know is searched for only if `must_find`.
+local function unlist(queue, id, must_find)
   local list = queue_key(queue)
   if redis.call('LLEN', list) < NEAR then return redis.call('LREM', list, 1, id) == 1 end
   local place = redis.call('ZRANK', line_key(queue), id)
-  if not place or redis.call('LINDEX', list, place) ~= id then
-    return redis.call('LREM', list, 1, id) == 1 -- stock RQ has moved the others
+  if place and redis.call('LINDEX', list, place) == id then
+    redis.call('LSET', list, place, HOLE)
+    holes[queue] = (holes[queue] or 0) + 1
+    return true
   end
-  redis.call('LSET', list, place, HOLE)
-  holes[queue] = (holes[queue] or 0) + 1
-  return true
+  return must_find and redis.call('LREM', list, 1, id) == 1 -- stock RQ has moved the others
 end
 
--- Takes a job out of its queue; false where it did not stand there, whatever the fair order says.
-local function dequeue(queue, id, cost)
+local function forget_place(queue, id)
   gather('ZREM', EXPIRIES, id)
   gather('ZREM', fair_key(queue), id)
   gather('ZREM', line_key(queue), id)
+  gather('HDEL', costs_key(queue), id)
+end
+
+-- Takes a job that stands in the fair order out of its queue; false where RQ's list has it no more.
+local function dequeue(queue, id, cost)
+  forget_place(queue, id)
   freed_tokens[queue] = (freed_tokens[queue] or 0) + cost
-  return unlist(queue, id)
+  return unlist(queue, id, true)
+end
+
+-- Takes a job out of its queue, where it may stand or not, that nobody will run: its tenant gets
+-- back what it was charged.
+local function withdraw(queue, id, must_find)
+  local cost = tonumber(redis.call('HGET', costs_key(queue), id))
+  if cost then
+    local tenant = redis.call('HGET', job_key(id), 'hr_tenant') or 'default'
+    local turn = tonumber(redis.call('ZSCORE', tenants_key(queue), tenant))
+    local virtual = tonumber(redis.call('HGET', share_key(queue), 'now')) or 0
+    if turn then
+      redis.call('ZADD', tenants_key(queue), stamp(math.max(virtual, turn - cost)), tenant)
+    end
+    freed_tokens[queue] = (freed_tokens[queue] or 0) + cost
+  end
+  forget_place(queue, id)
+  return unlist(queue, id, must_find)
+end
+
+-- Jobs that stock RQ put into a queue have no place in the fair order yet: they stand at its ends.
+-- Ids of what does not wait are taken out of the list, and added to `odd`.
+local function adopt(queue, odd)
+  local list = queue_key(queue)
+  local strange = redis.call('LLEN', list) - redis.call('ZCARD', fair_key(queue))
+  local function take_in(id, at_front)
+    strange = strange - 1
+    local status = redis.call('HGET', job_key(id), 'status')
+    if status == 'queued' then
+      redis.call('PERSIST', job_key(id))
+      redis.call('HSETNX', job_key(id), 'hr_accepted', NOW)
+      order(queue, id, at_front)
+    elseif odd then
+      redis.call('LREM', list, 1, id)
+      table.insert(odd, {id, status or ''})
+    end
+  end
+  local function is_strange(id) return not redis.call('ZSCORE', fair_key(queue), id) end
+  if strange <= 0 then return end
+  local in_front = {}
+  for _, id in ipairs(redis.call('LRANGE', list, 0, AT_ONCE - 1)) do
+    if not is_strange(id) then break end
+    table.insert(in_front, id)
+  end
+  for i = #in_front, 1, -1 do take_in(in_front[i], true) end
+  if strange <= 0 then return end
+  for _, id in ipairs(redis.call('LRANGE', list, -AT_ONCE, -1)) do
+    if is_strange(id) then take_in(id, false) end
+  end
 end
 
 -- == Running jobs ================================================================================
@@ -169,7 +242,8 @@ end
 -- Seconds for which RQ believes in a running job without a sign of life.
 local function execution_ttl(timeout)
   local seconds = tonumber(timeout or nil) or 420
-  return seconds == -1 and 420 or seconds + 60
+  if seconds < 0 then return 420 end
+  return math.floor(math.min(seconds, LONGEST_S)) + 60
 end
 
 -- The traces of a running job, as RQ's own worker would remove them.
@@ -258,11 +332,15 @@ end
 -- Does what was gathered. A count that cannot be taken (its key is of another type) must not undo
 -- what a script has done.
 local function close()
-  for _, call in pairs(calls) do redis.call(unpack(call)) end
+  for _, call in pairs(calls) do
+    for first = 3, #call, AT_ONCE do
+      redis.call(call[1], call[2], unpack(call, first, math.min(first + AT_ONCE - 1, #call)))
+    end
+  end
   for queue, number in pairs(holes) do redis.call('LREM', queue_key(queue), number, HOLE) end
   for queue, tokens in pairs(freed_tokens) do
     if redis.call('EXISTS', fair_key(queue)) == 0 then
-      redis.call('DEL', share_key(queue), tenants_key(queue), line_key(queue))
+      redis.call('DEL', share_key(queue), tenants_key(queue), line_key(queue), costs_key(queue))
     else
       redis.call('HINCRBY', share_key(queue), 'tokens', -tokens)
     end
@@ -276,16 +354,25 @@ local function close()
   if #ended > 0 then redis.call('PUBLISH', ENDED_CHANNEL, table.concat(ended, ' ')) end
 end
 
+-- Does a script's work and then what was gathered, even if it fails half-way: Redis takes nothing
+-- back, and a job that is marked as running must have its lease.
+local function complete(work)
+  local is_done, problem = pcall(work)
+  close()
+  if not is_done then error(problem, 0) end
+end
+
 -- == Ends ========================================================================================
 
 -- Seconds for which RQ keeps an ended job, and its result; nil: for ever.
 local function ttl_of(status, result_ttl, failure_ttl)
   if status == 'canceled' then return RESULT_TTL_S, RESULT_TTL_S end
   if status == 'finished' then
-    local ttl = tonumber(result_ttl or nil) or RESULT_TTL_S
+    local ttl = math.min(tonumber(result_ttl or nil) or RESULT_TTL_S, LONGEST_S)
     return ttl, ttl
   end
   local ttl = tonumber(failure_ttl or nil)
+  if ttl then ttl = math.min(ttl, LONGEST_S) end
   return ttl or FAILURE_TTL_S, ttl or -1
 end
 
@@ -352,8 +439,9 @@ local function end_job(id, outcome, job)
   local ttl, result_ttl = ttl_of(outcome.status, job[9], job[10])
   local is_cancelled = outcome.status == 'canceled'
 
-  redis.call('XADD', stream_key(id), string.format('%d-1', outcome.count),
+  local added = redis.pcall('XADD', stream_key(id), string.format('%d-1', outcome.count),
     'ids', outcome.ids, 'text', outcome.text, 'end', outcome.status, 'reason', outcome.reason)
+  if added.err and not string.find(added.err, 'equal or smaller') then error(added) end
   redis.call('HSET', key, 'status', outcome.status,
     'ended_at', is_cancelled and (job[11] or '') or outcome.ended_at,
     'hr_reason', outcome.reason, 'hr_report', outcome.report, 'hr_ended_by', outcome.ended_by,
@@ -400,12 +488,12 @@ local function failure(id, status, reason, exc_string, ended_at)
   }
 end
 
--- A job that `rq requeue` brought back starts a new life.
-local function forget_last_life(id)
-  redis.call('ZREM', DEAD, id)
-  redis.call('DEL', stream_key(id))
-  redis.call('HDEL', job_key(id), 'hr_committed', 'hr_claimed', 'hr_first_token', 'hr_last_token',
-    'hr_reason', 'hr_report', 'hr_ended_by', 'hr_attempt', 'hr_deaths', 'hr_died', 'hr_deadline',
-    'hr_expires', 'hr_replayed_as', 'hr_alone')
-  redis.call('HSET', job_key(id), 'hr_accepted', stamp(now))
+-- Stock RQ cancels and deletes jobs without a word to anybody: gives such a job its end.
+local function end_as_rq_did(id, status)
+  if not status then
+    redis.call('DEL', stream_key(id))
+  elseif status == 'canceled' and redis.call('HEXISTS', job_key(id), 'hr_committed') == 0 then
+    end_job(id, failure(id, 'canceled', 'cancelled', '', ''))
+  end
 end
+

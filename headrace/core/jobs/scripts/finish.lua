@@ -19,7 +19,8 @@ local function retry_interval(id)
   local left = tonumber(job[1]) or 0
   if left <= 0 then return nil end
   local intervals = job[2] and cjson.decode(job[2]) or {0}
-  return tonumber(intervals[math.max(#intervals - left, 0) + 1]) or 0
+  local interval = tonumber(intervals[math.max(#intervals - left, 0) + 1]) or 0
+  return math.min(interval, LONGEST_S)
 end
 
 -- What was streamed stands; what was not is made again.
@@ -57,38 +58,39 @@ end
 
 local succeeded, failed, working_s = 0, 0, 0
 local results = {}
-for i = 3, #ARGV, 13 do
-  local id, eid = ARGV[i], ARGV[i + 1]
-  local job = load_job(id)
-  if job[1] == 'started' and job[2] == eid then
-    local interval = ARGV[i + 12] ~= '' and retry_interval(id)
-    if interval then
-      try_again(id, eid, interval * tonumber(ARGV[i + 12]))
-      table.insert(results, {'retried', {}})
-      working_s = working_s + now - tonumber(job[6])
+complete(function()
+  for i = 3, #ARGV, 13 do
+    local id, eid = ARGV[i], ARGV[i + 1]
+    local job = load_job(id)
+    if job[1] == 'started' and job[2] == eid then
+      local interval = ARGV[i + 12] ~= '' and retry_interval(id)
+      if interval then
+        try_again(id, eid, interval * tonumber(ARGV[i + 12]))
+        table.insert(results, {'retried', {}})
+        working_s = working_s + now - tonumber(job[6])
+      else
+        local stamps = write(i, job)
+        table.insert(results, {'written', stamps})
+        working_s = working_s + stamps[5] - stamps[2]
+      end
+      if ARGV[i + 2] == 'finished' then succeeded = succeeded + 1 else failed = failed + 1 end
+    elseif redis.call('EXISTS', ended_key(eid)) == 1 then
+      table.insert(results, {'mine', {}})
+    elseif redis.call('HGET', job_key(id), 'hr_ended_by') == eid then
+      table.insert(results, {'mine', redis.call('HMGET', job_key(id), 'hr_accepted', 'hr_claimed',
+        'hr_first_token', 'hr_last_token', 'hr_committed')})
     else
-      local stamps = write(i, job)
-      table.insert(results, {'written', stamps})
-      working_s = working_s + stamps[5] - stamps[2]
+      count_late('finish', job[1])
+      table.insert(results, {'lost', {}})
     end
-    if ARGV[i + 2] == 'finished' then succeeded = succeeded + 1 else failed = failed + 1 end
-  elseif redis.call('EXISTS', ended_key(eid)) == 1 then
-    table.insert(results, {'mine', {}})
-  elseif redis.call('HGET', job_key(id), 'hr_ended_by') == eid then
-    table.insert(results, {'mine', redis.call('HMGET', job_key(id), 'hr_accepted', 'hr_claimed',
-      'hr_first_token', 'hr_last_token', 'hr_committed')})
-  else
-    count_late('finish', job[1])
-    table.insert(results, {'lost', {}})
   end
-end
+end)
 
 if succeeded + failed > 0 and redis.call('EXISTS', ARGV[2]) == 1 then
   if succeeded > 0 then redis.call('HINCRBY', ARGV[2], 'successful_job_count', succeeded) end
   if failed > 0 then redis.call('HINCRBY', ARGV[2], 'failed_job_count', failed) end
   redis.call('HINCRBYFLOAT', ARGV[2], 'total_working_time', stamp(working_s))
 end
-close()
 if redis.call('EXISTS', ARGV[2] .. ':executions') == 0 and redis.call('EXISTS', ARGV[2]) == 1 then
   redis.call('HSET', ARGV[2], 'state', 'idle')
 end

@@ -5,12 +5,13 @@
 -- Atomic with the check of the lease: what was lost meanwhile is left to its new owner.
 
 local released = 0
-for i = 1, #ARGV, 2 do
-  if owns(ARGV[i], ARGV[i + 1]) then
-    redis.call('HINCRBY', job_key(ARGV[i]), 'hr_attempt', -1)
-    put_back(ARGV[i], ARGV[i + 1])
-    released = released + 1
+complete(function()
+  for i = 1, #ARGV, 2 do
+    if owns(ARGV[i], ARGV[i + 1]) then
+      redis.call('HINCRBY', job_key(ARGV[i]), 'hr_attempt', -1)
+      put_back(ARGV[i], ARGV[i + 1])
+      released = released + 1
+    end
   end
-end
-close()
+end)
 return released

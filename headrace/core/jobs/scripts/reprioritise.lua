@@ -6,8 +6,8 @@
 -- Atomic, so that no claim finds the job in no queue, or in two. When it expires stays as it was.
 
 local id, to = ARGV[1], ARGV[2]
-local job = redis.call('HMGET', KEYS[1], 'status', 'origin', 'hr_tokens')
-local status, from, cost = job[1], job[2], tonumber(job[3]) or 1
+local job = redis.call('HMGET', KEYS[1], 'status', 'origin')
+local status, from = job[1], job[2]
 
 local function settle_in()
   redis.call('HSET', KEYS[1], 'origin', to)
@@ -15,15 +15,14 @@ local function settle_in()
 end
 
 local function move_waiting()
-  if redis.call('HEXISTS', KEYS[1], 'hr_committed') == 1 then forget_last_life(id) end
-  local expires = redis.call('ZSCORE', EXPIRIES, id)
-  local stood_there = dequeue(from, id, cost)
+  local stood_there = withdraw(from, id, true)
   if stood_there then
     settle_in()
     enqueue(to, id, false)
     ring()
   end
   close()
+  local expires = redis.call('HGET', KEYS[1], 'hr_expires')
   if expires then expire_at(id, tonumber(expires)) end
   return stood_there and 1 or 0
 end

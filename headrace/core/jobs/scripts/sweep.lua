@@ -8,7 +8,6 @@
 -- ended ones are still to be enqueued}
 -- Atomic, so that two sweepers cannot redeliver one job twice.
 
-local AT_ONCE = 1000
 local redelivered, dead, expired = {}, {}, {}
 local batch_sizes = {}
 
@@ -46,30 +45,6 @@ local function bury(id, job)
   end
 end
 
-for _, id in ipairs(suspended()) do
-  local fields = redis.call('HMGET', job_key(id), 'status', 'hr_lease', 'worker_name', 'hr_died',
-    'hr_alone')
-  local job = {status = fields[1], lease = fields[2] or '', worker = fields[3] or '',
-    died = fields[4] or nil, is_alone = fields[5] == '1'}
-  if job.status ~= 'started' or job.lease == '' then
-    redis.call('ZREM', LEASES, id)
-    if not job.status then redis.call('DEL', stream_key(id)) end
-  elseif ARGV[1] == '' or ARGV[1] == job.worker then
-    bury(id, job)
-  end
-end
-
-for _, id in ipairs(due(EXPIRIES)) do
-  local job = redis.call('HMGET', job_key(id), 'status', 'origin', 'hr_tokens')
-  gather('ZREM', EXPIRIES, id)
-  if job[1] == 'queued' or job[1] == 'scheduled' then
-    dequeue(job[2], id, tonumber(job[3]) or 1)
-    redis.call('ZREM', scheduled_key(job[2]), id)
-    end_job(id, failure(id, 'failed', 'expired', ARGV[5], ARGV[3]))
-    table.insert(expired, id)
-  end
-end
-
 -- What RQ's scheduler does, which nobody runs here: for our retries, and for jobs that stock RQ
 -- scheduled.
 local function promote(queue, id)
@@ -83,16 +58,42 @@ local function promote(queue, id)
   ring()
 end
 
-for _, queue in ipairs(QUEUES) do
-  for _, id in ipairs(due(scheduled_key(queue))) do promote(queue, id) end
-  redis.call('ZREMRANGEBYSCORE', RQ .. ':finished:' .. queue, 0, stamp(now))
-  redis.call('ZREMRANGEBYSCORE', RQ .. ':failed:' .. queue, 0, stamp(now))
-  redis.call('ZREMRANGEBYSCORE', RQ .. ':canceled:' .. queue, '-inf', stamp(now - RESULT_TTL_S))
-end
-redis.call('ZREMRANGEBYSCORE', DEAD, '-inf', stamp(now))
--- Dead letters that RQ's own tools deleted or brought back, a few at a time.
-for _, id in ipairs(redis.call('ZRANDMEMBER', DEAD, 10)) do
-  if redis.call('HGET', job_key(id), 'status') ~= 'failed' then gather('ZREM', DEAD, id) end
-end
-close()
+complete(function()
+  for _, id in ipairs(suspended()) do
+    local fields = redis.call('HMGET', job_key(id), 'status', 'hr_lease', 'worker_name', 'hr_died',
+      'hr_alone')
+    local job = {status = fields[1], lease = fields[2] or '', worker = fields[3] or '',
+      died = fields[4] or nil, is_alone = fields[5] == '1'}
+    if job.status ~= 'started' or job.lease == '' then
+      gather('ZREM', LEASES, id)
+      end_as_rq_did(id, job.status)
+    elseif ARGV[1] == '' or ARGV[1] == job.worker then
+      bury(id, job)
+    end
+  end
+
+  for _, id in ipairs(due(EXPIRIES)) do
+    local job = redis.call('HMGET', job_key(id), 'status', 'origin')
+    gather('ZREM', EXPIRIES, id)
+    if job[1] == 'queued' or job[1] == 'scheduled' then
+      withdraw(job[2], id, true)
+      redis.call('ZREM', scheduled_key(job[2]), id)
+      end_job(id, failure(id, 'failed', 'expired', ARGV[5], ARGV[3]))
+      table.insert(expired, id)
+    end
+  end
+
+  for _, queue in ipairs(QUEUES) do
+    for _, id in ipairs(due(scheduled_key(queue))) do promote(queue, id) end
+    adopt(queue)
+    redis.call('ZREMRANGEBYSCORE', RQ .. ':finished:' .. queue, 0, stamp(now))
+    redis.call('ZREMRANGEBYSCORE', RQ .. ':failed:' .. queue, 0, stamp(now))
+    redis.call('ZREMRANGEBYSCORE', RQ .. ':canceled:' .. queue, '-inf', stamp(now - RESULT_TTL_S))
+  end
+  redis.call('ZREMRANGEBYSCORE', DEAD, '-inf', stamp(now))
+  -- Dead letters that RQ's own tools deleted or brought back, a few at a time.
+  for _, id in ipairs(redis.call('ZRANDMEMBER', DEAD, 10)) do
+    if redis.call('HGET', job_key(id), 'status') ~= 'failed' then gather('ZREM', DEAD, id) end
+  end
+end)
 return {redelivered, dead, expired, redis.call('EXISTS', PARENTS)}
