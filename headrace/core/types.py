@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 PAYLOAD_VERSION = 1
-"""Version of the encoded `Request`; a worker refuses a payload it does not know."""
+"""Version of the encoded `Request`; newer payloads are left to newer workers."""
 
 
 class Priority(StrEnum):

@@ -41,7 +41,7 @@ def read_backlog(redis: Client) -> Backlog:
 def _oldest_s(redis: Client, job_ids: list[str], now: float) -> float:
     """The head of a queue is its oldest job: one that is redelivered returns to the front.
 
-    Not counted is one whose priority was changed: it stands at the end of another queue.
+    Not counted is one that stands at an end by a retry or a change of priority.
     """
     with redis.pipeline(transaction=False) as pipeline:
         for job_id in job_ids:

@@ -18,7 +18,7 @@ from tests.chaos.takeover import takeovers
 JOBS = 16
 STOPPED_S = 3 * LEASE_S
 REFUSED = {
-    "job lost: cancelled, or leased to another worker",
+    "job lost: it has ended, or is another worker's",
     "late result refused: the job is another's",
 }
 

@@ -74,7 +74,7 @@ local function keep_for(key, ttl)
 end
 
 -- What one call can do for all jobs of a script is gathered here, and done by close() as its last
--- act: every script that changes jobs ends with it.
+-- act: every script that moves or ends jobs comes to it, by itself or through complete().
 local calls, holes, freed_tokens, ended, tally, histograms = {}, {}, {}, {}, {}, {}
 
 local function gathered(command, key)
