@@ -10,7 +10,10 @@ from headrace.core.jobs import keys, rq_adapter
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Jobs by state; `oldest_s` is the age of the oldest waiting one, 0 where none waits."""
+    """Jobs by state, those that wait for a retry among the waiting.
+
+    `oldest_s` is the age of the oldest waiting one, 0 where none waits.
+    """
 
     waiting: int
     running: int
@@ -20,18 +23,18 @@ class Backlog:
 
 def read_backlog(redis: Client) -> Backlog:
     """Raises `redis.exceptions.RedisError` when the server is away."""
-    queue_keys = [rq_adapter.queue_key(name) for name in keys.QUEUE_NAMES.values()]
     with redis.pipeline(transaction=True) as pipeline:
-        for key in queue_keys:
-            pipeline.llen(key)
-            pipeline.lindex(key, 0)
+        for name in keys.QUEUE_NAMES.values():
+            pipeline.llen(rq_adapter.queue_key(name))
+            pipeline.zcard(rq_adapter.registry_key("scheduled", name))
+            pipeline.lindex(rq_adapter.queue_key(name), 0)
         pipeline.zcard(keys.LEASES)
         pipeline.zcard(keys.DEAD)
         pipeline.time()
         *queues, running, dead, (seconds, microseconds) = pipeline.execute()
-    heads = [head.decode() for head in queues[1::2] if head is not None]
+    heads = [head.decode() for head in queues[2::3] if head is not None]
     return Backlog(
-        waiting=sum(queues[::2]),
+        waiting=sum(queues[::3]) + sum(queues[1::3]),
         running=running,
         dead=dead,
         oldest_s=_oldest_s(redis, heads, seconds + microseconds / 1e6),

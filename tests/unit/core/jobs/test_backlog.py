@@ -9,7 +9,7 @@ from headrace.core.jobs.queue import JobQueue
 from headrace.core.settings import Settings
 from headrace.core.types import Priority, Room
 from tests.fakes import make_request
-from tests.unit.core.jobs.steps import claim_one
+from tests.unit.core.jobs.steps import claim_one, succeed
 
 
 def test_an_empty_queue_holds_nothing(redis: Client) -> None:
@@ -48,3 +48,10 @@ def test_a_dead_letter_counts_until_its_next_life_begins(
     assert read_backlog(redis).oldest_s == 0.0  # it has not waited since its first life
     claim_one(queue)
     assert read_backlog(redis).dead == 0
+
+
+def test_a_job_that_waits_for_a_retry_waits(queue: JobQueue, redis: Client) -> None:
+    queue.submit(make_request())
+    succeed(queue, claim_one(queue), result=None, reason="e", error="x", retry_share=1.0)
+
+    assert read_backlog(redis).waiting == 1
