@@ -14,7 +14,7 @@ For example:
   headrace dead list
   headrace dead show 0b8a3f6e5d0c4f1e9f0a2b8c7d6e5f40
   headrace dead replay 0b8a3f6e5d0c4f1e9f0a2b8c7d6e5f40
-  headrace dead purge --older-than 12h
+  headrace dead purge --older-than 12h --yes
 """
 AN_ID = "0b8a3f6e5d0c4f1e9f0a2b8c7d6e5f40"
 
@@ -95,7 +95,10 @@ def purge(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Remove dead letters for good, with their prompts."""
+    """Remove dead letters for good, with their prompts.
+
+    Asks before; a script says --yes.
+    """
     from headrace.cli.api_client import ApiClient
     from headrace.cli.dead_view import purge_letters, purge_old_letters
 

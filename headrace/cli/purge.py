@@ -10,6 +10,7 @@ from headrace.cli.url_option import url_option
 EPILOG = """\b
 For example:
   headrace purge 0b8a3f6e5d0c4f1e9f0a2b8c7d6e5f40
+  headrace purge --yes 0b8a3f6e5d0c4f1e9f0a2b8c7d6e5f40
 """
 
 
@@ -20,7 +21,7 @@ For example:
 def purge(job_ids: tuple[str, ...], url: str, yes: bool) -> None:
     """Remove jobs for good, with their prompts and results.
 
-    One that waits or runs is cancelled first.
+    One that waits or runs is cancelled first. Asks before; a script says --yes.
     """
     from headrace.cli.api_client import JOBS, ApiClient, path_of
 
