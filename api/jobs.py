@@ -24,6 +24,7 @@ blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
 @blueprint.post("")
 def submit() -> Response:
+    arguments.only()
     job = services().intake.job(JobBody.parse(read_json()))
     services().queue.submit(job)
     response = job_response(services().queue.get(job.id))
@@ -35,12 +36,14 @@ def submit() -> Response:
 @blueprint.get("/<job_id>")
 def show(job_id: str) -> Response:
     """`?wait=S` answers as soon as the job has ended, after S seconds at the latest."""
+    arguments.only("wait")
     wait_s = arguments.number("wait", 0.0, services().settings.max_wait_s)
     return job_response(services().follower.wait(arguments.job_id(job_id), wait_s))
 
 
 @blueprint.get("")
 def index() -> Response:
+    arguments.only("limit", "state")
     limit = int(arguments.number("limit", 20, MAX_LISTED, least=1))
     jobs = services().queue.recent(limit, _state(request.args.get("state")))
     return jsonify({"object": "list", "data": [job_json(job) for job in jobs]})
@@ -49,6 +52,7 @@ def index() -> Response:
 @blueprint.patch("/<job_id>")
 def change(job_id: str) -> Response:
     """Only the priority can be changed, and only while the job waits."""
+    arguments.only()
     priority = PriorityBody.parse(read_json()).priority
     if not services().queue.reprioritise(arguments.job_id(job_id), priority):
         raise WrongState(f"job {job_id} no longer waits; its priority stays as it was")
@@ -59,6 +63,7 @@ def change(job_id: str) -> Response:
 @blueprint.delete("/<job_id>")
 def cancel(job_id: str) -> Response:
     """`?purge=true` removes prompt and result as well."""
+    arguments.only("purge")
     has_to_go = arguments.flag("purge")
     if services().queue.cancel(arguments.job_id(job_id)):
         log.info("request finished", job_id=job_id, state=JobState.CANCELLED)

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from flask import Blueprint, Response, jsonify, stream_with_context
 
-from api import request_id
+from api import arguments, request_id
 from api.access_log import JOB_HEADER
 from api.body import read_json
 from api.errors import TABLE, error_body
@@ -29,12 +29,14 @@ blueprint = Blueprint("openai", __name__, url_prefix="/v1")
 
 @blueprint.post("/chat/completions")
 def chat_completions() -> Response:
+    arguments.only()
     body = ChatBody.parse(read_json())
     return _serve(services().intake.chat(body), body, Chat)
 
 
 @blueprint.post("/completions")
 def completions() -> Response:
+    arguments.only()
     body = CompletionBody.parse(read_json())
     return _serve(services().intake.completion(body), body, Completion)
 
