@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 from api.access_log import JOB_HEADER
 from api.services import services
 from headrace.core.errors import (
+    DeadlineExceeded,
     HeadraceError,
     InvalidRequest,
     JobFailed,
@@ -51,6 +52,7 @@ TABLE: dict[type[Exception], Refusal] = {
     Unavailable: Refusal(503, "service_unavailable", MAY_RETRY, "unavailable"),
     RedisError: Refusal(503, "service_unavailable", MAY_RETRY, "unavailable"),
     WaitEnded: Refusal(504, "timeout", MUST_NOT_RETRY),
+    DeadlineExceeded: Refusal(504, "job_failed", MUST_NOT_RETRY),
     JobFailed: Refusal(500, "job_failed", MUST_NOT_RETRY),
 }
 """The first class that an error is of decides."""
