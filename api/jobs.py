@@ -6,13 +6,14 @@ from typing import Any
 
 import structlog
 from flask import Blueprint, Response, jsonify, request, url_for
+from redis.exceptions import RedisError
 
 from api import arguments
 from api.access_log import JOB_HEADER
 from api.body import read_json
 from api.schemas import JobBody, PriorityBody
 from api.services import services
-from headrace.core.errors import InvalidRequest, WrongState
+from headrace.core.errors import InvalidRequest, JobNotFound, WrongState
 from headrace.core.jobs.job import STAMPS, Job
 from headrace.core.types import JobState
 
@@ -66,10 +67,25 @@ def cancel(job_id: str) -> Response:
     arguments.only("purge")
     has_to_go = arguments.flag("purge")
     if services().queue.cancel(arguments.job_id(job_id)):
-        log.info("request finished", job_id=job_id, state=JobState.CANCELLED)
+        _log_cancelled(job_id)
     if has_to_go:
         return _purge(job_id)
     return job_response(services().queue.get(job_id))
+
+
+def _log_cancelled(job_id: str) -> None:
+    """As a worker logs an end: under the id of the request that brought the job, not of this."""
+    try:
+        request_id = services().queue.get(job_id).request.request_id
+    except (JobNotFound, RedisError):  # it cannot be read, or Redis went away: cancelled it is
+        request_id = None
+    log.info(
+        "request finished",
+        job_id=job_id,
+        request_id=request_id,
+        state=JobState.CANCELLED,
+        reason="cancelled",
+    )
 
 
 def _purge(job_id: str) -> Response:
