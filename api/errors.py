@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import structlog
 from flask import Flask, Response, g, jsonify, request
 from redis.exceptions import RedisError, ResponseError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from api.access_log import JOB_HEADER
 from api.services import services
@@ -107,7 +107,13 @@ def _refuse_http(error: HTTPException) -> Response:
         "param": param,
         "code": error.name.lower().replace(" ", "_"),
     }
-    return _answer(status, body, {})
+    return _answer(status, body, _allowed(error))
+
+
+def _allowed(error: HTTPException) -> dict[str, str]:
+    """The methods that an address does take: HTTP wants them in every 405."""
+    methods = error.valid_methods if isinstance(error, MethodNotAllowed) else None
+    return {"Allow": ", ".join(sorted(methods))} if methods else {}
 
 
 def _fail(error: Exception) -> Response:

@@ -199,6 +199,24 @@ def test_an_unknown_query_parameter_is_refused_by_its_name(
 
 
 @pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/chat/completions", "OPTIONS, POST"),
+        ("/v1/jobs/job-1", "DELETE, GET, HEAD, OPTIONS, PATCH"),
+    ],
+)
+def test_a_method_that_an_address_does_not_take_is_refused_with_those_that_it_takes(
+    client: FlaskClient, path: str, allowed: str
+) -> None:
+    response = client.put(path)
+
+    assert response.status_code == 405
+    assert response.headers["Allow"] == allowed
+    assert response.json is not None
+    assert response.json["error"]["code"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize(
     ("path", "status"),
     [
         ("/v1/jobs/nobody", 404),
