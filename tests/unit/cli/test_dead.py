@@ -65,6 +65,18 @@ def test_what_must_be_read_fits_a_narrow_terminal() -> None:
     assert all(part in text for part in (LETTER["id"], "engine_error", "deaths"))
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_id_is_never_cut_and_a_letter_is_one_line(width: int) -> None:
+    console = Console(width=width)
+    letter = LETTER | {"reason": "engine_error", "error": "a long story " * 20}
+    with console.capture() as capture:
+        console.print(letters_table([letter], width))
+
+    header, row = capture.get().splitlines()
+    assert max(len(header), len(row)) <= width
+    assert row.startswith(f"{LETTER['id']} ")
+
+
 def test_one_letter_is_shown_with_all_that_is_known_of_it(api: FakeApi) -> None:
     api.answers["/v1/dead/a1"] = (200, LETTER)
 
