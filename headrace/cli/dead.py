@@ -66,14 +66,13 @@ def show(job_id: str, url: str, as_json: bool) -> None:
 def replay(job_ids: tuple[str, ...], url: str, force: bool, as_json: bool) -> None:
     """Ask again what each dead letter asked, as a new job.
 
-    A dead letter stays until it is purged. Replaying it again shows the job of the first replay.
+    A dead letter stays until it is purged. Replaying it again makes no second job, but shows the job
+    of the newest replay; with --force it makes a further one.
     """
     from headrace.cli.api_client import ApiClient
-    from headrace.cli.dead_view import replay_letter
+    from headrace.cli.dead_view import replay_letters
 
-    client = ApiClient(url)
-    for job_id in job_ids:
-        replay_letter(client, job_id, force, as_json)
+    replay_letters(ApiClient(url), job_ids, force, as_json)
 
 
 @dead.command(

@@ -129,6 +129,16 @@ def test_a_replay_that_is_refused_is_an_error_in_the_words_of_the_api(api: FakeA
     assert str(failure) == "a1: cannot be read"
 
 
+def test_the_first_refusal_ends_the_replays_and_says_which_are_left(api: FakeApi) -> None:
+    api.answers["/v1/dead/a1/replay"] = (202, {"id": "b1", "status": "queued"})
+    api.answers["/v1/dead/a2/replay"] = (404, {"error": {"message": "no dead letter"}})
+
+    result = dead(api, "replay", "a1", "a2", "a3")
+
+    assert (result.stdout, result.stderr) == ("a1 -> b1 queued\n", "not done: a2 a3\n")
+    assert isinstance(result.exception, JobNotFound)
+
+
 # -- purge -----------------------------------------------------------------------------------------
 
 
@@ -138,6 +148,16 @@ def test_letters_are_purged_one_by_one(api: FakeApi) -> None:
     assert dead(api, "purge", "--yes", "a1", "a2").stdout == "a1 purged\na2 purged\n"
     assert api.methods == ["DELETE", "DELETE"]
     assert json.loads(dead(api, "purge", "-y", "a1", "--json").stdout) == {"purged": 1}
+
+
+def test_the_first_refusal_ends_the_purge_and_says_which_are_left(api: FakeApi) -> None:
+    api.answers["/v1/dead/a1"] = (204, "")
+    api.answers["/v1/dead/a2"] = (404, {"error": {"message": "no dead letter"}})
+
+    result = dead(api, "purge", "--yes", "a1", "a2", "a3")
+
+    assert (result.stdout, result.stderr) == ("a1 purged\n", "not done: a2 a3\n")
+    assert isinstance(result.exception, JobNotFound)
 
 
 @pytest.mark.parametrize(

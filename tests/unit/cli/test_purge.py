@@ -26,7 +26,7 @@ def test_a_job_that_is_not_there_ends_the_command(api: FakeApi) -> None:
 
     result = purge(api, "-y", "a1", "a2", "a3")
 
-    assert result.stdout == "a1 purged\n"
+    assert (result.stdout, result.stderr) == ("a1 purged\n", "not done: a2 a3\n")
     assert isinstance(result.exception, JobNotFound)
 
 
