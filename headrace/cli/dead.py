@@ -66,8 +66,8 @@ def show(job_id: str, url: str, as_json: bool) -> None:
 def replay(job_ids: tuple[str, ...], url: str, force: bool, as_json: bool) -> None:
     """Ask again what each dead letter asked, as a new job.
 
-    A dead letter stays until it is purged. Replaying it again makes no second job, but shows the job
-    of the newest replay; with --force it makes a further one.
+    A dead letter stays until it is purged. Replaying it again shows the job of the newest replay;
+    with --force it makes a further job.
     """
     from headrace.cli.api_client import ApiClient
     from headrace.cli.dead_view import replay_letters
