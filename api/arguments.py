@@ -20,6 +20,14 @@ def job_id(text: str) -> str:
     return text
 
 
+def only(*names: str) -> None:
+    """Raises `InvalidRequest` for any other parameter: a misspelt one must not be ignored."""
+    for name in request.args:
+        if name not in names:
+            takes = f"takes only {', '.join(names)}" if names else "takes none"
+            raise InvalidRequest(f"{name}: no such query parameter; this address {takes}", name)
+
+
 def number(name: str, default: float | None = None, most: float = MOST, least: float = 0) -> float:
     """Raises `InvalidRequest`; also where it is missing and has no default."""
     text = request.args.get(name, default)

@@ -22,6 +22,7 @@ blueprint = Blueprint("dead", __name__, url_prefix="/v1/dead")
 
 @blueprint.get("")
 def index() -> Response:
+    arguments.only("limit")
     limit = int(arguments.number("limit", 20, MAX_LISTED, least=1))
     letters = services().dead_letters.list(limit)
     return jsonify({"object": "list", "data": [letter_json(letter) for letter in letters]})
@@ -29,6 +30,7 @@ def index() -> Response:
 
 @blueprint.get("/<job_id>")
 def show(job_id: str) -> Response:
+    arguments.only()
     response = jsonify(letter_json(services().dead_letters.get(arguments.job_id(job_id))))
     response.headers[JOB_HEADER] = job_id
     return response
@@ -37,6 +39,7 @@ def show(job_id: str) -> Response:
 @blueprint.post("/<job_id>/replay")
 def replay(job_id: str) -> Response:
     """Answers with the new job; asked for again, with the same one."""
+    arguments.only()
     force = ReplayBody.parse(read_optional_json()).force
     replayed = services().dead_letters.replay(arguments.job_id(job_id), force)
     log.info("dead letter replayed", job_id=replayed.job_id, replay_of=job_id)
@@ -48,6 +51,7 @@ def replay(job_id: str) -> Response:
 
 @blueprint.delete("/<job_id>")
 def purge(job_id: str) -> Response:
+    arguments.only()
     services().dead_letters.purge(arguments.job_id(job_id))
     log.info("dead letter purged", job_id=job_id)
     return Response(status=204)
@@ -56,6 +60,7 @@ def purge(job_id: str) -> Response:
 @blueprint.delete("")
 def purge_all() -> Response:
     """`?older_than_s=N` must be there: an address that lost its id purges nothing."""
+    arguments.only("older_than_s")
     purged = services().dead_letters.purge_all(arguments.number("older_than_s"))
     log.info("dead letters purged", count=purged)
     return jsonify({"purged": purged})

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import structlog
 from flask import Flask, Response, g, jsonify, request
 from redis.exceptions import RedisError, ResponseError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from api.access_log import JOB_HEADER
 from api.services import services
 from headrace.core.errors import (
+    DeadlineExceeded,
     HeadraceError,
     InvalidRequest,
     JobFailed,
@@ -51,6 +52,7 @@ TABLE: dict[type[Exception], Refusal] = {
     Unavailable: Refusal(503, "service_unavailable", MAY_RETRY, "unavailable"),
     RedisError: Refusal(503, "service_unavailable", MAY_RETRY, "unavailable"),
     WaitEnded: Refusal(504, "timeout", MUST_NOT_RETRY),
+    DeadlineExceeded: Refusal(504, "job_failed", MUST_NOT_RETRY),
     JobFailed: Refusal(500, "job_failed", MUST_NOT_RETRY),
 }
 """The first class that an error is of decides."""
@@ -105,7 +107,13 @@ def _refuse_http(error: HTTPException) -> Response:
         "param": param,
         "code": error.name.lower().replace(" ", "_"),
     }
-    return _answer(status, body, {})
+    return _answer(status, body, _allowed(error))
+
+
+def _allowed(error: HTTPException) -> dict[str, str]:
+    """The methods that an address does take: HTTP wants them in every 405."""
+    methods = error.valid_methods if isinstance(error, MethodNotAllowed) else None
+    return {"Allow": ", ".join(sorted(methods))} if methods else {}
 
 
 def _fail(error: Exception) -> Response:

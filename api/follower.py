@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from api.waiters import Waiters
 from headrace.core import events
-from headrace.core.errors import JobFailed, JobNotFound, WaitEnded
+from headrace.core.errors import DeadlineExceeded, JobFailed, JobNotFound, WaitEnded
 from headrace.core.events import TokenEvent
 from headrace.core.jobs.job import Job
 from headrace.core.jobs.queue import JobQueue
@@ -37,7 +37,7 @@ class Follower:
         return self._queue.get(job_id)
 
     def result(self, job_id: str, timeout_s: float) -> Job:
-        """The succeeded job. Raises `WaitEnded`, `JobFailed`."""
+        """The succeeded job. Raises `WaitEnded`, `JobFailed`, `DeadlineExceeded`."""
         try:
             job = self.wait(job_id, timeout_s)
         except RedisError as error:
@@ -45,7 +45,7 @@ class Follower:
         if not job.state.is_terminal:
             raise WaitEnded(job_id)
         if job.state is not JobState.SUCCEEDED:
-            raise JobFailed(job_id, job.state, job.error or "no reason known")
+            raise failure(job_id, job.state, job.error or "no reason known")
         return job
 
     def tokens(self, job_id: str, after: str = events.START) -> Iterator[TokenEvent | None]:
@@ -91,3 +91,10 @@ class Follower:
         except JobNotFound:
             state = JobState.CANCELLED
         return TokenEvent(after, (), "", state, state.value)
+
+
+def failure(job_id: str, state: JobState, reason: str) -> JobFailed:
+    """What a caller is told of a job that ended in any state but succeeded."""
+    if state is JobState.EXPIRED:
+        return DeadlineExceeded(job_id)
+    return JobFailed(job_id, state, reason)

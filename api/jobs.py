@@ -6,13 +6,14 @@ from typing import Any
 
 import structlog
 from flask import Blueprint, Response, jsonify, request, url_for
+from redis.exceptions import RedisError
 
 from api import arguments
 from api.access_log import JOB_HEADER
 from api.body import read_json
 from api.schemas import JobBody, PriorityBody
 from api.services import services
-from headrace.core.errors import InvalidRequest, WrongState
+from headrace.core.errors import InvalidRequest, JobNotFound, WrongState
 from headrace.core.jobs.job import STAMPS, Job
 from headrace.core.types import JobState
 
@@ -24,6 +25,7 @@ blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
 @blueprint.post("")
 def submit() -> Response:
+    arguments.only()
     job = services().intake.job(JobBody.parse(read_json()))
     services().queue.submit(job)
     response = job_response(services().queue.get(job.id))
@@ -35,12 +37,14 @@ def submit() -> Response:
 @blueprint.get("/<job_id>")
 def show(job_id: str) -> Response:
     """`?wait=S` answers as soon as the job has ended, after S seconds at the latest."""
+    arguments.only("wait")
     wait_s = arguments.number("wait", 0.0, services().settings.max_wait_s)
     return job_response(services().follower.wait(arguments.job_id(job_id), wait_s))
 
 
 @blueprint.get("")
 def index() -> Response:
+    arguments.only("limit", "state")
     limit = int(arguments.number("limit", 20, MAX_LISTED, least=1))
     jobs = services().queue.recent(limit, _state(request.args.get("state")))
     return jsonify({"object": "list", "data": [job_json(job) for job in jobs]})
@@ -49,6 +53,7 @@ def index() -> Response:
 @blueprint.patch("/<job_id>")
 def change(job_id: str) -> Response:
     """Only the priority can be changed, and only while the job waits."""
+    arguments.only()
     priority = PriorityBody.parse(read_json()).priority
     if not services().queue.reprioritise(arguments.job_id(job_id), priority):
         raise WrongState(f"job {job_id} no longer waits; its priority stays as it was")
@@ -59,12 +64,28 @@ def change(job_id: str) -> Response:
 @blueprint.delete("/<job_id>")
 def cancel(job_id: str) -> Response:
     """`?purge=true` removes prompt and result as well."""
+    arguments.only("purge")
     has_to_go = arguments.flag("purge")
     if services().queue.cancel(arguments.job_id(job_id)):
-        log.info("request finished", job_id=job_id, state=JobState.CANCELLED)
+        _log_cancelled(job_id)
     if has_to_go:
         return _purge(job_id)
     return job_response(services().queue.get(job_id))
+
+
+def _log_cancelled(job_id: str) -> None:
+    """As a worker logs an end: under the id of the request that brought the job, not of this."""
+    try:
+        request_id = services().queue.get(job_id).request.request_id
+    except (JobNotFound, RedisError):  # it cannot be read, or Redis went away: cancelled it is
+        request_id = None
+    log.info(
+        "request finished",
+        job_id=job_id,
+        request_id=request_id,
+        state=JobState.CANCELLED,
+        reason="cancelled",
+    )
 
 
 def _purge(job_id: str) -> Response:

@@ -10,14 +10,14 @@ from typing import Any
 import structlog
 from flask import Blueprint, Response, jsonify, stream_with_context
 
-from api import request_id
+from api import arguments, request_id
 from api.access_log import JOB_HEADER
 from api.body import read_json
 from api.errors import TABLE, error_body
+from api.follower import failure
 from api.jobs import server_timing
 from api.schemas import ChatBody, CompletionBody
 from api.services import services
-from headrace.core.errors import JobFailed
 from headrace.core.events import TokenEvent
 from headrace.core.jobs.job import Job
 from headrace.core.types import JobState, Request
@@ -29,12 +29,14 @@ blueprint = Blueprint("openai", __name__, url_prefix="/v1")
 
 @blueprint.post("/chat/completions")
 def chat_completions() -> Response:
+    arguments.only()
     body = ChatBody.parse(read_json())
     return _serve(services().intake.chat(body), body, Chat)
 
 
 @blueprint.post("/completions")
 def completions() -> Response:
+    arguments.only()
     body = CompletionBody.parse(read_json())
     return _serve(services().intake.completion(body), body, Completion)
 
@@ -180,11 +182,11 @@ def _stream(job_id: str, shape: Shape, include_usage: bool) -> Iterator[str]:
 
 
 def _last(job_id: str, shape: Shape, event: TokenEvent) -> Iterator[str]:
-    if event.state is JobState.SUCCEEDED:
+    if event.state is None or event.state is JobState.SUCCEEDED:
         yield _event(shape.piece(shape.delta(event.text), event.reason))
     else:
-        error = JobFailed(job_id, str(event.state), event.reason)
-        yield _event({"error": error_body(error, TABLE[JobFailed].type)})
+        error = failure(job_id, event.state, event.reason)
+        yield _event({"error": error_body(error, TABLE[type(error)].type)})
 
 
 def _event(data: dict[str, Any]) -> str:

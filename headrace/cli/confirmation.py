@@ -12,13 +12,18 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def yes_option() -> Callable[[Function], Function]:
-    return click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+    return click.option(
+        "--yes", "-y", is_flag=True, help="Do not ask. Needed where there is no terminal."
+    )
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Asks whoever sits at a terminal, nobody else; without a yes the command ends here."""
-    if not yes and is_terminal():
-        click.confirm(question, abort=True, err=True)
+    """Asks whoever sits at a terminal; without a yes the command ends here."""
+    if yes:
+        return
+    if not is_terminal():
+        raise click.UsageError(f"{question} There is no terminal to ask at: add --yes.")
+    click.confirm(question, abort=True, err=True)
 
 
 def is_terminal() -> bool:

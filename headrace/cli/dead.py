@@ -14,7 +14,7 @@ For example:
   headrace dead list
   headrace dead show 0b8a3f6e5d0c4f1e9f0a2b8c7d6e5f40
   headrace dead replay 0b8a3f6e5d0c4f1e9f0a2b8c7d6e5f40
-  headrace dead purge --older-than 12h
+  headrace dead purge --older-than 12h --yes
 """
 AN_ID = "0b8a3f6e5d0c4f1e9f0a2b8c7d6e5f40"
 
@@ -66,14 +66,13 @@ def show(job_id: str, url: str, as_json: bool) -> None:
 def replay(job_ids: tuple[str, ...], url: str, force: bool, as_json: bool) -> None:
     """Ask again what each dead letter asked, as a new job.
 
-    A dead letter stays until it is purged. Replaying it again shows the job of the first replay.
+    A dead letter stays until it is purged. Replaying it again shows the job of the newest replay;
+    with --force it makes a further job.
     """
     from headrace.cli.api_client import ApiClient
-    from headrace.cli.dead_view import replay_letter
+    from headrace.cli.dead_view import replay_letters
 
-    client = ApiClient(url)
-    for job_id in job_ids:
-        replay_letter(client, job_id, force, as_json)
+    replay_letters(ApiClient(url), job_ids, force, as_json)
 
 
 @dead.command(
@@ -95,7 +94,10 @@ def purge(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Remove dead letters for good, with their prompts."""
+    """Remove dead letters for good, with their prompts.
+
+    Asks before; a script says --yes.
+    """
     from headrace.cli.api_client import ApiClient
     from headrace.cli.dead_view import purge_letters, purge_old_letters
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from headrace.cli.api_client import ApiClient, Json, path_of
+from headrace.cli.one_by_one import one_by_one
 from headrace.cli.record_view import local_time, show_record, table_of
 from headrace.cli.terminal import console, harmless, show_json
 
@@ -30,20 +31,26 @@ def show_letter(client: ApiClient, job_id: str, as_json: bool) -> None:
     show_record(client.get(path_of(DEAD, job_id)), as_json)
 
 
-def replay_letter(client: ApiClient, job_id: str, force: bool, as_json: bool) -> None:
+def replay_letters(client: ApiClient, job_ids: Sequence[str], force: bool, as_json: bool) -> None:
     """A line is `ID -> NEW ID`; the job can be followed with `headrace jobs`."""
-    job = client.post(f"{path_of(DEAD, job_id)}/replay", {"force": force})
-    if as_json:
-        show_json(job)
-    else:
-        click.echo(f"{job_id} -> {job['id']} {job['status']}")
+
+    def replay(job_id: str) -> None:
+        job = client.post(f"{path_of(DEAD, job_id)}/replay", {"force": force})
+        if as_json:
+            show_json(job)
+        else:
+            click.echo(f"{job_id} -> {job['id']} {job['status']}")
+
+    one_by_one(job_ids, replay)
 
 
 def purge_letters(client: ApiClient, job_ids: Sequence[str], as_json: bool) -> None:
-    for job_id in job_ids:
+    def purge(job_id: str) -> None:
         client.delete(path_of(DEAD, job_id))
         if not as_json:
             click.echo(f"{job_id} purged")
+
+    one_by_one(job_ids, purge)
     if as_json:
         show_json({"purged": len(job_ids)})
 

@@ -14,16 +14,27 @@ from headrace.cli.terminal import console, harmless, show_json
 WIDE = 110
 """Columns of a terminal that has room for all of a record; narrower ones show what must be read."""
 
+ID = "id"
+
 
 def table_of(rows: Sequence[dict[str, Text]], wide_only: Collection[str], width: int) -> Table:
-    """A row a record; `wide_only` names the columns that need a wide terminal."""
+    """A row a record; `wide_only` names the columns that need a wide terminal.
+
+    Where it is too narrow all the same, any column is cut but the id: that is what one copies.
+    """
     columns = [name for name in rows[0] if width >= WIDE or name not in wide_only]
     table = Table(box=None, pad_edge=False)
     for name in columns:
-        table.add_column(name, no_wrap=True)
+        table.add_column(_one_line(Text(name)), no_wrap=name == ID)
     for row in rows:
-        table.add_row(*(row[name] for name in columns))
+        table.add_row(*(_one_line(row[name]) for name in columns))
     return table
+
+
+def _one_line(cell: Text) -> Text:
+    """Cut where it is too long. For rich only a column that may wrap may shrink."""
+    cell.no_wrap, cell.overflow = True, "ellipsis"
+    return cell
 
 
 def show_record(record: Json, as_json: bool) -> None:

@@ -12,6 +12,7 @@ HeadraceError
 ├── Unavailable         Redis is away, or no model card exists yet
 ├── WaitEnded           a caller's wait ended before its job
 ├── JobFailed           the job that a caller waited for did not succeed
+│   └── DeadlineExceeded its time was over before it could
 ├── ModelError          a model cannot be found, read or prepared
 ├── EngineError         the engine as a whole cannot go on
 └── StateFolderBusy     another `headrace up` owns the state folder
@@ -80,6 +81,15 @@ class JobFailed(HeadraceError):
         super().__init__(f"job {job_id} {state}: {reason}")
         self.job_id = job_id
         self.state = state
+
+
+class DeadlineExceeded(JobFailed):
+    """Raised to a waiting caller whose job expired."""
+
+    code = "deadline_exceeded"
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(job_id, "expired", "its deadline passed before a worker was free")
 
 
 class ModelError(HeadraceError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count, islice
 from secrets import token_hex
 from typing import Any
 
@@ -24,6 +25,9 @@ from headrace.core.jobs.handover import (
 from headrace.core.jobs.job import Job, decode_job
 from headrace.core.settings import Settings
 from headrace.core.types import PAYLOAD_VERSION, JobState, Priority, Request, Room
+
+PAGE = 200
+"""Ids of a queue or registry that are read, and looked at, in one round trip."""
 
 
 class JobQueue:
@@ -178,16 +182,13 @@ class JobQueue:
 
     def recent(self, limit: int, state: JobState | None = None) -> list[Job]:
         """The newest jobs first, at most `limit`; those of one state if asked."""
-        with self.redis.pipeline(transaction=False) as pipeline:
-            for name in keys.QUEUE_NAMES.values():
-                if state in (None, JobState.QUEUED):
-                    pipeline.lrange(rq_adapter.queue_key(name), -limit, -1)
-                for kind in rq_adapter.registries(state):
-                    pipeline.zrange(rq_adapter.registry_key(kind, name), 0, limit - 1, desc=True)
-            entries = [entry for registry in pipeline.execute() for entry in registry]
-        ids = {entry.split(b":")[0].decode() for entry in entries}
-        jobs = [job for job in map(self._find, ids) if job and state in (None, job.state)]
-        return sorted(jobs, key=lambda job: job.timings.accepted or 0.0, reverse=True)[:limit]
+        found: dict[str, Job] = {}
+        for ids in self._places(state):
+            # `state` again: a job may have moved on since its page was read.
+            jobs = (job for job in map(self._find, ids) if job and state in (None, job.state))
+            found |= {job.id: job for job in islice(jobs, limit)}
+        jobs_by_age = sorted(found.values(), key=lambda job: job.timings.accepted or 0.0)
+        return jobs_by_age[::-1][:limit]
 
     def waiting(self) -> int:
         """Jobs in all queues."""
@@ -247,11 +248,57 @@ class JobQueue:
         except QueueFull as error:
             return error
 
+    def _places(self, state: JobState | None) -> Iterator[Iterator[str]]:
+        """Of each queue and registry in which jobs of the state may stand: their ids."""
+        for name in keys.QUEUE_NAMES.values():
+            if state in (None, JobState.QUEUED):
+                yield self._ids_of(self._queue_pages(rq_adapter.queue_key(name)), state)
+            for kind in rq_adapter.registries(state):
+                yield self._ids_of(self._registry_pages(rq_adapter.registry_key(kind, name)), state)
+
+    def _ids_of(self, pages: Iterable[list[str]], state: JobState | None) -> Iterator[str]:
+        """Those of the state: a registry of RQ may hold jobs of several."""
+        for ids in pages:
+            yield from ids if state is None else self._in_state(ids, state)
+
+    def _in_state(self, ids: Sequence[str], state: JobState) -> list[str]:
+        with self.redis.pipeline(transaction=False) as pipeline:
+            for job_id in ids:
+                pipeline.hmget(rq_adapter.job_key(job_id), ["status", "hr_reason"])
+            answers = pipeline.execute()
+        pairs = zip(ids, answers, strict=True)
+        return [job_id for job_id, words in pairs if _state_of(*words) is state]
+
+    def _queue_pages(self, key: str) -> Iterator[list[str]]:
+        """A page at a time, the newest first."""
+        for start in count(0, PAGE):
+            entries = self.redis.lrange(key, -(start + PAGE), -(start + 1))
+            if not entries:
+                return
+            yield [entry.decode() for entry in reversed(entries)]
+
+    def _registry_pages(self, key: str) -> Iterator[list[str]]:
+        """A page at a time, the newest first."""
+        for start in count(0, PAGE):
+            entries = self.redis.zrange(key, start, start + PAGE - 1, desc=True)
+            if not entries:
+                return
+            # RQ adds the execution to the id of a job that runs.
+            yield [entry.split(b":")[0].decode() for entry in entries]
+
     def _find(self, job_id: str) -> Job | None:
         try:
             return self.get(job_id)
         except JobNotFound:
             return None
+
+
+def _state_of(status: bytes | None, reason: bytes | None) -> JobState | None:
+    """None for a job that is gone, or whose status RQ does not know."""
+    try:
+        return rq_adapter.job_state((status or b"").decode(), (reason or b"").decode())
+    except ValueError:
+        return None
 
 
 def _position(places: list[int | None]) -> int | None:

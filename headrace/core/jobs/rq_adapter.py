@@ -78,7 +78,7 @@ def registries(state: JobState | None) -> list[str]:
         "deferred": [JobState.QUEUED],
         "wip": [JobState.RUNNING],
         "finished": [JobState.SUCCEEDED],
-        "failed": [JobState.FAILED, JobState.EXPIRED],
+        "failed": [JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED],  # or stopped by rq
         "canceled": [JobState.CANCELLED],
     }
     return [kind for kind, states in kinds.items() if state is None or state in states]

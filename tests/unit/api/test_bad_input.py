@@ -10,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.bench import Bench
+from tests.fakes import make_request
 
 CHAT, TEXT, JOBS = "/v1/chat/completions", "/v1/completions", "/v1/jobs"
 HELLO = {"messages": [{"role": "user", "content": "hello"}]}
@@ -163,6 +164,56 @@ NEUTRAL = [
 @pytest.mark.parametrize("field", NEUTRAL)
 def test_a_field_that_changes_nothing_is_taken(served: FlaskClient, field: dict[str, Any]) -> None:
     assert served.post(CHAT, json=chat(**{"max_tokens": 3} | field)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/jobs?wait=60"),
+        ("GET", "/v1/jobs?status=failed"),
+        ("GET", "/v1/jobs/job-1?purge=true"),
+        ("PATCH", "/v1/jobs/job-1?priority=batch"),
+        ("DELETE", "/v1/jobs/job-1?purged=true"),
+        ("GET", "/v1/dead?state=failed"),
+        ("GET", "/v1/dead/job-1?limit=1"),
+        ("POST", "/v1/dead/job-1/replay?force=true"),
+        ("DELETE", "/v1/dead/job-1?older_than_s=60"),
+        ("DELETE", "/v1/dead?older_than_s=0&reason=refused"),
+        ("POST", "/v1/chat/completions?stream=true"),
+        ("POST", "/v1/completions?stream=true"),
+    ],
+)
+def test_an_unknown_query_parameter_is_refused_by_its_name(
+    client: FlaskClient, bench: Bench, method: str, path: str
+) -> None:
+    bench.submit(make_request())
+
+    response = client.open(path, method=method, json=chat() if "chat" in path else {"prompt": "x"})
+
+    assert response.status_code == 400
+    assert response.json is not None
+    error = response.json["error"]
+    assert error["param"] == path.rpartition("?")[2].rpartition("&")[2].partition("=")[0]
+    assert error["param"] in error["message"]
+    assert bench.queue.waiting() == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/chat/completions", "OPTIONS, POST"),
+        ("/v1/jobs/job-1", "DELETE, GET, HEAD, OPTIONS, PATCH"),
+    ],
+)
+def test_a_method_that_an_address_does_not_take_is_refused_with_those_that_it_takes(
+    client: FlaskClient, path: str, allowed: str
+) -> None:
+    response = client.put(path)
+
+    assert response.status_code == 405
+    assert response.headers["Allow"] == allowed
+    assert response.json is not None
+    assert response.json["error"]["code"] == "method_not_allowed"
 
 
 @pytest.mark.parametrize(

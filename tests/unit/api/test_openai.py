@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 from flask.testing import FlaskClient
 
 from tests.bench import Bench
@@ -95,8 +97,8 @@ def test_a_stream_whose_job_fails_ends_with_an_error(client: FlaskClient, bench:
 def test_a_caller_whose_job_fails_gets_an_error_that_says_not_to_retry(
     client: FlaskClient, bench: Bench
 ) -> None:
-    services = client.application.extensions["headrace"]
-    services.queue.submit = _submit_and_cancel(services.queue)
+    queue = client.application.extensions["headrace"].queue
+    queue.submit = _submit_and(lambda job_id: queue.cancel(job_id), queue.submit)
 
     response = client.post("/v1/completions", json=TEXT)
 
@@ -106,12 +108,40 @@ def test_a_caller_whose_job_fails_gets_an_error_that_says_not_to_retry(
     assert response.json["error"]["type"] == "job_failed"
 
 
-def _submit_and_cancel(queue: Any) -> Any:
-    submit = queue.submit
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions"])
+def test_a_caller_whose_deadline_passes_gets_a_time_out_that_says_not_to_retry(
+    client: FlaskClient, bench: Bench, path: str
+) -> None:
+    queue = client.application.extensions["headrace"].queue
+    queue.submit = _submit_and(lambda _job_id: bench.leases.sweep(), queue.submit)
 
+    response = client.post(path, json=(CHAT if "chat" in path else TEXT) | {"deadline_s": 1e-6})
+
+    assert response.status_code == 504
+    assert response.headers["x-should-retry"] == "false"
+    assert response.json is not None
+    error = response.json["error"]
+    assert (error["type"], error["code"]) == ("job_failed", "deadline_exceeded")
+    assert error["job_id"] == response.headers["X-Headrace-Job-Id"]
+    assert "its deadline passed" in error["message"]
+
+
+def test_a_stream_whose_deadline_passes_says_so(client: FlaskClient, bench: Bench) -> None:
+    response = client.post("/v1/completions", json=TEXT | {"stream": True, "deadline_s": 1e-6})
+    bench.leases.sweep()
+
+    *_events, last = chunks(response.text)
+    job_id = response.headers["X-Headrace-Job-Id"]
+    assert last["error"]["code"] == "deadline_exceeded"
+    assert last["error"]["message"] == (
+        f"job {job_id} expired: its deadline passed before a worker was free"
+    )
+
+
+def _submit_and(then: Callable[[str], object], submit: Callable[[Any], Any]) -> Any:
     def both(request: Any) -> Any:
         submitted = submit(request)
-        queue.cancel(request.id)
+        then(request.id)
         return submitted
 
     return both

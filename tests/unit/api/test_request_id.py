@@ -96,6 +96,33 @@ def test_the_end_of_a_stream_is_logged(served: FlaskClient, logs: LogCapture) ->
     assert line["duration_ms"] > 0
 
 
+@pytest.mark.parametrize("query", ["", "?purge=true"])
+def test_the_end_of_a_cancelled_job_is_logged_under_the_request_that_brought_it(
+    client: FlaskClient, logs: LogCapture, query: str
+) -> None:
+    job = client.post("/v1/jobs", json={"prompt": "x"}, headers={"X-Request-Id": "brought"}).json
+    assert job is not None
+
+    client.delete(f"/v1/jobs/{job['id']}{query}", headers={"X-Request-Id": "cancels"})
+
+    (line,) = [entry for entry in logs.entries if entry["event"] == "request finished"]
+    assert (line["job_id"], line["request_id"]) == (job["id"], "brought")
+    assert (line["state"], line["reason"]) == ("cancelled", "cancelled")
+
+
+def test_a_job_that_cannot_be_read_is_cancelled_and_logged_without_its_request(
+    client: FlaskClient, bench: Bench, logs: LogCapture
+) -> None:
+    job = client.post("/v1/jobs", json={"prompt": "x"}).json
+    assert job is not None
+    bench.redis.hset(f"rq:job:{job['id']}", "data", b"nothing that RQ wrote")
+
+    assert client.delete(f"/v1/jobs/{job['id']}?purge=true").status_code == 204
+
+    (line,) = [entry for entry in logs.entries if entry["event"] == "request finished"]
+    assert (line["job_id"], line["request_id"]) == (job["id"], None)
+
+
 def test_a_reader_that_goes_away_is_logged_as_such(served: FlaskClient, logs: LogCapture) -> None:
     body = {"prompt": "x", "max_tokens": 3, "stream": True}
     response = served.post("/v1/completions", json=body)

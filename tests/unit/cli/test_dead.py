@@ -65,6 +65,18 @@ def test_what_must_be_read_fits_a_narrow_terminal() -> None:
     assert all(part in text for part in (LETTER["id"], "engine_error", "deaths"))
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_id_is_never_cut_and_a_letter_is_one_line(width: int) -> None:
+    console = Console(width=width)
+    letter = LETTER | {"reason": "engine_error", "error": "a long story " * 20}
+    with console.capture() as capture:
+        console.print(letters_table([letter], width))
+
+    header, row = capture.get().splitlines()
+    assert max(len(header), len(row)) <= width
+    assert row.startswith(f"{LETTER['id']} ")
+
+
 def test_one_letter_is_shown_with_all_that_is_known_of_it(api: FakeApi) -> None:
     api.answers["/v1/dead/a1"] = (200, LETTER)
 
@@ -117,15 +129,35 @@ def test_a_replay_that_is_refused_is_an_error_in_the_words_of_the_api(api: FakeA
     assert str(failure) == "a1: cannot be read"
 
 
+def test_the_first_refusal_ends_the_replays_and_says_which_are_left(api: FakeApi) -> None:
+    api.answers["/v1/dead/a1/replay"] = (202, {"id": "b1", "status": "queued"})
+    api.answers["/v1/dead/a2/replay"] = (404, {"error": {"message": "no dead letter"}})
+
+    result = dead(api, "replay", "a1", "a2", "a3")
+
+    assert (result.stdout, result.stderr) == ("a1 -> b1 queued\n", "not done: a2 a3\n")
+    assert isinstance(result.exception, JobNotFound)
+
+
 # -- purge -----------------------------------------------------------------------------------------
 
 
 def test_letters_are_purged_one_by_one(api: FakeApi) -> None:
     api.answers |= {"/v1/dead/a1": (204, ""), "/v1/dead/a2": (204, "")}
 
-    assert dead(api, "purge", "a1", "a2").stdout == "a1 purged\na2 purged\n"
+    assert dead(api, "purge", "--yes", "a1", "a2").stdout == "a1 purged\na2 purged\n"
     assert api.methods == ["DELETE", "DELETE"]
-    assert json.loads(dead(api, "purge", "a1", "--json").stdout) == {"purged": 1}
+    assert json.loads(dead(api, "purge", "-y", "a1", "--json").stdout) == {"purged": 1}
+
+
+def test_the_first_refusal_ends_the_purge_and_says_which_are_left(api: FakeApi) -> None:
+    api.answers["/v1/dead/a1"] = (204, "")
+    api.answers["/v1/dead/a2"] = (404, {"error": {"message": "no dead letter"}})
+
+    result = dead(api, "purge", "--yes", "a1", "a2", "a3")
+
+    assert (result.stdout, result.stderr) == ("a1 purged\n", "not done: a2 a3\n")
+    assert isinstance(result.exception, JobNotFound)
 
 
 @pytest.mark.parametrize(
@@ -134,9 +166,9 @@ def test_letters_are_purged_one_by_one(api: FakeApi) -> None:
 def test_many_letters_are_purged_at_once(api: FakeApi, option: list[str], age: str) -> None:
     api.answers["/v1/dead"] = (200, {"purged": 7})
 
-    assert dead(api, "purge", *option).stdout == "7 purged\n"
+    assert dead(api, "purge", "--yes", *option).stdout == "7 purged\n"
     assert (api.methods, api.asked) == (["DELETE"], [f"/v1/dead?older_than_s={age}"])
-    assert json.loads(dead(api, "purge", *option, "--json").stdout) == {"purged": 7}
+    assert json.loads(dead(api, "purge", "--yes", *option, "--json").stdout) == {"purged": 7}
 
 
 @pytest.mark.usefixtures("terminal")
@@ -169,9 +201,22 @@ def test_a_yes_beforehand_or_when_asked_purges(
     assert api.methods == ["DELETE"]
 
 
+@pytest.mark.parametrize("arguments", [["a1"], ["--all"], ["--older-than", "1h"]])
+def test_without_a_terminal_nothing_goes_unless_yes_was_said(
+    api: FakeApi, arguments: list[str]
+) -> None:
+    result = dead(api, "purge", *arguments)
+
+    assert result.exit_code == 2
+    assert "add --yes" in result.stderr
+    assert api.asked == []
+
+
 @pytest.mark.parametrize(
     "arguments", [[], ["a1", "--all"], ["--all", "--older-than", "1h"], ["--older-than", "soon"]]
 )
 def test_what_to_purge_must_be_said_once(api: FakeApi, arguments: list[str]) -> None:
-    assert dead(api, "purge", *arguments).exit_code == 2
+    result = dead(api, "purge", "--yes", *arguments)
+
+    assert result.exit_code == 2
     assert api.asked == []

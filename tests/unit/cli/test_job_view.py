@@ -24,6 +24,13 @@ def shown(width: int) -> str:
     return capture.get()
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_id_is_never_cut_and_a_job_is_one_line(width: int) -> None:
+    header, row = shown(width).splitlines()
+    assert max(len(header), len(row)) <= width
+    assert row.startswith(f"{JOB['id']} ")
+
+
 @pytest.mark.parametrize("width", [80, 200])
 def test_what_must_be_read_is_never_cut(width: int) -> None:
     text = shown(width)

@@ -8,6 +8,7 @@ from rq.job import JobStatus
 
 from headrace.core.connection import Client
 from headrace.core.errors import JobNotFound
+from headrace.core.jobs import queue as job_queue
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.types import JobState, Priority
 from tests.fakes import make_request
@@ -67,6 +68,63 @@ def test_jobs_of_one_state_are_found_behind_any_number_of_others(queue: JobQueue
         queue.submit(make_request(f"new-{number}"))
 
     assert [job.id for job in queue.recent(2, JobState.SUCCEEDED)] == ["old"]
+
+
+def fail(queue: JobQueue, job_id: str, reason: str = "engine_error") -> None:
+    queue.submit(make_request(job_id))
+    succeed(queue, claim_one(queue), result=None, reason=reason, error="broken")
+
+
+@pytest.mark.parametrize("page", [1, 2, 200])
+def test_failed_jobs_are_found_behind_expired_ones_which_share_their_registry(
+    queue: JobQueue, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr(job_queue, "PAGE", page)
+    for number in range(2):
+        fail(queue, f"failed-{number}")
+    for number in range(5):
+        fail(queue, f"expired-{number}", reason="expired")
+
+    failed = [job.id for job in queue.recent(3, JobState.FAILED)]
+    expired = [job.id for job in queue.recent(2, JobState.EXPIRED)]
+    assert failed == ["failed-1", "failed-0"]
+    assert set(expired) < {f"expired-{number}" for number in range(5)}
+    assert len(expired) == 2
+
+
+def test_a_job_that_rq_stopped_is_listed_as_cancelled(queue: JobQueue, redis: Client) -> None:
+    fail(queue, "stopped")
+    rq_job(redis, "stopped").set_status(JobStatus.STOPPED)
+    fail(queue, "failed")
+    queue.submit(make_request("cancelled"))
+    queue.cancel("cancelled")
+
+    assert [job.id for job in queue.recent(9, JobState.CANCELLED)] == ["cancelled", "stopped"]
+    assert [job.id for job in queue.recent(9, JobState.FAILED)] == ["failed"]
+
+
+def test_a_job_that_is_gone_or_cannot_be_read_takes_no_place_in_a_list(
+    queue: JobQueue, redis: Client
+) -> None:
+    for name in ("readable", "unreadable", "gone"):
+        fail(queue, name)
+    redis.hset("rq:job:unreadable", "data", b"nothing that RQ wrote")
+    redis.delete("rq:job:gone")
+
+    assert [job.id for job in queue.recent(1, JobState.FAILED)] == ["readable"]
+    assert [job.id for job in queue.recent(1)] == ["readable"]
+
+
+def test_waiting_jobs_are_listed_newest_first_over_any_number_of_pages(
+    queue: JobQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_queue, "PAGE", 2)
+    for number in range(5):
+        queue.submit(make_request(str(number)))
+
+    for state in (None, JobState.QUEUED):
+        assert [job.id for job in queue.recent(4, state)] == ["4", "3", "2", "1"]
+        assert [job.id for job in queue.recent(9, state)] == ["4", "3", "2", "1", "0"]
 
 
 def test_an_rq_job_of_somebody_else_is_not_found_and_not_touched(
