@@ -289,9 +289,11 @@ class BatchWorker(SimpleWorker):
             lambda: self._queue.finish(self.name, outcomes, self._clock.now() - made)
         )
         self._failpoints.hit(Failpoint.AFTER_FINISH)
+        is_heard = log.is_enabled_for(logging.INFO)
         for outcome, result in zip(outcomes, finished, strict=True):
             self.running.pop(outcome.claim.job_id, None)
-            _log_end(outcome, result)
+            if is_heard:
+                _log_end(outcome, result)
         lost = [o.claim for o, r in zip(outcomes, finished, strict=True) if r.verdict == "lost"]
         if lost:
             self._insist(lambda: self._leases.drop(self.name, lost))
@@ -363,8 +365,6 @@ def _log_end(outcome: Outcome, result: Finished) -> None:
         return
     if result.verdict == "retried":
         log.warning("job is tried again", job_id=job_id, error=outcome.error)
-        return
-    if not log.is_enabled_for(logging.INFO):
         return
     stages = result.timings.stages if result.timings else {}
     log.info(

@@ -75,7 +75,7 @@ end
 
 -- What one call can do for all jobs of a script is gathered here, and done by close() as its last
 -- act: every script that moves or ends jobs comes to it, by itself or through complete().
-local calls, holes, freed_tokens, ended, tally, histograms = {}, {}, {}, {}, {}, {}
+local calls, lengths, holes, freed_tokens, ended, tally, histograms = {}, {}, {}, {}, {}, {}, {}
 
 local function gathered(command, key)
   local call = calls[command .. key]
@@ -165,7 +165,8 @@ end
 -- What the line does not know is searched for only if `must_find`.
 local function unlist(queue, id, must_find)
   local list = queue_key(queue)
-  if redis.call('LLEN', list) < NEAR then return redis.call('LREM', list, 1, id) == 1 end
+  lengths[queue] = lengths[queue] or redis.call('LLEN', list)
+  if lengths[queue] < NEAR then return redis.call('LREM', list, 1, id) == 1 end
   local place = redis.call('ZRANK', line_key(queue), id)
   if place and redis.call('LINDEX', list, place) == id then
     redis.call('LSET', list, place, HOLE)
