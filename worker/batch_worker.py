@@ -292,7 +292,7 @@ class BatchWorker(SimpleWorker):
         is_heard = log.is_enabled_for(logging.INFO)
         for outcome, result in zip(outcomes, finished, strict=True):
             self.running.pop(outcome.claim.job_id, None)
-            if is_heard:
+            if is_heard or result.verdict in ("lost", "retried"):
                 _log_end(outcome, result)
         lost = [o.claim for o, r in zip(outcomes, finished, strict=True) if r.verdict == "lost"]
         if lost:
