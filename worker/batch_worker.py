@@ -324,6 +324,8 @@ class BatchWorker(SimpleWorker):
     def _give_back(self) -> None:
         claims = [job.claim for job in self.running.values()]
         released = self._leases.release(claims)
+        if self._has_lost_an_answer:
+            released += self._leases.recall(self.name, [])
         log.info("worker drained", released=released)
 
     def _has_drained(self) -> bool:

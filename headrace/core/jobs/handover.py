@@ -70,7 +70,6 @@ class Claim:
     job_id: str
     execution_id: str
     attempt: int
-    queue: str
     request: Request | None
     refusal: str = ""
     remaining_s: float = math.inf
@@ -90,7 +89,6 @@ class Claim:
             job_id=job_id.decode(),
             execution_id=execution_id.decode(),
             attempt=attempt,
-            queue=queue.decode(),
             request=request,
             refusal=refusal,
             remaining_s=float(remaining) if remaining else math.inf,

@@ -71,8 +71,7 @@ class Leases:
 
     def drop(self, worker: str, claims: Sequence[Claim]) -> None:
         """Forgets what the worker ran of jobs that are no longer its own."""
-        rows = ((claim.job_id, claim.execution_id, claim.queue) for claim in claims)
-        self._drop(args=[worker, *(value for row in rows for value in row)])
+        self._drop(args=[worker, *_ids(claims)])
 
     def recall(self, worker: str, known: Sequence[Claim]) -> int:
         """Puts back what a claim whose answer got lost has given the worker; returns how many."""

@@ -11,6 +11,9 @@ import string
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from rq.job import Job as RqJob
+from rq.job import JobStatus
+from rq.serializers import JSONSerializer
 
 from batcher.generation import Generation
 from batcher.simulated import SimulatedEngine
@@ -18,7 +21,7 @@ from headrace.core import events
 from headrace.core.connection import Client
 from headrace.core.jobs import keys
 from headrace.core.settings import Settings
-from headrace.core.types import JobState
+from headrace.core.types import JobState, Priority, Room
 from tests.bench import Bench
 from tests.fakes import CARD, make_request
 
@@ -35,6 +38,9 @@ ACTIONS = st.lists(
         st.tuples(st.just("wake a late worker"), WORKER),
         st.tuples(st.just("release"), WORKER),
         st.tuples(st.just("cancel"), JOB),
+        st.tuples(st.just("stock cancel"), JOB),
+        st.tuples(st.just("change priority"), JOB),
+        st.tuples(st.just("lose an answer"), WORKER),
         st.tuples(st.just("forget scripts"), WORKER),
     ),
     min_size=10,
@@ -69,6 +75,7 @@ class World:
     def _new_worker(self) -> Bench:
         number = next(self._numbers)
         bench = Bench(self.redis, self._settings, f"worker-{number}")
+        bench.queue.wait_for_ring = lambda timeout_s: None  # type: ignore[method-assign]
         bench.worker.engine = voice = Voice(bench.queue.settings, CARD, bench.clock)
         voice.letter = string.ascii_letters[number % len(string.ascii_letters)]
         return bench
@@ -98,14 +105,36 @@ class World:
             case "cancel":
                 if f"job-{number}" in self.accepted:
                     worker.queue.cancel(f"job-{number}")
+            case "stock cancel":
+                self._stock_cancel(f"job-{number}")
+            case "change priority":
+                if f"job-{number}" in self.accepted:
+                    worker.queue.reprioritise(f"job-{number}", Priority.BATCH)
+            case "lose an answer":
+                worker.queue.claim(worker.worker.name, Room(slots=2, tokens=1000))
+                worker.worker._has_lost_an_answer = True
             case "forget scripts":
                 self.redis.script_flush()
 
     def settle(self) -> None:
         """Lets the living finish."""
-        for _turn in range(30):
-            for worker in [*self.workers, *self.late]:
+        everybody = [*self.workers, *self.late]
+        for _turn in range(80):
+            if not any(self._has_work(worker) for worker in everybody):
+                break
+            for worker in everybody:
                 self._turn(worker)
+        # What stock RQ did is noticed when a lease ends, or by whoever claims next.
+        for job_id in self.redis.zrange(keys.LEASES, 0, -1):
+            self.redis.zadd(keys.LEASES, {job_id: 1.0})
+        assert self.workers[0].leases.sweep().redelivered == []
+        assert self.workers[0].queue.claim("last", Room(slots=8, tokens=1000)).claims == []
+
+    def _stock_cancel(self, job_id: str) -> None:
+        if job_id in self.accepted:
+            job = RqJob.fetch(job_id, connection=self.redis, serializer=JSONSerializer)
+            if job.get_status() in (JobStatus.QUEUED, JobStatus.STARTED):
+                job.cancel()
 
     def _submit(self, max_tokens: int) -> None:
         if len(self.accepted) < JOBS:
@@ -113,10 +142,12 @@ class World:
             self.workers[0].submit(make_request(job_id, max_tokens=max_tokens))
             self.accepted[job_id] = max_tokens
 
+    def _has_work(self, bench: Bench) -> bool:
+        worker = bench.worker
+        return bool(worker.running or bench.queue.waiting() or worker._has_lost_an_answer)
+
     def _turn(self, bench: Bench) -> None:
-        """A turn that does not wait where there is nothing to do."""
-        if bench.worker.running or bench.queue.waiting():
-            self.redis.lpush(keys.DOORBELL, "1")
+        if self._has_work(bench):
             bench.worker.turn()
 
 
@@ -160,4 +191,5 @@ def test_every_accepted_job_ends_once_and_its_stream_says_what_its_result_says(
         assert all(seconds >= 0 for seconds in job.timings.stages.values())
     assert redis.zcard(keys.LEASES) == 0
     assert world.workers[0].queue.waiting() == 0
-    assert redis.zcard("rq:wip:headrace-default") == 0
+    assert redis.zcard("rq:wip:headrace-default") == redis.zcard("rq:wip:headrace-batch") == 0
+    assert redis.keys("headrace:fair:*") == redis.keys("headrace:share:*") == []

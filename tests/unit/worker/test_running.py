@@ -11,9 +11,7 @@ from worker.running import ENGINE_ERROR, Running
 def start(published: str = "") -> Running:
     request = make_request()
     ids = tuple(range(len(published)))
-    claim = Claim(
-        "job-1", "e", 1, "headrace-default", request, published_ids=ids, published_text=published
-    )
+    claim = Claim("job-1", "e", 1, request, published_ids=ids, published_text=published)
     return Running(claim, request, "worker-1", now=10.0)
 
 

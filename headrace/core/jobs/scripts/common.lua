@@ -498,3 +498,19 @@ local function end_as_rq_did(id, status)
   end
 end
 
+-- Removes what is left of an attempt that somebody else ended, so that an idle worker is not taken
+-- for a busy one. A lease that is another's is left to it.
+local function drop_attempt(id, eid, worker)
+  local composite = id .. ':' .. eid
+  local job = redis.call('HMGET', job_key(id), 'hr_lease', 'status')
+  redis.call('DEL', RQ .. ':execution:' .. composite)
+  redis.call('ZREM', RQ .. ':executions:' .. id, eid) -- another attempt may have its own there
+  for _, queue in ipairs(QUEUES) do gather('ZREM', RQ .. ':wip:' .. queue, composite) end
+  gather('SREM', executions_key(worker), composite)
+  local lease = job[1] or ''
+  if lease ~= '' and lease ~= eid then return end
+  gather('ZREM', LEASES, id)
+  if lease ~= '' then redis.call('HSET', job_key(id), 'hr_lease', '') end
+  end_as_rq_did(id, job[2])
+end
+

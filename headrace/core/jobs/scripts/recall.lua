@@ -11,10 +11,14 @@ local recalled = 0
 complete(function()
   for _, composite in ipairs(redis.call('SMEMBERS', executions_key(ARGV[1]))) do
     local id, eid = string.match(composite, '^(.+):([^:]+)$')
-    if id and not known[eid] and owns(id, eid) then
-      redis.call('HINCRBY', job_key(id), 'hr_attempt', -1)
-      put_back(id, eid)
-      recalled = recalled + 1
+    if id and not known[eid] then
+      if owns(id, eid) then
+        redis.call('HINCRBY', job_key(id), 'hr_attempt', -1)
+        put_back(id, eid)
+        recalled = recalled + 1
+      else
+        drop_attempt(id, eid, ARGV[1])
+      end
     end
   end
 end)
