@@ -48,6 +48,10 @@ ACTIONS = st.lists(
 )
 SILENT = [("submit", 6), ("turn", 0), ("silence", 0)]
 TAKEN_OVER = [*SILENT, ("turn", 0)]
+BESIDE_A_SUSPECT = [
+    *[("submit", 1), ("submit", 1), ("submit", 3), ("submit", 1), ("turn", 0), ("kill", 0)],
+    *[("lose an answer", 0), ("kill", 0), ("turn", 1), ("lose an answer", 1), ("kill", 1)],
+]
 
 
 class Voice(SimulatedEngine):
@@ -164,6 +168,7 @@ def last_batch_size(redis: Client, job_id: str) -> int:
 )
 @example(actions=[*SILENT, ("wake a late worker", 0)])
 @example(actions=[*TAKEN_OVER, *[("wake a late worker", 0)] * 3, ("turn", 0)])
+@example(actions=BESIDE_A_SUSPECT)
 @given(actions=ACTIONS)
 def test_every_accepted_job_ends_once_and_its_stream_says_what_its_result_says(
     redis: Client, settings: Settings, actions: list[tuple[str, int]]

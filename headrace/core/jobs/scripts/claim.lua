@@ -138,6 +138,14 @@ local function is_quiet()
   return not ended_at or now >= 2 * ended_at - tonumber(last[2]) or not others_wait()
 end
 
+-- Whether this worker runs a suspect: nothing may run beside it.
+local function runs_alone()
+  local id = is_busy and redis.call('HGET', ISOLATOR, 'job')
+  if not id then return false end
+  local job = redis.call('HMGET', job_key(id), 'status', 'hr_alone', 'worker_name')
+  return job[1] == 'started' and job[2] == '1' and job[3] == worker
+end
+
 -- One worker at a time empties itself for a suspect; the others go on. True where this worker may
 -- claim nothing else.
 local function isolate()
@@ -226,7 +234,7 @@ end
 
 complete(function()
   for _, queue in ipairs(QUEUES) do adopt(queue, odd) end
-  if not isolate() then fill() end
+  if not runs_alone() and not isolate() then fill() end
 end)
 for rank in pairs(highest) do move_on(rank) end
 

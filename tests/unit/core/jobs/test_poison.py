@@ -116,6 +116,16 @@ def test_one_suspect_runs_at_a_time_and_idle_workers_take_the_others(
     assert (claim.job_id, claim.is_alone) == ("innocent", False)
 
 
+def test_a_worker_that_runs_a_suspect_is_given_nothing_beside_it(
+    queue: JobQueue, leases: Leases
+) -> None:
+    suspects(queue, leases)
+    assert claim_one(queue).is_alone
+    queue.submit(make_request("innocent"))
+
+    assert queue.claim("worker-1", ROOM).claims == []
+
+
 def test_others_have_the_worker_as_long_as_the_last_suspect_had_it(
     queue: JobQueue, leases: Leases, redis: Client
 ) -> None:
