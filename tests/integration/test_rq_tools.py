@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -185,11 +184,16 @@ def test_counting_the_started_jobs_leaves_them_alone(bench: Bench, queue: Queue)
 # -- stock calls about our jobs --------------------------------------------------------------------
 
 
+def is_idle(redis: Client) -> bool:
+    """The worker blocks on its doorbell."""
+    return any(client["cmd"] == "blpop" for client in redis.client_list())
+
+
 def test_a_job_that_stock_rq_enqueued_is_run_within_the_backstop(
     bench: Bench, queue: Queue
 ) -> None:
     with bench.serving():
-        time.sleep(0.1)  # the worker waits for the doorbell, which stock RQ does not ring
+        eventually(lambda: is_idle(bench.redis))  # and stock RQ rings no doorbell
         job = enqueue(queue, "job-1")
         eventually(lambda: job.is_finished, timeout_s=IDLE_WAIT_S + 0.5)
 
