@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-PAYLOAD_VERSION = 1
-"""Version of the encoded `Request`; newer payloads are left to newer workers."""
+PAYLOAD_VERSION = 2
+"""Version of the encoded `Request`: older ones lack fields, newer ones wait for newer workers."""
 
 
 class Priority(StrEnum):
@@ -49,8 +49,12 @@ class FinishReason(StrEnum):
 class Sampling:
     """How the tokens of one request are drawn.
 
-    `temperature` 0 is greedy; `top_k` 0 and `top_p` 1 are off. The draw of a token depends only on
-    `seed` and the token's place, so that another worker continues the same sequence.
+    `temperature` 0 is greedy; `top_k` 0, `top_p` 1, `min_p` 0, `repetition_penalty` 1 and the other
+    penalties at 0 are off. The repetition penalty heeds prompt and output, as transformers' does;
+    presence and frequency the output alone, as OpenAI's. `logprobs` is how many alternatives each
+    token is reported with: 0 only the token itself, None nothing. `json_schema` is the text of a
+    schema that the output has to fit. The draw of a token depends only on `seed` and the token's
+    place, so that another worker continues the same sequence.
     """
 
     max_tokens: int
@@ -59,6 +63,12 @@ class Sampling:
     top_k: int = 0
     seed: int = 0
     stop: tuple[str, ...] = ()
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logprobs: int | None = None
+    json_schema: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +108,7 @@ class Request:
         Raises `ValueError` for a payload of another version or shape.
         """
         version = payload.get("version")
-        if version != PAYLOAD_VERSION:
+        if version not in range(1, PAYLOAD_VERSION + 1):
             raise ValueError(f"payload version {version!r}, this worker knows {PAYLOAD_VERSION}")
         fields = {name: value for name, value in payload.items() if name != "version"}
         try:
@@ -108,19 +118,33 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprobs:
+    """The natural logarithm of an output token's probability, and those of the likeliest.
+
+    `top` are pairs of id and logprob, likeliest first.
+    """
+
+    token_id: int
+    logprob: float
+    top: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
     """What one engine step added to one request.
 
     `text` may lag behind `token_ids` while it could still become part of a character or a stop
     string. The last delta of a request has a `finish_reason` or an `error`; `may_pass` says that
-    the error is not the request's own: another try may succeed. `prefill_s` and `decode_s` are the
-    seconds of model time this request has shared so far.
+    the error is not the request's own: another try may succeed. `logprobs` has one entry a token,
+    where the request asked for them. `cached_tokens` of the prompt were not read, since an earlier
+    request had begun with them. `prefill_s` and `decode_s` are the seconds of model time this
+    request has shared so far.
     """
 
     request_id: str
     token_ids: tuple[int, ...] = ()
     text: str = ""
-    logprobs: tuple[float, ...] | None = None
+    logprobs: tuple[TokenLogprobs, ...] | None = None
     finish_reason: FinishReason | None = None
     error: str | None = None
     may_pass: bool = False
@@ -143,13 +167,14 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class EngineStats:
-    """Counters since the engine was loaded."""
+    """Counters since the engine was loaded; `prefill_tokens` were read, `cached_tokens` reused."""
 
     running: int = 0
     slots: int = 0
     steps: int = 0
     rows: int = 0
     prefill_tokens: int = 0
+    cached_tokens: int = 0
     output_tokens: int = 0
     busy_s: float = 0.0
 

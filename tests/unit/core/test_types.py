@@ -22,6 +22,16 @@ def test_a_request_survives_its_encoding() -> None:
     assert Request.decode(json.loads(json.dumps(request.encode()))) == request
 
 
+def test_a_payload_of_an_older_version_lacks_fields_and_is_read() -> None:
+    request = make_request()
+    payload = request.encode() | {"version": 1}
+    sampling = dict(payload["sampling"])
+    for newer in ("min_p", "repetition_penalty", "presence_penalty", "frequency_penalty"):
+        del sampling[newer]
+    del sampling["logprobs"], sampling["json_schema"]
+    assert Request.decode(payload | {"sampling": sampling}) == request
+
+
 @pytest.mark.parametrize(
     "change", [{"version": 99}, {"version": None}, {"sampling": 5}, {"color": "red"}]
 )
