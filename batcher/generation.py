@@ -12,14 +12,16 @@ from headrace.core.types import Delta, FinishReason, Request
 class Generation:
     """The output of one request while it grows; every engine keeps one a request.
 
-    `ids` are prompt and output together, `cached_tokens` how many of them the engine has read.
-    `resume_ids` were published by an earlier attempt: they count as output, and their text
-    (published with them) is not given out again.
+    `ids` are prompt and output together, `read_tokens` how many of them the engine has read and
+    `cached_tokens` how many of the prompt's an earlier request had left to it. `resume_ids` were
+    published by an earlier attempt: they count as output, and their text (published with them) is
+    not given out again.
     """
 
     def __init__(self, request: Request, card: ModelCard, resume_ids: Iterable[int] = ()) -> None:
         self.request = request
         self.ids = list(request.prompt_ids)
+        self.read_tokens = 0
         self.cached_tokens = 0
         self.prefill_s = 0.0
         self.decode_s = 0.0
@@ -86,6 +88,7 @@ class Generation:
             finish_reason=None if self.error else self.finish_reason,
             error=self.error,
             may_pass=self.may_pass,
+            cached_tokens=self.cached_tokens,
             prefill_s=self.prefill_s,
             decode_s=self.decode_s,
         )

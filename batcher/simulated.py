@@ -54,7 +54,9 @@ class SimulatedEngine:
 
     def room(self) -> Room:
         slots = max(0, self._settings.max_slots - len(self._generations))
-        return Room(slots, slots * self._card.context_tokens)
+        promised = sum(row.request.cost_tokens for row in self._generations.values())
+        tokens = self._settings.max_slots * self._card.context_tokens - promised
+        return Room(slots, max(0, tokens) if slots else 0)
 
     def stats(self) -> EngineStats:
         return replace(self._stats, running=len(self._generations))
@@ -74,18 +76,18 @@ class SimulatedEngine:
         return cycle[row.output_tokens % len(cycle)]
 
     def _take_time(self, rows: Sequence[Generation]) -> None:
-        fresh = [row for row in rows if row.cached_tokens == 0]
+        fresh = [row for row in rows if row.read_tokens == 0]
         prefill_tokens = sum(len(row.ids) for row in fresh)
         settings = self._settings
         step_s = settings.simulated_alpha_s + settings.simulated_beta_s * len(rows)
         step_s += settings.simulated_gamma_s * prefill_tokens
         self._clock.sleep(step_s)
         for row in rows:
-            if row.cached_tokens == 0:
+            if row.read_tokens == 0:
                 row.prefill_s += step_s
             else:
                 row.decode_s += step_s
-            row.cached_tokens = len(row.ids)
+            row.read_tokens = len(row.ids)
         self._stats = replace(
             self._stats,
             steps=self._stats.steps + 1,

@@ -1,74 +1,85 @@
-"""Attention over slots of very different lengths, without all paying for the longest."""
+"""Attention of one forward's tokens to the slots of the cache, as its layout says."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-NAME = "headrace_spans"
+from batcher.torch_engine.layout import Layout, Segment, Span
+
+NAME = "headrace_slots"
 """What transformers knows `attend` as."""
 
-_CALL_TOKENS = 400
-"""One more call of the kernel takes about as long as attending to this many tokens of a row."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The rows [start, stop) attend to the first `length` tokens of their slots."""
-
-    start: int
-    stop: int
-    length: int
-
-    @property
-    def rows(self) -> int:
-        return self.stop - self.start
-
-
-def spans_of(lengths: Sequence[int]) -> list[Span]:
-    """Cuts rows of these lengths into runs, where a cut saves more tokens than a call costs."""
-    spans = [Span(0, 1, lengths[0])]
-    for row, length in enumerate(lengths[1:], start=1):
-        last = spans[-1]
-        joined = Span(last.start, row + 1, max(last.length, length))
-        apart = last.rows * last.length + length + _CALL_TOKENS
-        if joined.rows * joined.length <= apart:
-            spans[-1] = joined
-        else:
-            spans.append(Span(row, row + 1, length))
-    return spans
+_UNSUPPORTED = ("softcap", "s_aux", "position_bias")
+"""What some models add to the scores; left out, their answers would be wrong without a word."""
 
 
 def attend(
     module: torch.nn.Module,
     query: Tensor,
-    key: Tensor,
-    value: Tensor,
+    keys: Tensor,
+    values: Tensor,
     attention_mask: Tensor | None,
-    spans: Sequence[Span] = (),
+    layout: Layout | None = None,
+    scaling: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """sdpa attention, span by span where the forward was given `spans` of its rows."""
-    if len(spans) < 2 or attention_mask is None:
-        return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
-    parts = [
-        sdpa_attention_forward(
-            module,
-            query[span.start : span.stop],
-            key[span.start : span.stop, :, : span.length],
-            value[span.start : span.stop, :, : span.length],
-            attention_mask[span.start : span.stop, :, :, : span.length],
-            **kwargs,
-        )[0]
-        for span in spans
-    ]
-    return torch.cat(parts), None
+    """`query` [1, heads, tokens, dim]; the buffers of `SlotCache`. Returns [1, tokens, heads, dim].
+
+    Without a layout it is transformers' own sdpa. Raises `ValueError` for what it cannot compute.
+    """
+    unsupported = [name for name in _UNSUPPORTED if kwargs.get(name) is not None]
+    if unsupported:
+        raise ValueError(f"its attention uses {unsupported[0]}")
+    if layout is None:
+        return sdpa_attention_forward(
+            module, query, keys, values, attention_mask, scaling=scaling, **kwargs
+        )
+    tokens = query[0].transpose(0, 1)
+    parts = [_decode(tokens, keys, values, span, layout.mask, scaling) for span in layout.spans]
+    parts += [_prefill(tokens, keys, values, segment, scaling) for segment in layout.segments]
+    return (parts[0] if len(parts) == 1 else torch.cat(parts))[None], None
+
+
+def _decode(
+    tokens: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    span: Span,
+    mask: Tensor | None,
+    scaling: float | None,
+) -> Tensor:
+    """Queries that share a key-value head stand in for tokens of it: nothing is repeated."""
+    rows = slice(span.start, span.stop)
+    assert mask is not None
+    output = scaled_dot_product_attention(
+        tokens[rows].reshape(span.rows, keys.shape[2], -1, tokens.shape[-1]),
+        keys[rows, : span.length].transpose(1, 2),
+        values[rows, : span.length].transpose(1, 2),
+        attn_mask=mask[rows, :, :, : span.length],
+        scale=scaling,
+    )
+    return output.flatten(1, 2)
+
+
+def _prefill(
+    tokens: Tensor, keys: Tensor, values: Tensor, segment: Segment, scaling: float | None
+) -> Tensor:
+    output = scaled_dot_product_attention(
+        tokens[segment.start : segment.stop].transpose(0, 1)[None],
+        keys[segment.slot, : segment.length].transpose(0, 1)[None],
+        values[segment.slot, : segment.length].transpose(0, 1)[None],
+        attn_mask=segment.mask,
+        is_causal=segment.mask is None,
+        scale=scaling,
+        enable_gqa=tokens.shape[1] != keys.shape[2],
+    )
+    return output[0].transpose(0, 1)
 
 
 AttentionInterface.register(NAME, attend)

@@ -1,104 +1,134 @@
-"""SlotCache: the keys and values of all running rows, one fixed slot a row."""
+"""SlotCache: the keys and values of all rows, one fixed slot a row."""
 
 from __future__ import annotations
 
 import math
 import mmap
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import Cache
-
-
-class Access(Protocol):
-    """Puts one forward's new states into a layer's buffer; returns those to attend to."""
-
-    def __call__(self, buffer: Tensor, states: Tensor) -> Tensor:
-        """`buffer` [slots, heads, tokens, dim]; `states` as the attention layer makes them."""
+from transformers.cache_utils import Cache, DynamicCache
 
 
 @dataclass(frozen=True, slots=True)
-class DecodeAccess:
-    """One new token in each of the slots [0, rows), at `positions` [rows]; all see `length`."""
+class LayerShape:
+    """What one token leaves in the cache of one layer: keys and values, each [heads, dim]."""
 
-    positions: Tensor
-    slots: Tensor
-    length: int
+    keys: tuple[int, int]
+    values: tuple[int, int]
 
-    def __call__(self, buffer: Tensor, states: Tensor) -> Tensor:
-        buffer[self.slots, :, self.positions] = states[:, :, 0]
-        return buffer[: len(self.slots), :, : self.length]
+    @property
+    def numbers(self) -> int:
+        return math.prod(self.keys) + math.prod(self.values)
 
 
-@dataclass(frozen=True, slots=True)
-class PrefillAccess:
-    """Tokens of several prompts in one row, token n at (`slots[n]`, `positions[n]`).
-
-    The first prompt goes on behind `past` tokens already in its slot `past_slot`.
-    """
-
-    positions: Tensor
-    slots: Tensor
-    past_slot: int
-    past: int
-
-    def __call__(self, buffer: Tensor, states: Tensor) -> Tensor:
-        buffer[self.slots, :, self.positions] = states[0].transpose(0, 1)
-        if self.past == 0:
-            return states
-        cached = buffer[self.past_slot : self.past_slot + 1, :, : self.past]
-        return torch.cat((cached, states), dim=2)
+def layer_shapes(model: Any) -> list[LayerShape]:
+    """Found out by running one token, since every family names its sizes differently."""
+    cache: Any = DynamicCache(config=model.config)
+    ids = torch.zeros(1, 1, dtype=torch.int64, device=model.device)
+    with torch.inference_mode():
+        model(input_ids=ids, past_key_values=cache, use_cache=True)
+    return [
+        LayerShape(keys=_token_shape(layer.keys), values=_token_shape(layer.values))
+        for layer in cache.layers
+    ]
 
 
 class SlotCache(Cache):
-    """The cache a model's forward writes to and attends from, as `access` says.
+    """The cache that a model's forward writes to and attends from.
 
-    One buffer [slots, heads, max_tokens, dim] for keys and one for values a layer, made when the
-    layer is first met. Every place holds a finite number at any time: what a mask hides is
-    multiplied by zero, and NaN would survive that.
+    Two buffers a layer, [slots, max_tokens, heads, dim]. A forward writes its tokens to `places`
+    (slot x max_tokens + position); its attention reads whole buffers. Every place holds a finite
+    number at any time: what a mask hides is multiplied by zero, and NaN would survive that.
     """
 
-    def __init__(self, slots: int, max_tokens: int) -> None:
+    def __init__(
+        self,
+        shapes: list[LayerShape],
+        slots: int,
+        max_tokens: int,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
         super().__init__(layers=[])
         self.slots = slots
         self.max_tokens = max_tokens
-        self.access: Access | None = None
-        self._buffers: list[tuple[Tensor, Tensor]] = []
+        self.places: Tensor | None = None
+        self._pages: list[mmap.mmap] = []
+        self._buffers = [
+            (self._buffer(shape.keys, dtype, device), self._buffer(shape.values, dtype, device))
+            for shape in shapes
+        ]
 
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
-        if self.access is None:
+        """States [1, heads, tokens, dim] go to their places; returns the layer's buffers."""
+        if self.places is None:
             raise RuntimeError("the cache was not told where this forward's tokens belong")
-        if layer_idx == len(self._buffers):
-            self._buffers.append((self._buffer(key_states), self._buffer(value_states)))
-        keys, values = self._buffers[layer_idx]
-        return self.access(keys, key_states), self.access(values, value_states)
+        buffers = self._buffers[layer_idx]
+        for buffer, states in zip(buffers, (key_states, value_states), strict=True):
+            buffer.flatten(0, 1)[self.places] = states[0].transpose(0, 1)
+        return buffers
 
     @torch.inference_mode()
-    def move(self, source: int, target: int, length: int) -> None:
-        """Copies the first `length` tokens of one slot into another."""
+    def copy(self, source: int, target: int, tokens: int) -> None:
+        """Copies the first `tokens` tokens of one slot into another."""
         for buffer in self._each():
-            buffer[target, :, :length] = buffer[source, :, :length]
+            buffer[target, :tokens] = buffer[source, :tokens]
 
     @torch.inference_mode()
-    def scrub(self, slot: int) -> None:
-        """Forgets a slot that may hold NaN."""
+    def swap(self, one: int, tokens_of_one: int, other: int, tokens_of_other: int) -> None:
         for buffer in self._each():
-            buffer[slot] = 0
+            kept = buffer[one, :tokens_of_one].clone()
+            buffer[one, :tokens_of_other] = buffer[other, :tokens_of_other]
+            buffer[other, :tokens_of_one] = kept
+
+    @torch.inference_mode()
+    def scrub(self, slot: int, tokens: int) -> None:
+        """Forgets the first `tokens` tokens of a slot, which may hold NaN."""
+        for buffer in self._each():
+            buffer[slot, :tokens] = 0
+
+    def release(self, slot: int, tokens: int) -> None:
+        """Gives back the memory behind the first `tokens` tokens of a slot, where that can be."""
+        for pages in self._pages:
+            size = len(pages) // self.slots
+            first = slot * size + tokens * (size // self.max_tokens)
+            start, end = _whole_pages(first, (slot + 1) * size)
+            if start < end and sys.platform == "linux":
+                pages.madvise(mmap.MADV_DONTNEED, start, end - start)
 
     def clear(self) -> None:
         self._buffers.clear()
+        self._pages.clear()
 
-    def _each(self) -> list[Tensor]:
-        return [buffer for pair in self._buffers for buffer in pair]
+    def _each(self) -> Iterator[Tensor]:
+        for keys, values in self._buffers:
+            yield keys
+            yield values
 
-    def _buffer(self, states: Tensor) -> Tensor:
-        shape = (self.slots, states.shape[1], self.max_tokens, states.shape[3])
-        if states.device.type != "cpu":
-            return torch.zeros(shape, dtype=states.dtype, device=states.device)
+    def _buffer(self, shape: tuple[int, int], dtype: torch.dtype, device: torch.device) -> Tensor:
+        size = (self.slots, self.max_tokens, *shape)
+        if device.type != "cpu":
+            return torch.zeros(size, dtype=dtype, device=device)
         # An anonymous map is zero without being written to: memory is used as slots fill.
-        pages = mmap.mmap(-1, math.prod(shape) * states.dtype.itemsize)
-        return torch.frombuffer(pages, dtype=states.dtype).view(shape)
+        private = (
+            {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if sys.platform == "linux" else {}
+        )
+        self._pages.append(mmap.mmap(-1, math.prod(size) * dtype.itemsize, **private))
+        return torch.frombuffer(self._pages[-1], dtype=dtype).view(size)
+
+
+def _token_shape(states: Tensor) -> tuple[int, int]:
+    """[1, heads, 1, dim] -> (heads, dim)."""
+    return states.shape[1], states.shape[3]
+
+
+def _whole_pages(start: int, end: int) -> tuple[int, int]:
+    """The pages that lie inside of these bytes; slots share those at their edges."""
+    return -(-start // mmap.PAGESIZE) * mmap.PAGESIZE, end // mmap.PAGESIZE * mmap.PAGESIZE

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from batcher.generation import Generation
-from batcher.torch_engine.cache import SlotCache
+from batcher.torch_engine.cache import SlotCache, layer_shapes
 from batcher.torch_engine.forward import Forward
+from batcher.torch_engine.memory import cache_size
 from batcher.torch_engine.sampler import FAILED, Draw, sample
 from batcher.torch_engine.scheduler import Plan, Scheduler
+from batcher.torch_engine.slots import Slots
 from headrace.core.clock import Clock, SystemClock
 from headrace.core.errors import EngineError, ModelError
 from headrace.core.model_card import ModelCard
@@ -23,32 +25,24 @@ CPU_OUT_OF_MEMORY = "can't allocate memory"
 """What torch's allocator says on a CPU, where it raises a plain RuntimeError."""
 
 
-@dataclass(frozen=True, slots=True)
-class StepTime:
-    """Wall seconds of one step's forwards; sampling counts with the last of them.
-
-    A GPU runs behind the host: there a step that does both is split only roughly.
-    """
-
-    prefill_s: float
-    decode_s: float
-
-
 class TorchEngine:
     """A step reads some waiting prompts and decodes one token of every row that has been read."""
 
     def __init__(
         self, model: Any, settings: Settings, card: ModelCard, clock: Clock | None = None
     ) -> None:
-        cache = SlotCache(settings.max_slots, card.context_tokens)
+        shapes = layer_shapes(model)
+        size = cache_size(settings, card.context_tokens, shapes, model)
+        cache = SlotCache(shapes, size.slots, card.context_tokens, model.dtype, model.device)
+        slots = Slots(cache, settings.prefix_caching)
         self._card = card
         self._clock = clock or SystemClock()
         self._vocabulary: int = model.get_input_embeddings().num_embeddings
-        self._slots = settings.max_slots
-        self._scheduler = Scheduler(settings.max_slots, settings.prefill_tokens, cache)
+        self._size = size
+        self._scheduler = Scheduler(slots, settings.prefill_tokens, size.tokens)
         self._forward = Forward(model, cache)
         self._generations: dict[str, Generation] = {}
-        self._stats = EngineStats(slots=settings.max_slots)
+        self._stats = EngineStats(slots=size.slots)
 
     def warm_up(self) -> None:
         """Runs a request, so that a model that does not work here is found out now.
@@ -64,7 +58,7 @@ class TorchEngine:
             raise ModelError(f"the model {self._card.name} does not run: {error}") from error
         if deltas[-1].error:
             raise ModelError(f"the model {self._card.name} does not run: {deltas[-1].error}")
-        self._stats = EngineStats(slots=self._slots)
+        self._stats = EngineStats(slots=self._size.slots)
 
     def add(self, request: Request, resume_ids: Sequence[int] = ()) -> None:
         if request.id in self._generations:
@@ -78,7 +72,7 @@ class TorchEngine:
         over = [generation for generation in self._generations.values() if generation.is_over]
         deltas = [generation.close() for generation in over]
         plan = self._scheduler.plan()
-        if plan.chunks or plan.decoding:
+        if not plan.is_empty:
             deltas += self._advance(plan)
         order = {request_id: place for place, request_id in enumerate(self._generations)}
         for delta in deltas:
@@ -92,8 +86,9 @@ class TorchEngine:
             self._scheduler.remove(generation)
 
     def room(self) -> Room:
-        slots = max(0, self._slots - len(self._generations))
-        return Room(slots, slots * self._card.context_tokens)
+        promised = sum(row.request.cost_tokens for row in self._generations.values())
+        slots = max(0, self._size.slots - len(self._generations))
+        return Room(slots, max(0, self._size.tokens - promised) if slots else 0)
 
     def stats(self) -> EngineStats:
         return replace(self._stats, running=len(self._generations))
@@ -108,15 +103,12 @@ class TorchEngine:
 
     def _advance(self, plan: Plan) -> list[Delta]:
         try:
-            ids, time = self._run(plan)
+            started = self._clock.now()
+            ids = self._run(plan)
         except torch.OutOfMemoryError:
             return self._give_up(plan)
-        if len(plan.chunks) > 1 and FAILED in ids[len(plan.decoding) :]:
-            self._scheduler.separate(plan)
-            plan = replace(plan, chunks=())
-            ids = ids[: len(plan.decoding)]
+        self._count(plan, self._clock.now() - started)
         self._scheduler.prefilled(plan)
-        self._count(plan, time)
         deltas = [self._accept(row, id_) for row, id_ in zip(plan.rows, ids, strict=True)]
         for row in reversed(plan.rows):
             if row.is_over:
@@ -127,44 +119,34 @@ class TorchEngine:
         """Ends the rows that memory did not suffice for: later, or elsewhere, it may."""
         rows = [*plan.decoding, *(chunk.generation for chunk in plan.chunks)]
         deltas = [row.fail("the engine ran out of memory", may_pass=True) for row in rows]
-        for row in reversed(rows):
-            self._scheduler.remove(row)
+        self._scheduler.abandon(plan)
         return deltas
 
     @torch.inference_mode()
-    def _run(self, plan: Plan) -> tuple[list[int], StepTime]:
+    def _run(self, plan: Plan) -> list[int]:
         """The next id of each of the plan's rows."""
-        started = self._clock.now()
-        logits = []
         try:
-            if plan.decoding:
-                logits.append(self._forward.decode(plan.decoding))
-            decoded = self._clock.now()
-            if plan.chunks:
-                logits.append(self._forward.prefill(plan.chunks))
+            logits = self._forward(plan)
             draws = [Draw.of(row.request.sampling, row.output_tokens) for row in plan.rows]
-            ids: list[int] = sample(torch.cat(logits), draws).tolist() if draws else []
+            ids: list[int] = sample(logits, draws).tolist() if draws else []
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
             if CPU_OUT_OF_MEMORY in str(error):
                 raise torch.OutOfMemoryError(str(error)) from error
             raise EngineError(f"the model's forward failed: {error}") from error
-        ended = self._clock.now()
-        if not plan.chunks:
-            return ids, StepTime(prefill_s=0.0, decode_s=ended - started)
-        return ids, StepTime(prefill_s=ended - decoded, decode_s=decoded - started)
+        return ids
 
     def _accept(self, row: Generation, token_id: int) -> Delta:
         if token_id == FAILED:
             return row.fail("the model's output is not a number")
         return row.accept(token_id)
 
-    def _count(self, plan: Plan, time: StepTime) -> None:
+    def _count(self, plan: Plan, seconds: float) -> None:
         for chunk in plan.chunks:
-            chunk.generation.prefill_s += time.prefill_s
+            chunk.generation.prefill_s += seconds
         for row in plan.decoding:
-            row.decode_s += time.decode_s
+            row.decode_s += seconds
         stats = self._stats
         self._stats = replace(
             stats,
@@ -172,5 +154,7 @@ class TorchEngine:
             rows=stats.rows + len(plan.chunks) + len(plan.decoding),
             prefill_tokens=stats.prefill_tokens + sum(len(chunk.ids) for chunk in plan.chunks),
             output_tokens=stats.output_tokens + len(plan.rows),
-            busy_s=stats.busy_s + time.prefill_s + time.decode_s,
+            cached_tokens=stats.cached_tokens
+            + sum(chunk.start for chunk in plan.chunks if not chunk.generation.read_tokens),
+            busy_s=stats.busy_s + seconds,
         )

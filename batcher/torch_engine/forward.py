@@ -1,4 +1,4 @@
-"""The two forwards of a step: packed prompts in one row, and one token of every decoding row."""
+"""The one forward of a step: prompts' tokens and a token of every decoding row, side by side."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from batcher.generation import Generation
-from batcher.torch_engine.attention import Span, spans_of
-from batcher.torch_engine.cache import Access, DecodeAccess, PrefillAccess, SlotCache
-from batcher.torch_engine.scheduler import Chunk
+from batcher.torch_engine.cache import SlotCache
+from batcher.torch_engine.layout import Layout, Segment, Span, spans_of
+from batcher.torch_engine.scheduler import Chunk, Plan
 
 
 class Forward:
-    """A model together with the cache that its forwards fill."""
+    """A model together with the cache that its forwards fill.
+
+    All tokens of a step stand in one row without padding, so that the weights are read once.
+    """
 
     def __init__(self, model: Any, cache: SlotCache) -> None:
         self._model = model
@@ -23,86 +25,79 @@ class Forward:
         self._device: torch.device = model.device
         self._dtype: torch.dtype = model.dtype
 
-    def prefill(self, chunks: Sequence[Chunk]) -> Tensor:
-        """Reads the chunks as one row without padding, each blind to the others.
-
-        Returns [completed, vocabulary]: the logits behind the last id of each last chunk.
-        """
-        sizes = [len(chunk.ids) for chunk in chunks]
-        past = chunks[0].start
-        owners = self._repeat(list(range(len(chunks))), sizes)
-        positions = self._ints([place for c in chunks for place in range(c.start, c.stop)])
-        ends = torch.tensor(sizes).cumsum(0) - 1
-        access = PrefillAccess(
-            positions=positions,
-            slots=self._repeat([chunk.slot for chunk in chunks], sizes),
-            past_slot=chunks[0].slot,
-            past=past,
-        )
-        logits = self._run(
-            ids=self._ints([token_id for chunk in chunks for token_id in chunk.ids])[None],
-            positions=positions[None],
-            visible=_packed_visibility(owners, positions, past)[None, None],
-            access=access,
-            keep=ends[[chunk.is_last for chunk in chunks]].to(self._device),
-        )
-        return logits[0]
-
-    def decode(self, rows: Sequence[Generation]) -> Tensor:
-        """Reads the newest id of each row, row i in slot i. Returns [rows, vocabulary]."""
-        lengths = [len(row.ids) for row in rows]
-        length = max(lengths)
-        positions = self._ints(lengths) - 1
-        places = torch.arange(length, device=self._device)
-        logits = self._run(
-            ids=self._ints([row.ids[-1] for row in rows])[:, None],
-            positions=positions[:, None],
-            visible=(places[None, :] <= positions[:, None])[:, None, None],
-            access=DecodeAccess(
-                positions, slots=torch.arange(len(rows), device=self._device), length=length
-            ),
-            keep=torch.zeros(1, dtype=torch.int64, device=self._device),
-            spans=spans_of(lengths) if self._device.type == "cpu" else (),
-        )
-        return logits[:, 0]
+    def __call__(self, plan: Plan) -> Tensor:
+        """[rows, vocabulary]: the logits behind the last id of each of the plan's rows."""
+        lengths = [len(row.ids) for row in plan.decoding]
+        ids = [row.ids[-1] for row in plan.decoding]
+        positions = [length - 1 for length in lengths]
+        slots = list(range(len(lengths)))
+        keep = list(range(len(lengths)))
+        for chunk in plan.chunks:
+            ids += chunk.ids
+            positions += range(chunk.start, chunk.stop)
+            slots += [chunk.slot] * len(chunk.ids)
+            keep += [len(ids) - 1] if chunk.is_last else []
+        places = [
+            slot * self._cache.max_tokens + position
+            for slot, position in zip(slots, positions, strict=True)
+        ]
+        return self._run(self._on_device(ids, positions, places, keep), self._layout(plan))
 
     def close(self) -> None:
         """Lets go of the weights and of the cache's memory."""
         self._model = None
         self._cache.clear()
 
-    def _run(
-        self,
-        ids: Tensor,
-        positions: Tensor,
-        visible: Tensor,
-        access: Access,
-        keep: Tensor,
-        spans: Sequence[Span] = (),
-    ) -> Tensor:
-        self._cache.access = access
-        hidden = torch.zeros(visible.shape, dtype=self._dtype, device=self._device)
+    def _run(self, tensors: Sequence[Tensor], layout: Layout) -> Tensor:
+        ids, positions, places, keep = tensors
+        self._cache.places = places
         logits: Tensor = self._model(
-            input_ids=ids,
-            position_ids=positions,
-            attention_mask=hidden.masked_fill_(~visible, -torch.inf),
+            input_ids=ids[None],
+            position_ids=positions[None],
             past_key_values=self._cache,
             use_cache=True,
             logits_to_keep=keep,
-            spans=spans,
+            layout=layout,
         ).logits
-        return logits
+        return logits[0]
 
-    def _ints(self, values: list[int]) -> Tensor:
-        return torch.tensor(values, dtype=torch.int64, device=self._device)
+    def _layout(self, plan: Plan) -> Layout:
+        lengths = [len(row.ids) for row in plan.decoding]
+        return Layout(self._spans(lengths), self._decode_mask(lengths), self._segments(plan))
 
-    def _repeat(self, values: list[int], times: list[int]) -> Tensor:
-        return torch.tensor(values).repeat_interleave(torch.tensor(times)).to(self._device)
+    def _spans(self, lengths: Sequence[int]) -> list[Span]:
+        if self._device.type == "cpu" or not lengths:
+            return spans_of(lengths)
+        return [Span(0, len(lengths), max(lengths))]  # a GPU would wait for every call of a kernel
 
+    def _decode_mask(self, lengths: list[int]) -> Tensor | None:
+        if not lengths:
+            return None
+        (ends,) = self._on_device(lengths)
+        places = torch.arange(max(lengths), device=self._device)
+        hidden = places[None, :] >= ends[:, None]
+        mask = torch.zeros(hidden.shape, dtype=self._dtype, device=self._device)
+        return mask.masked_fill_(hidden, -torch.inf)[:, None, None]
 
-def _packed_visibility(owners: Tensor, positions: Tensor, past: int) -> Tensor:
-    """[tokens, past + tokens]: who sees whom; prompt 0 owns the past as well."""
-    key_owners = torch.cat((owners.new_zeros(past), owners))
-    key_positions = torch.cat((torch.arange(past, device=positions.device), positions))
-    same = owners[:, None] == key_owners[None, :]
-    return same & (key_positions[None, :] <= positions[:, None])
+    def _segments(self, plan: Plan) -> list[Segment]:
+        segments: list[Segment] = []
+        start = len(plan.decoding)
+        for chunk in plan.chunks:
+            stop = start + len(chunk.ids)
+            segments.append(Segment(start, stop, chunk.slot, chunk.stop, self._chunk_mask(chunk)))
+            start = stop
+        return segments
+
+    def _chunk_mask(self, chunk: Chunk) -> Tensor | None:
+        if chunk.start == 0:
+            return None
+        shape = (len(chunk.ids), chunk.stop)
+        mask = torch.full(shape, -torch.inf, dtype=self._dtype, device=self._device)
+        return mask.triu_(chunk.start + 1)
+
+    def _on_device(self, *lists: list[int]) -> Sequence[Tensor]:
+        """Each list as a tensor of int64; they cross to a GPU together, and nobody waits."""
+        is_gpu = self._device.type == "cuda"
+        joined = torch.tensor([value for values in lists for value in values], pin_memory=is_gpu)
+        moved = joined.to(self._device, torch.int64, non_blocking=True)
+        return torch.split(moved, [len(values) for values in lists])

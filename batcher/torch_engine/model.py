@@ -12,7 +12,9 @@ from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingW
 from transformers.utils import logging as transformers_logging
 
 from batcher.torch_engine import attention
-from batcher.torch_engine.packed_linear import can_pack, pack_linears
+from batcher.torch_engine.fused_layer import fuse_layers
+from batcher.torch_engine.huge_pages import use_huge_pages
+from batcher.torch_engine.linear import PackedLinear, PlainLinear, can_pack, pack_linears
 from headrace.core.errors import ModelError
 from headrace.core.settings import Settings
 
@@ -25,7 +27,7 @@ def load_model(settings: Settings, folder: Path) -> Any:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    device = pick_device()
+    device = pick_device(settings)
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -41,18 +43,28 @@ def load_model(settings: Settings, folder: Path) -> Any:
     if "position_ids" not in inspect.signature(model.forward).parameters:
         raise ModelError(f"the model in {folder} cannot be told the positions of its tokens")
     model = model.to(device).eval().requires_grad_(False)
-    if (
-        device.type == "cpu"
-        and model.dtype == torch.bfloat16
-        and _has_bfloat16(device)
-        and can_pack()
-    ):
-        pack_linears(model, rows=settings.max_slots)
+    make_faster(model, rows=settings.max_slots)
+    use_huge_pages(model)
     return model
 
 
-def pick_device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+@torch.inference_mode()
+def make_faster(model: Any, rows: int) -> None:
+    """Joins what can be one operation; `rows` is the usual batch."""
+    packs = model.device.type == "cpu" and model.dtype == torch.bfloat16
+    if packs and _has_bfloat16(model.device) and can_pack():
+        fuse_layers(model, lambda layers: PackedLinear(layers, rows))
+        pack_linears(model, rows)
+    else:
+        fuse_layers(model, PlainLinear)
+
+
+def pick_device(settings: Settings) -> torch.device:
+    """Raises `ModelError` where a GPU is asked for and there is none."""
+    has_gpu = torch.cuda.is_available()
+    if settings.device == "cuda" and not has_gpu:
+        raise ModelError("HEADRACE_DEVICE is cuda, but torch finds no GPU here")
+    return torch.device("cuda" if has_gpu and settings.device != "cpu" else "cpu")
 
 
 def pick_dtype(settings: Settings, device: torch.device) -> torch.dtype:

@@ -1,25 +1,13 @@
-"""Which rows a step advances, and which cache slot is whose.
-
-Decoding rows are kept compact in the slots [0, rows), so that a forward attends to plain views of
-the cache. The one prompt that is only partly read waits in the last slot.
-"""
+"""Which rows a step advances, and which prompts it reads."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from batcher.generation import Generation
-
-
-class Slots(Protocol):
-    """What the scheduler asks of the cache."""
-
-    def move(self, source: int, target: int, length: int) -> None: ...
-
-    def scrub(self, slot: int) -> None: ...
+from batcher.torch_engine.slots import LEAST_SHARED, NO_MATCH, Match, Slots, shared_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +27,9 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One step: `chunks` to prefill together, and the rows that decode, in slot order.
+    """One step: `chunks` of prompts to read, and the rows that decode, in slot order.
 
-    Only the first chunk may go on behind an earlier one, only the last may leave ids over.
+    Only the first chunk may go on where an earlier step stopped, only the last may leave ids over.
     """
 
     chunks: Sequence[Chunk]
@@ -52,78 +40,102 @@ class Plan:
         """Those that get an id from this step, in slot order: decoding, then newly read."""
         return [*self.decoding, *(chunk.generation for chunk in self.chunks if chunk.is_last)]
 
+    @property
+    def is_empty(self) -> bool:
+        return not self.chunks and not self.decoding
+
 
 class Scheduler:
-    """First come, first served; a step reads at most `prefill_tokens` ids of prompts."""
+    """First come, first served; a step reads at most `prefill_tokens` ids of prompts.
 
-    def __init__(self, slots: int, prefill_tokens: int, cache: Slots) -> None:
+    No more prompts are begun than `capacity` tokens of cache hold to their very end.
+    """
+
+    def __init__(self, slots: Slots, prefill_tokens: int, capacity: int) -> None:
         self._slots = slots
         self._prefill_tokens = prefill_tokens
-        self._cache = cache
+        self._capacity = capacity
         self._waiting: deque[Generation] = deque()
-        self._decoding: list[Generation] = []
-        self._alone: set[str] = set()
+        self._half_read: Generation | None = None
 
     def add(self, generation: Generation) -> None:
         self._waiting.append(generation)
 
     def plan(self) -> Plan:
+        rows = self._slots.rows
         chunks: list[Chunk] = []
         budget = self._prefill_tokens
+        begun = sum(row.request.cost_tokens for row in rows)
         for generation in self._waiting:
-            if budget == 0 or len(self._decoding) + len(chunks) == self._slots:
+            begun += generation.request.cost_tokens
+            if len(rows) + len(chunks) > self._slots.last or budget == 0 or begun > self._capacity:
                 break
-            if chunks and not self._may_join(generation, chunks[-1].generation, budget):
+            match = self._match(generation)
+            size = len(generation.ids) - generation.read_tokens - match.tokens
+            if chunks and not (self._fits(size, budget) and _is_new(generation, match, chunks)):
                 break
-            chunks.append(self._chunk(generation, len(self._decoding) + len(chunks), budget))
+            chunks.append(self._chunk(generation, len(rows) + len(chunks), match, budget))
             budget -= len(chunks[-1].ids)
-        return Plan(chunks, tuple(self._decoding))
+        if chunks:
+            self._slots.trim(self._capacity - begun)
+        return Plan(chunks, tuple(rows))
 
     def prefilled(self, plan: Plan) -> None:
         """The chunks of `plan` are in the cache."""
         for chunk in plan.chunks:
-            chunk.generation.cached_tokens = chunk.stop
+            chunk.generation.read_tokens = chunk.stop
             if chunk.is_last:
                 self._waiting.popleft()
-                self._alone.discard(chunk.generation.request.id)
-                self._decoding.append(chunk.generation)
-
-    def separate(self, plan: Plan) -> None:
-        """Has the prompts of `plan` read again, each by itself, to find the one that fails."""
-        for chunk in plan.chunks:
-            chunk.generation.cached_tokens = 0
-            self._alone.add(chunk.generation.request.id)
-            self._cache.scrub(chunk.slot)
+                self._slots.rows.append(chunk.generation)
 
     def remove(self, generation: Generation) -> None:
-        """Frees the generation's slot; the last decoding row moves into it."""
-        self._alone.discard(generation.request.id)
-        if generation in self._waiting:
-            self._waiting.remove(generation)
-            if generation.cached_tokens:
-                self._cache.scrub(self._slots - 1)
+        """Frees what the generation has of the cache."""
+        if generation not in self._waiting:
+            self._slots.remove(generation, keep=not self._waiting)
             return
-        slot = self._decoding.index(generation)
-        last = len(self._decoding) - 1
-        if generation.error is not None:
-            self._cache.scrub(slot)
-        if slot != last:
-            mover = self._decoding[last]
-            self._cache.move(last, slot, len(mover.ids))
-            self._decoding[slot] = mover
-        self._decoding.pop()
+        self._waiting.remove(generation)
+        if generation is self._half_read:
+            self._half_read = None
+            self._slots.forget(self._slots.last, generation.read_tokens)
 
-    def _may_join(self, generation: Generation, mate: Generation, budget: int) -> bool:
+    def abandon(self, plan: Plan) -> None:
+        """Forgets all of a plan whose forward failed."""
+        for chunk in plan.chunks:
+            self._waiting.remove(chunk.generation)
+            self._slots.forget(chunk.slot, chunk.stop)
+        self._half_read = None
+        for row in reversed(plan.decoding):
+            self._slots.remove(row, keep=False)
+
+    def _match(self, generation: Generation) -> Match:
+        """All but the last id of a prompt may be reused: something must be left to read."""
+        return NO_MATCH if generation.read_tokens else self._slots.match(generation.ids[:-1])
+
+    def _fits(self, size: int, budget: int) -> bool:
         """A prompt that one step can read is not cut in two to fill what is left of this one."""
-        if not self._alone.isdisjoint({generation.request.id, mate.request.id}):
-            return False
-        return len(generation.ids) <= budget or len(generation.ids) > self._prefill_tokens
+        return size <= budget or size > self._prefill_tokens
 
-    def _chunk(self, generation: Generation, slot: int, budget: int) -> Chunk:
-        start = generation.cached_tokens
+    def _chunk(self, generation: Generation, slot: int, match: Match, budget: int) -> Chunk:
+        start = generation.read_tokens or match.tokens
         ids = generation.ids[start : start + budget]
         is_last = start + len(ids) == len(generation.ids)
-        waiting_slot = self._slots - 1
-        if is_last and start and slot != waiting_slot:
-            self._cache.move(waiting_slot, slot, start)
-        return Chunk(generation, slot if is_last else waiting_slot, start, ids, is_last)
+        target = slot if is_last else self._slots.last
+        if generation is not self._half_read:
+            self._slots.begin(target, match)
+            generation.cached_tokens = min(match.tokens, len(generation.request.prompt_ids))
+        elif is_last:
+            self._slots.resume(slot, start)
+        self._half_read = None if is_last else generation
+        if not is_last:
+            self._slots.pause()
+        return Chunk(generation, target, start, ids, is_last)
+
+
+def _is_new(generation: Generation, match: Match, chunks: Sequence[Chunk]) -> bool:
+    """False where the next step can copy most of the prompt from one that this step reads."""
+    left = len(generation.ids) - match.tokens
+    alike = max(
+        shared_tokens(generation.ids, chunk.generation.ids[: chunk.stop]) for chunk in chunks
+    )
+    gain = alike - match.tokens
+    return gain < LEAST_SHARED or 2 * gain < left

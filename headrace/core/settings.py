@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     engine: Literal["auto", "torch", "simulated"] = Field(
         "auto", description="`auto` takes the best engine installed for this machine."
     )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where the model runs; `auto`: on a GPU where there is one."
+    )
     dtype: Literal["auto", "bfloat16", "float32"] = Field(
         "auto", description="Number format of weights and cache; `auto`: bf16 where it is fast."
     )
@@ -74,6 +77,10 @@ class Settings(BaseSettings):
     max_context_tokens: PositiveInt = Field(
         2048, description="Longest prompt plus output; bounded by the model's own context."
     )
+    kv_cache_gb: float | None = Field(
+        None, gt=0, description="Memory of the key-value cache; default: what its slots can fill."
+    )
+    prefix_caching: bool = Field(True, description="Prompts that begin alike are read once.")
     prefill_tokens: PositiveInt = Field(
         512, description="Prompt tokens an engine reads in one step, so that decoding goes on."
     )

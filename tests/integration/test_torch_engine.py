@@ -17,12 +17,13 @@ from transformers import (
 )
 
 from batcher.model_store import PreparedModel, prepare_model
+from batcher.torch_engine.cache import layer_shapes
 from batcher.torch_engine.engine import TorchEngine
 from batcher.torch_engine.model import load_model
 from headrace.core.errors import EngineError, ModelError
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import Settings, load_settings
-from headrace.core.types import Request, Sampling
+from headrace.core.types import Request, Room, Sampling
 from tests.tiny_models import make_tiny_gpt2, make_tiny_llama
 from tests.unit.batcher.driving import Output, a_request, drain, run_alone, take
 
@@ -125,7 +126,7 @@ def test_greedy_output_among_mates_is_that_of_generate(
 def test_greedy_output_is_the_same_where_rows_attend_in_spans(
     tiny: PreparedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batcher.torch_engine.attention._CALL_TOKENS", 0)
+    monkeypatch.setattr("batcher.torch_engine.layout._CALL_TOKENS", 0)
     engine, model = engine_of(tiny), plain_model(tiny)
     requests = requests_of(tiny.card, max_tokens=24)
     for request in requests:
@@ -289,3 +290,87 @@ def test_smollm2_samples_the_same_answer_whatever_runs_beside_it(smollm2: Prepar
     engine.step()
     engine.add(request)
     assert drain(engine)["a"] == alone
+
+
+SYSTEM = "Requests wait in a queue; workers take them in batches. " * 2
+
+
+def sharing(card: ModelCard, tail: str) -> list[int]:
+    return card.tokenize(SYSTEM + tail)
+
+
+def test_a_shared_beginning_is_read_once_and_reported(tiny: PreparedModel) -> None:
+    engine, model = engine_of(tiny, prefill_tokens=512), plain_model(tiny)
+    prompts = {name: sharing(tiny.card, name) for name in ("one", "two", "three", "four")}
+    last: dict[str, int] = {}
+    outputs: dict[str, Output] = {}
+    for name, prompt in prompts.items():
+        engine.add(a_request(name, prompt, max_tokens=9))
+    while not engine.is_idle:
+        deltas = engine.step()
+        take(deltas, outputs)
+        last |= {delta.request_id: delta.cached_tokens for delta in deltas}
+    shared = len(tiny.card.tokenize(SYSTEM))
+    assert last["one"] == 0
+    assert all(last[name] >= shared - 1 for name in ("two", "three", "four"))
+    stats = engine.stats()
+    assert stats.cached_tokens == sum(last.values())
+    assert stats.prefill_tokens + stats.cached_tokens == sum(map(len, prompts.values()))
+    for name, prompt in prompts.items():
+        assert_greedy(model, prompt, outputs[name], max_tokens=9)
+
+
+def test_a_conversation_goes_on_behind_what_it_has_read(tiny: PreparedModel) -> None:
+    engine, model = engine_of(tiny), plain_model(tiny)
+    first = sharing(tiny.card, "hello")
+    answer = run_alone(engine, a_request("first", first, max_tokens=20))
+    for n in range(2):  # others come between
+        run_alone(engine, a_request(f"other{n}", [50 + n] * 30, max_tokens=5))
+    second = [*first, *answer.ids, *tiny.card.tokenize("and then?")]
+    before = engine.stats().prefill_tokens
+    output = run_alone(engine, a_request("second", second, max_tokens=9))
+    assert engine.stats().prefill_tokens - before <= len(second) - len(first) - len(answer.ids) + 1
+    assert_greedy(model, second, output, max_tokens=9)
+
+
+def test_what_failed_is_never_reused(tiny: PreparedModel) -> None:
+    engine = engine_of(tiny, prefill_tokens=512)
+    poison(engine, 77)
+    bad = a_request("bad", [*range(20, 60), 77])
+    for _attempt in range(2):
+        assert run_alone(engine, bad).error == "the model's output is not a number"
+    good = run_alone(engine, a_request("good", range(20, 60)))
+    assert good.error is None
+    assert engine.stats().cached_tokens == 0
+
+
+def test_with_a_small_cache_requests_take_turns(tiny: PreparedModel) -> None:
+    """Room for two requests of full length and a bit; four slots."""
+    token_bytes = sum(shape.numbers for shape in layer_shapes(plain_model(tiny))) * 4
+    engine = engine_of(tiny, kv_cache_gb=600 * token_bytes / 1e9, prefill_tokens=512)
+    assert engine.room() == Room(4, 600)
+    requests = [a_request(f"r{n}", [40 + n] * 150, max_tokens=50) for n in range(6)]
+    expected = [run_alone(engine_of(tiny), request) for request in requests]
+    for request in requests:
+        engine.add(request)
+    outputs: dict[str, Output] = {}
+    most = 0
+    while not engine.is_idle:
+        take(engine.step(), outputs)
+        most = max(most, len(engine._scheduler._slots.rows))
+    assert most <= 3
+    assert [outputs[request.id] for request in requests] == expected
+    assert engine.room() == Room(4, 600)
+
+
+def test_a_cache_that_cannot_hold_one_request_is_refused(tiny: PreparedModel) -> None:
+    with pytest.raises(ModelError, match="HEADRACE_KV_CACHE_GB"):
+        engine_of(tiny, kv_cache_gb=1e-6)
+
+
+def test_a_gpu_that_is_not_there_is_refused(
+    tiny: PreparedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ModelError, match="HEADRACE_DEVICE is cuda"):
+        engine_of(tiny, device="cuda")

@@ -159,8 +159,8 @@ def test_an_aborted_id_may_come_back(make_engine: MakeEngine) -> None:
 def test_room_shrinks_with_every_request_taken_in(make_engine: MakeEngine, card: ModelCard) -> None:
     engine = make_engine(max_slots=2)
     assert engine.room() == Room(2, 2 * card.context_tokens)
-    engine.add(a_request("a", [40]))
-    assert engine.room() == Room(1, card.context_tokens)
+    engine.add(a_request("a", [40], max_tokens=12))
+    assert engine.room() == Room(1, 2 * card.context_tokens - 13)
     engine.add(a_request("b", [40]))
     engine.add(a_request("c", [40]))
     assert engine.room() == Room(0, 0)

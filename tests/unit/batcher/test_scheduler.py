@@ -4,37 +4,52 @@ import pytest
 
 from batcher.generation import Generation
 from batcher.torch_engine.scheduler import Plan, Scheduler
+from batcher.torch_engine.slots import Slots
 from headrace.core.model_card import ModelCard
 from tests.unit.batcher.driving import a_request
 
+ROOMY = 1000
 
-class FakeSlots:
-    def __init__(self) -> None:
-        self.moves: list[tuple[int, int, int]] = []
+
+class FakeMemory:
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self.copies: list[tuple[int, int, int]] = []
         self.scrubbed: list[int] = []
 
-    def move(self, source: int, target: int, length: int) -> None:
-        self.moves.append((source, target, length))
+    def copy(self, source: int, target: int, tokens: int) -> None:
+        self.copies.append((source, target, tokens))
 
-    def scrub(self, slot: int) -> None:
+    def swap(self, one: int, tokens_of_one: int, other: int, tokens_of_other: int) -> None:
+        raise AssertionError("somebody waits: nothing is kept at a price")
+
+    def scrub(self, slot: int, tokens: int) -> None:
         self.scrubbed.append(slot)
 
-
-@pytest.fixture
-def slots() -> FakeSlots:
-    return FakeSlots()
+    def release(self, slot: int, tokens: int) -> None:
+        """Nothing depends on it."""
 
 
 @pytest.fixture
-def scheduler(slots: FakeSlots) -> Scheduler:
-    return Scheduler(slots=4, prefill_tokens=10, cache=slots)
+def memory() -> FakeMemory:
+    return FakeMemory(slots=4)
+
+
+@pytest.fixture
+def scheduler(memory: FakeMemory) -> Scheduler:
+    return Scheduler(Slots(memory, keeps_prefixes=True), prefill_tokens=10, capacity=ROOMY)
 
 
 @pytest.fixture
 def prompts(card: ModelCard, scheduler: Scheduler) -> list[Generation]:
     """Prompts of 4, 5, 3 and 25 ids, all waiting."""
-    sizes = {"four": 4, "five": 5, "three": 3, "long": 25}
-    generations = [Generation(a_request(name, [40] * n), card) for name, n in sizes.items()]
+    return wait(
+        scheduler, card, {"four": [4] * 4, "five": [5] * 5, "three": [3] * 3, "long": [25] * 25}
+    )
+
+
+def wait(scheduler: Scheduler, card: ModelCard, prompts: dict[str, list[int]]) -> list[Generation]:
+    generations = [Generation(a_request(name, ids), card) for name, ids in prompts.items()]
     for generation in generations:
         scheduler.add(generation)
     return generations
@@ -63,55 +78,98 @@ def test_prompts_are_packed_in_order_up_to_the_budget_and_short_ones_stay_whole(
 
 
 def test_a_long_prompt_is_read_over_several_steps_while_rows_decode(
-    scheduler: Scheduler, prompts: list[Generation], slots: FakeSlots
+    scheduler: Scheduler, prompts: list[Generation], memory: FakeMemory
 ) -> None:
     run(scheduler)
     run(scheduler)
     scheduler.remove(prompts[0])
-    assert slots.moves == [(2, 0, 4)]
+    assert memory.copies == [(2, 0, 4)]
     assert chunks(run(scheduler)) == [("long", 3, 7, 17)]
     plan = run(scheduler)
     assert chunks(plan) == [("long", 2, 17, 25)]
-    assert slots.moves[1:] == [(3, 2, 17)]
+    assert memory.copies[1:] == [(3, 2, 17)]
     assert [row.request.id for row in plan.rows] == ["three", "five", "long"]
 
 
-def test_no_prompt_is_read_without_a_free_slot(card: ModelCard, slots: FakeSlots) -> None:
-    scheduler = Scheduler(slots=1, prefill_tokens=10, cache=slots)
-    first, second = (Generation(a_request(name, [40]), card) for name in "ab")
-    scheduler.add(first)
-    scheduler.add(second)
+def test_no_prompt_is_read_without_a_free_slot(card: ModelCard) -> None:
+    slots = Slots(FakeMemory(slots=1), keeps_prefixes=True)
+    scheduler = Scheduler(slots, prefill_tokens=10, capacity=ROOMY)
+    first, _second = wait(scheduler, card, {"a": [40], "b": [40]})
     assert chunks(run(scheduler)) == [("a", 0, 0, 1)]
     assert chunks(run(scheduler)) == []
     scheduler.remove(first)
     assert chunks(run(scheduler)) == [("b", 0, 0, 1)]
 
 
-def test_the_last_row_needs_no_move_to_leave(
-    scheduler: Scheduler, prompts: list[Generation], slots: FakeSlots
+def test_no_prompt_is_begun_that_the_cache_could_not_hold_to_its_end(
+    card: ModelCard, memory: FakeMemory
+) -> None:
+    slots = Slots(memory, keeps_prefixes=True)
+    scheduler = Scheduler(slots, prefill_tokens=10, capacity=40)
+    first, *_others = wait(scheduler, card, {"a": [40] * 5, "b": [41] * 5, "c": [42] * 5})
+    assert [name for name, *_rest in chunks(run(scheduler))] == ["a", "b"]
+    assert chunks(run(scheduler)) == []
+    scheduler.remove(first)
+    assert [name for name, *_rest in chunks(run(scheduler))] == ["c"]
+
+
+def test_the_last_row_needs_no_copy_to_leave(
+    scheduler: Scheduler, prompts: list[Generation], memory: FakeMemory
 ) -> None:
     run(scheduler)
     scheduler.remove(prompts[1])
-    assert slots.moves == []
-
-
-def test_prompts_that_failed_together_are_read_one_by_one(
-    scheduler: Scheduler, prompts: list[Generation], slots: FakeSlots
-) -> None:
-    scheduler.separate(scheduler.plan())
-    assert slots.scrubbed == [0, 1]
-    assert [chunks(run(scheduler)) for _ in range(3)] == [
-        [("four", 0, 0, 4)],
-        [("five", 1, 0, 5)],
-        [("three", 2, 0, 3), ("long", 3, 0, 7)],
-    ]
+    assert memory.copies == []
 
 
 def test_a_failed_row_leaves_a_clean_slot(
-    scheduler: Scheduler, prompts: list[Generation], slots: FakeSlots
+    scheduler: Scheduler, prompts: list[Generation], memory: FakeMemory
 ) -> None:
     run(scheduler)
     prompts[0].fail("not a number")
     scheduler.remove(prompts[0])
-    assert slots.scrubbed == [0]
-    assert slots.moves == [(1, 0, 6)]
+    assert memory.scrubbed == [0]
+    assert memory.copies == [(1, 0, 6)]
+
+
+def test_a_half_read_prompt_that_leaves_is_forgotten(
+    scheduler: Scheduler, prompts: list[Generation], memory: FakeMemory
+) -> None:
+    run(scheduler)
+    run(scheduler)
+    scheduler.remove(prompts[3])
+    assert memory.scrubbed == [3]
+    assert chunks(run(scheduler)) == []
+
+
+def test_prompts_that_begin_alike_wait_for_the_first_of_them_to_be_read(
+    card: ModelCard, memory: FakeMemory
+) -> None:
+    slots = Slots(memory, keeps_prefixes=True)
+    scheduler = Scheduler(slots, prefill_tokens=100, capacity=ROOMY)
+    alike = [*range(20, 50)]
+    first, second, third = wait(
+        scheduler, card, {"a": [*alike, 1], "b": [*alike, 2], "c": [*alike, 3]}
+    )
+    assert chunks(run(scheduler)) == [("a", 0, 0, 31)]
+    assert chunks(run(scheduler)) == [("b", 1, 30, 31), ("c", 2, 30, 31)]
+    assert memory.copies == [(0, 1, 30), (0, 2, 30)]
+    assert [row.cached_tokens for row in (first, second, third)] == [0, 30, 30]
+
+
+def test_prompts_that_share_little_are_read_together(card: ModelCard, memory: FakeMemory) -> None:
+    scheduler = Scheduler(Slots(memory, keeps_prefixes=True), prefill_tokens=200, capacity=ROOMY)
+    alike = [*range(20, 40)]
+    wait(scheduler, card, {"a": [*alike, *[1] * 60], "b": [*alike, *[2] * 60]})
+    assert chunks(run(scheduler)) == [("a", 0, 0, 80), ("b", 1, 0, 80)]
+
+
+def test_a_plan_that_failed_is_forgotten_whole(
+    scheduler: Scheduler, prompts: list[Generation], memory: FakeMemory
+) -> None:
+    run(scheduler)
+    plan = scheduler.plan()
+    for row in [*plan.decoding, *(chunk.generation for chunk in plan.chunks)]:
+        row.fail("out of memory")
+    scheduler.abandon(plan)
+    assert sorted(memory.scrubbed) == [0, 1, 2, 3]
+    assert scheduler.plan().is_empty

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.torch_engine.attention import Span, spans_of
+from batcher.torch_engine.layout import Span, spans_of
 
 
 @given(lengths=st.lists(st.integers(1, 2000), min_size=1, max_size=40))

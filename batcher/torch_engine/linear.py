@@ -1,0 +1,94 @@
+"""Linear layers that do what follows them in the same operation, where the processor can."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers.pytorch_utils import Conv1D
+
+
+class PlainLinear(nn.Module):
+    """Several layers of one input, side by side: [..., in] -> [..., out of all]."""
+
+    def __init__(self, layers: Sequence[nn.Module]) -> None:
+        super().__init__()
+        weights, biases = zip(*map(_parameters, layers), strict=True)
+        self.weight = torch.cat(weights) if len(weights) > 1 else weights[0]
+        given = [bias for bias in biases if bias is not None]
+        self.bias: Tensor | None = torch.cat(given) if given else None
+
+    def forward(self, states: Tensor) -> Tensor:
+        return functional.linear(states, self.weight, self.bias)
+
+    def silu(self, states: Tensor) -> Tensor:
+        return functional.silu(self.forward(states))
+
+    def times(self, states: Tensor, other: Tensor) -> Tensor:
+        return self.forward(states).mul_(other)
+
+    def plus(self, states: Tensor, other: Tensor) -> Tensor:
+        return self.forward(states).add_(other)
+
+
+class PackedLinear(PlainLinear):
+    """The same with bf16 weights stored in the order that oneDNN's kernels for a CPU read them.
+
+    Without this, every call puts the weights in order again: for the few rows of a decode step
+    that takes longer than the multiplication. `torch.compile` does the same when it freezes a
+    model, with the same operators. `rows` is the batch that the weights are laid out for.
+    """
+
+    def __init__(self, layers: Sequence[nn.Module], rows: int) -> None:
+        super().__init__(layers)
+        self.weight = _onednn()._reorder_linear_weight(self.weight.contiguous(), rows)
+
+    def forward(self, states: Tensor) -> Tensor:
+        return self._pointwise(states, "none")
+
+    def silu(self, states: Tensor) -> Tensor:
+        return self._pointwise(states, "swish")
+
+    def times(self, states: Tensor, other: Tensor) -> Tensor:
+        return self._binary(states, other, "mul")
+
+    def plus(self, states: Tensor, other: Tensor) -> Tensor:
+        return self._binary(states, other, "add")
+
+    def _pointwise(self, states: Tensor, then: str) -> Tensor:
+        output: Tensor = _onednn()._linear_pointwise(states, self.weight, self.bias, then, [], "")
+        return output
+
+    def _binary(self, states: Tensor, other: Tensor, then: str) -> Tensor:
+        output: Tensor = _onednn()._linear_pointwise.binary(
+            states, other, self.weight, self.bias, then
+        )
+        return output
+
+
+def can_pack() -> bool:
+    """Whether this build of torch has the two operators, which are not part of its public API."""
+    names = ("_reorder_linear_weight", "_linear_pointwise")
+    return all(hasattr(_onednn(), name) for name in names)
+
+
+def pack_linears(model: nn.Module, rows: int) -> None:
+    """Replaces every linear layer of the model."""
+    for parent in list(model.modules()):
+        for name, child in parent.named_children():
+            if type(child) in (nn.Linear, Conv1D):
+                setattr(parent, name, PackedLinear([child], rows))
+
+
+def _parameters(layer: Any) -> tuple[Tensor, Tensor | None]:
+    """Weight [out, in] and bias; GPT-2's Conv1D keeps its weight the other way round."""
+    weight = layer.weight.detach()
+    bias = None if layer.bias is None else layer.bias.detach()
+    return weight.t() if isinstance(layer, Conv1D) else weight, bias
+
+
+def _onednn() -> Any:
+    return torch.ops.mkldnn
