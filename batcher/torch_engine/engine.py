@@ -10,8 +10,9 @@ import torch
 
 from batcher.generation import Generation
 from batcher.torch_engine.cache import SlotCache
+from batcher.torch_engine.draw import Draw
 from batcher.torch_engine.forward import Forward
-from batcher.torch_engine.sampler import FAILED, Draw, sample
+from batcher.torch_engine.sampler import Token, sample
 from batcher.torch_engine.scheduler import Plan, Scheduler
 from headrace.core.clock import Clock, SystemClock
 from headrace.core.errors import EngineError, ModelError
@@ -108,16 +109,16 @@ class TorchEngine:
 
     def _advance(self, plan: Plan) -> list[Delta]:
         try:
-            ids, time = self._run(plan)
+            tokens, time = self._run(plan)
         except torch.OutOfMemoryError:
             return self._give_up(plan)
-        if len(plan.chunks) > 1 and FAILED in ids[len(plan.decoding) :]:
+        if len(plan.chunks) > 1 and any(token.is_failed for token in tokens[len(plan.decoding) :]):
             self._scheduler.separate(plan)
             plan = replace(plan, chunks=())
-            ids = ids[: len(plan.decoding)]
+            tokens = tokens[: len(plan.decoding)]
         self._scheduler.prefilled(plan)
         self._count(plan, time)
-        deltas = [self._accept(row, id_) for row, id_ in zip(plan.rows, ids, strict=True)]
+        deltas = [self._accept(row, token) for row, token in zip(plan.rows, tokens, strict=True)]
         for row in reversed(plan.rows):
             if row.is_over:
                 self._scheduler.remove(row)
@@ -132,8 +133,8 @@ class TorchEngine:
         return deltas
 
     @torch.inference_mode()
-    def _run(self, plan: Plan) -> tuple[list[int], StepTime]:
-        """The next id of each of the plan's rows."""
+    def _run(self, plan: Plan) -> tuple[list[Token], StepTime]:
+        """The next token of each of the plan's rows."""
         started = self._clock.now()
         logits = []
         try:
@@ -142,8 +143,11 @@ class TorchEngine:
             decoded = self._clock.now()
             if plan.chunks:
                 logits.append(self._forward.prefill(plan.chunks))
-            draws = [Draw.of(row.request.sampling, row.output_tokens) for row in plan.rows]
-            ids: list[int] = sample(torch.cat(logits), draws).tolist() if draws else []
+            draws = [
+                Draw(row.request.sampling, row.ids, len(row.request.prompt_ids))
+                for row in plan.rows
+            ]
+            tokens = sample(torch.cat(logits), draws) if draws else []
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
@@ -152,13 +156,13 @@ class TorchEngine:
             raise EngineError(f"the model's forward failed: {error}") from error
         ended = self._clock.now()
         if not plan.chunks:
-            return ids, StepTime(prefill_s=0.0, decode_s=ended - started)
-        return ids, StepTime(prefill_s=ended - decoded, decode_s=decoded - started)
+            return tokens, StepTime(prefill_s=0.0, decode_s=ended - started)
+        return tokens, StepTime(prefill_s=ended - decoded, decode_s=decoded - started)
 
-    def _accept(self, row: Generation, token_id: int) -> Delta:
-        if token_id == FAILED:
+    def _accept(self, row: Generation, token: Token) -> Delta:
+        if token.is_failed:
             return row.fail("the model's output is not a number")
-        return row.accept(token_id)
+        return row.accept(token.id, token.logprobs)
 
     def _count(self, plan: Plan, time: StepTime) -> None:
         for chunk in plan.chunks:
