@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    BloomConfig,
-    BloomForCausalLM,
-    MistralConfig,
-    MistralForCausalLM,
-)
+from transformers import BloomConfig, BloomForCausalLM, MistralConfig, MistralForCausalLM
 
 from batcher.model_store import PreparedModel, prepare_model
 from batcher.torch_engine.engine import TorchEngine
 from batcher.torch_engine.model import load_model
 from headrace.core.errors import EngineError, ModelError
 from headrace.core.model_card import ModelCard
-from headrace.core.settings import Settings, load_settings
+from headrace.core.settings import load_settings
 from headrace.core.types import Request, Sampling
-from tests.tiny_models import make_tiny_gpt2, make_tiny_llama
+from tests.integration.torch_engines import assert_greedy, engine_of, plain_model, settings
 from tests.unit.batcher.driving import Output, a_request, drain, run_alone, take
 
 PROMPTS = [
@@ -35,26 +28,12 @@ PROMPTS = [
     "x",
     "naïve café",
 ]
-TIE = 1e-4
-"""Where the two best logits are closer than this, either may win."""
-
-
-@pytest.fixture(scope="module", params=[make_tiny_gpt2, make_tiny_llama], ids=["gpt2", "llama"])
-def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> PreparedModel:
-    folder = request.param(tmp_path_factory.mktemp("model") / "tiny")
-    state_dir = tmp_path_factory.mktemp("state")
-    return prepare_model(settings(model=str(folder), state_dir=state_dir), progress=print)
 
 
 @pytest.fixture(scope="module")
 def smollm2(smollm2_models: Path) -> PreparedModel:
     own = load_settings(state_dir=smollm2_models.parent, max_context_tokens=512)
     return prepare_model(own, progress=print)
-
-
-def settings(**overrides: Any) -> Settings:
-    defaults = {"engine": "torch", "dtype": "float32", "max_slots": 4, "prefill_tokens": 16}
-    return load_settings(**defaults | {"threads": 1} | overrides)
 
 
 def poison(engine: TorchEngine, token_id: int) -> None:
@@ -64,34 +43,6 @@ def poison(engine: TorchEngine, token_id: int) -> None:
         return output.masked_fill((inputs[0] == token_id)[..., None], torch.nan)
 
     engine._forward._model.get_input_embeddings().register_forward_hook(spoil)
-
-
-def engine_of(prepared: PreparedModel, **overrides: Any) -> TorchEngine:
-    own = settings(**overrides)
-    return TorchEngine(load_model(own, prepared.folder), own, prepared.card)
-
-
-def assert_greedy(model: Any, prompt_ids: Sequence[int], output: Output, max_tokens: int) -> None:
-    """Equal to `generate`, but for places where two logits are as good as equal."""
-    ids = torch.tensor([prompt_ids])
-    made = model.generate(
-        ids,
-        attention_mask=torch.ones_like(ids),
-        max_new_tokens=max_tokens,
-        do_sample=False,
-        return_dict_in_generate=True,
-        output_scores=True,
-    )
-    expected = made.sequences[0, len(prompt_ids) :].tolist()
-    if output.ids == expected:
-        return
-    place = next(n for n, (a, b) in enumerate(zip(output.ids, expected, strict=False)) if a != b)
-    best, second = made.scores[place][0].topk(2).values.tolist()
-    assert best - second <= TIE, f"token {place}: {output.ids} instead of {expected}"
-
-
-def plain_model(prepared: PreparedModel) -> Any:
-    return AutoModelForCausalLM.from_pretrained(prepared.folder, dtype=torch.float32)
 
 
 def requests_of(card: ModelCard, max_tokens: int) -> list[Request]:
@@ -149,12 +100,13 @@ def test_a_prompt_whose_numbers_overflow_fails_alone(tiny: PreparedModel) -> Non
     engine = engine_of(tiny, prefill_tokens=64)
     good = [a_request(f"good{n}", [40 + n, 41, 42], max_tokens=8) for n in range(3)]
     expected = {request.id: run_alone(engine, request) for request in good}
-    poison(engine, 77)
+    bad_id = next(id_ for id_ in range(50, 320) if all(id_ not in o.ids for o in expected.values()))
+    poison(engine, bad_id)
     outputs: dict[str, Output] = {}
     engine.add(good[0])
     take(engine.step(), outputs)
     engine.add(good[1])
-    engine.add(a_request("bad", [50, 77, 51]))
+    engine.add(a_request("bad", [50, bad_id, 51]))
     engine.add(good[2])
     drain(engine, outputs)
     assert outputs.pop("bad") == Output(error="the model's output is not a number")
@@ -166,8 +118,9 @@ def test_a_poisoned_long_prompt_does_not_take_others_along(tiny: PreparedModel) 
     engine = engine_of(tiny, max_slots=2)
     good = a_request("good", [40, 41, 42], max_tokens=8)
     expected = run_alone(engine, good)
-    poison(engine, 77)
-    engine.add(a_request("bad", [77, *range(20, 57)]))
+    bad_id = next(id_ for id_ in range(50, 320) if id_ not in expected.ids)
+    poison(engine, bad_id)
+    engine.add(a_request("bad", [bad_id, *range(20, 57)]))
     engine.add(good)
     outputs = drain(engine)
     assert outputs["bad"].error is not None
