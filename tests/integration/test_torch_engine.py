@@ -86,6 +86,19 @@ def test_greedy_output_is_the_same_where_rows_attend_in_spans(
         assert_greedy(model, request.prompt_ids, outputs[request.id], max_tokens=24)
 
 
+def test_logprobs_are_those_of_the_plain_model(tiny: PreparedModel) -> None:
+    request = a_request("a", [40, 41, 42], 12, temperature=1.5, top_k=9, seed=3, logprobs=4)
+    output = run_alone(engine_of(tiny), request)
+    ids = torch.tensor([[*request.prompt_ids, *output.ids]])
+    expected = plain_model(tiny)(ids).logits[0, 2:-1].log_softmax(-1)
+    assert [entry.token_id for entry in output.logprobs] == output.ids
+    for entry, row in zip(output.logprobs, expected, strict=True):
+        top = row.topk(4)
+        assert entry.logprob == pytest.approx(row[entry.token_id].item(), abs=1e-4)
+        assert [id_ for id_, _ in entry.top] == top.indices.tolist()
+        assert [number for _, number in entry.top] == pytest.approx(top.values.tolist(), abs=1e-4)
+
+
 def test_rows_decode_while_a_long_prompt_is_read(tiny: PreparedModel) -> None:
     engine = engine_of(tiny)
     engine.add(a_request("short", [40, 41], max_tokens=30))
