@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from batcher.detokenizer import Detokenizer
 from headrace.core.model_card import ModelCard
-from headrace.core.types import Delta, FinishReason, Request
+from headrace.core.types import Delta, FinishReason, Request, TokenLogprobs
 
 
 class Generation:
@@ -53,9 +53,10 @@ class Generation:
     def is_over(self) -> bool:
         return self.finish_reason is not None or self.error is not None
 
-    def accept(self, token_id: int) -> Delta:
-        """Takes the next output id."""
-        return self._delta((token_id,), self._append(token_id))
+    def accept(self, token_id: int, logprobs: TokenLogprobs | None = None) -> Delta:
+        """Takes the next output id, with its `logprobs` where the request asked for them."""
+        entries = () if logprobs is None else (logprobs,)
+        return self._delta((token_id,), self._append(token_id), entries)
 
     def fail(self, error: str, may_pass: bool = False) -> Delta:
         self.error, self.may_pass = error, may_pass
@@ -80,11 +81,18 @@ class Generation:
             return FinishReason.LENGTH
         return None
 
-    def _delta(self, token_ids: tuple[int, ...] = (), text: str = "") -> Delta:
+    def _delta(
+        self,
+        token_ids: tuple[int, ...] = (),
+        text: str = "",
+        logprobs: tuple[TokenLogprobs, ...] = (),
+    ) -> Delta:
+        asked = self.request.sampling.logprobs is not None
         return Delta(
             self.request.id,
             token_ids=token_ids,
             text=text,
+            logprobs=logprobs if asked else None,
             finish_reason=None if self.error else self.finish_reason,
             error=self.error,
             may_pass=self.may_pass,

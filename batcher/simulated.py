@@ -14,11 +14,14 @@ from batcher.generation import Generation
 from headrace.core.clock import Clock, SystemClock
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import Settings
-from headrace.core.types import Delta, EngineStats, Request, Room
+from headrace.core.types import Delta, EngineStats, Request, Room, TokenLogprobs
 
 
 class SimulatedEngine:
-    """Answers with the ids of the prompt, over and over, never with an end-of-sequence id."""
+    """Answers with the ids of the prompt, over and over, never with an end-of-sequence id.
+
+    It draws nothing: every id is certain, its logprob is 0, and it has no alternatives.
+    """
 
     def __init__(self, settings: Settings, card: ModelCard, clock: Clock | None = None) -> None:
         self._settings = settings
@@ -42,7 +45,7 @@ class SimulatedEngine:
         if rows:
             self._take_time(rows)
         deltas = {generation.request.id: generation.close() for generation in over}
-        deltas |= {row.request.id: row.accept(self._next_id(row)) for row in rows}
+        deltas |= {row.request.id: self._accept(row) for row in rows}
         ordered = [deltas[request_id] for request_id in self._generations if request_id in deltas]
         for delta in ordered:
             if delta.is_last:
@@ -67,6 +70,14 @@ class SimulatedEngine:
     @property
     def is_idle(self) -> bool:
         return not self._generations
+
+    def _accept(self, row: Generation) -> Delta:
+        token_id = self._next_id(row)
+        asked = row.request.sampling.logprobs
+        if asked is None:
+            return row.accept(token_id)
+        top = ((token_id, 0.0),) if asked else ()
+        return row.accept(token_id, TokenLogprobs(token_id, 0.0, top))
 
     def _next_id(self, row: Generation) -> int:
         ends = self._card.eos_token_ids

@@ -10,9 +10,10 @@ import torch
 
 from batcher.generation import Generation
 from batcher.torch_engine.cache import SlotCache, layer_shapes
+from batcher.torch_engine.draw import Draw
 from batcher.torch_engine.forward import Forward
 from batcher.torch_engine.memory import cache_size
-from batcher.torch_engine.sampler import FAILED, Draw, sample
+from batcher.torch_engine.sampler import Token, sample
 from batcher.torch_engine.scheduler import Plan, Scheduler
 from batcher.torch_engine.slots import Slots
 from headrace.core.clock import Clock, SystemClock
@@ -104,12 +105,12 @@ class TorchEngine:
     def _advance(self, plan: Plan) -> list[Delta]:
         try:
             started = self._clock.now()
-            ids = self._run(plan)
+            tokens = self._run(plan)
         except torch.OutOfMemoryError:
             return self._give_up(plan)
         self._count(plan, self._clock.now() - started)
         self._scheduler.prefilled(plan)
-        deltas = [self._accept(row, id_) for row, id_ in zip(plan.rows, ids, strict=True)]
+        deltas = [self._accept(row, token) for row, token in zip(plan.rows, tokens, strict=True)]
         for row in reversed(plan.rows):
             if row.is_over:
                 self._scheduler.remove(row)
@@ -123,24 +124,25 @@ class TorchEngine:
         return deltas
 
     @torch.inference_mode()
-    def _run(self, plan: Plan) -> list[int]:
-        """The next id of each of the plan's rows."""
+    def _run(self, plan: Plan) -> list[Token]:
+        """The next token of each of the plan's rows."""
+        draws = [
+            Draw(row.request.sampling, row.ids, len(row.request.prompt_ids)) for row in plan.rows
+        ]
         try:
             logits = self._forward(plan)
-            draws = [Draw.of(row.request.sampling, row.output_tokens) for row in plan.rows]
-            ids: list[int] = sample(logits, draws).tolist() if draws else []
+            return sample(logits, draws) if draws else []
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
             if CPU_OUT_OF_MEMORY in str(error):
                 raise torch.OutOfMemoryError(str(error)) from error
             raise EngineError(f"the model's forward failed: {error}") from error
-        return ids
 
-    def _accept(self, row: Generation, token_id: int) -> Delta:
-        if token_id == FAILED:
+    def _accept(self, row: Generation, token: Token) -> Delta:
+        if token.is_failed:
             return row.fail("the model's output is not a number")
-        return row.accept(token_id)
+        return row.accept(token.id, token.logprobs)
 
     def _count(self, plan: Plan, seconds: float) -> None:
         for chunk in plan.chunks:

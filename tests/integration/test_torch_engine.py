@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    BloomConfig,
-    BloomForCausalLM,
-    MistralConfig,
-    MistralForCausalLM,
-)
+from transformers import BloomConfig, BloomForCausalLM, MistralConfig, MistralForCausalLM
 
 from batcher.model_store import PreparedModel, prepare_model
 from batcher.torch_engine.cache import layer_shapes
@@ -22,9 +15,9 @@ from batcher.torch_engine.engine import TorchEngine
 from batcher.torch_engine.model import load_model
 from headrace.core.errors import EngineError, ModelError
 from headrace.core.model_card import ModelCard
-from headrace.core.settings import Settings, load_settings
+from headrace.core.settings import load_settings
 from headrace.core.types import Request, Room, Sampling
-from tests.tiny_models import make_tiny_gpt2, make_tiny_llama
+from tests.integration.torch_engines import assert_greedy, engine_of, plain_model, settings
 from tests.unit.batcher.driving import Output, a_request, drain, run_alone, take
 
 PROMPTS = [
@@ -36,26 +29,12 @@ PROMPTS = [
     "x",
     "naïve café",
 ]
-TIE = 1e-4
-"""Where the two best logits are closer than this, either may win."""
-
-
-@pytest.fixture(scope="module", params=[make_tiny_gpt2, make_tiny_llama], ids=["gpt2", "llama"])
-def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> PreparedModel:
-    folder = request.param(tmp_path_factory.mktemp("model") / "tiny")
-    state_dir = tmp_path_factory.mktemp("state")
-    return prepare_model(settings(model=str(folder), state_dir=state_dir), progress=print)
 
 
 @pytest.fixture(scope="module")
 def smollm2(smollm2_models: Path) -> PreparedModel:
     own = load_settings(state_dir=smollm2_models.parent, max_context_tokens=512)
     return prepare_model(own, progress=print)
-
-
-def settings(**overrides: Any) -> Settings:
-    defaults = {"engine": "torch", "dtype": "float32", "max_slots": 4, "prefill_tokens": 16}
-    return load_settings(**defaults | {"threads": 1} | overrides)
 
 
 def poison(engine: TorchEngine, token_id: int) -> None:
@@ -65,34 +44,6 @@ def poison(engine: TorchEngine, token_id: int) -> None:
         return output.masked_fill((inputs[0] == token_id)[..., None], torch.nan)
 
     engine._forward._model.get_input_embeddings().register_forward_hook(spoil)
-
-
-def engine_of(prepared: PreparedModel, **overrides: Any) -> TorchEngine:
-    own = settings(**overrides)
-    return TorchEngine(load_model(own, prepared.folder), own, prepared.card)
-
-
-def assert_greedy(model: Any, prompt_ids: Sequence[int], output: Output, max_tokens: int) -> None:
-    """Equal to `generate`, but for places where two logits are as good as equal."""
-    ids = torch.tensor([prompt_ids])
-    made = model.generate(
-        ids,
-        attention_mask=torch.ones_like(ids),
-        max_new_tokens=max_tokens,
-        do_sample=False,
-        return_dict_in_generate=True,
-        output_scores=True,
-    )
-    expected = made.sequences[0, len(prompt_ids) :].tolist()
-    if output.ids == expected:
-        return
-    place = next(n for n, (a, b) in enumerate(zip(output.ids, expected, strict=False)) if a != b)
-    best, second = made.scores[place][0].topk(2).values.tolist()
-    assert best - second <= TIE, f"token {place}: {output.ids} instead of {expected}"
-
-
-def plain_model(prepared: PreparedModel) -> Any:
-    return AutoModelForCausalLM.from_pretrained(prepared.folder, dtype=torch.float32)
 
 
 def requests_of(card: ModelCard, max_tokens: int) -> list[Request]:
@@ -136,6 +87,19 @@ def test_greedy_output_is_the_same_where_rows_attend_in_spans(
         assert_greedy(model, request.prompt_ids, outputs[request.id], max_tokens=24)
 
 
+def test_logprobs_are_those_of_the_plain_model(tiny: PreparedModel) -> None:
+    request = a_request("a", [40, 41, 42], 12, temperature=1.5, top_k=9, seed=3, logprobs=4)
+    output = run_alone(engine_of(tiny), request)
+    ids = torch.tensor([[*request.prompt_ids, *output.ids]])
+    expected = plain_model(tiny)(ids).logits[0, 2:-1].log_softmax(-1)
+    assert [entry.token_id for entry in output.logprobs] == output.ids
+    for entry, row in zip(output.logprobs, expected, strict=True):
+        top = row.topk(4)
+        assert entry.logprob == pytest.approx(row[entry.token_id].item(), abs=1e-4)
+        assert [id_ for id_, _ in entry.top] == top.indices.tolist()
+        assert [number for _, number in entry.top] == pytest.approx(top.values.tolist(), abs=1e-4)
+
+
 def test_rows_decode_while_a_long_prompt_is_read(tiny: PreparedModel) -> None:
     engine = engine_of(tiny)
     engine.add(a_request("short", [40, 41], max_tokens=30))
@@ -150,12 +114,13 @@ def test_a_prompt_whose_numbers_overflow_fails_alone(tiny: PreparedModel) -> Non
     engine = engine_of(tiny, prefill_tokens=64)
     good = [a_request(f"good{n}", [40 + n, 41, 42], max_tokens=8) for n in range(3)]
     expected = {request.id: run_alone(engine, request) for request in good}
-    poison(engine, 77)
+    bad_id = next(id_ for id_ in range(50, 320) if all(id_ not in o.ids for o in expected.values()))
+    poison(engine, bad_id)
     outputs: dict[str, Output] = {}
     engine.add(good[0])
     take(engine.step(), outputs)
     engine.add(good[1])
-    engine.add(a_request("bad", [50, 77, 51]))
+    engine.add(a_request("bad", [50, bad_id, 51]))
     engine.add(good[2])
     drain(engine, outputs)
     assert outputs.pop("bad") == Output(error="the model's output is not a number")
@@ -167,8 +132,9 @@ def test_a_poisoned_long_prompt_does_not_take_others_along(tiny: PreparedModel) 
     engine = engine_of(tiny, max_slots=2)
     good = a_request("good", [40, 41, 42], max_tokens=8)
     expected = run_alone(engine, good)
-    poison(engine, 77)
-    engine.add(a_request("bad", [77, *range(20, 57)]))
+    bad_id = next(id_ for id_ in range(50, 320) if id_ not in expected.ids)
+    poison(engine, bad_id)
+    engine.add(a_request("bad", [bad_id, *range(20, 57)]))
     engine.add(good)
     outputs = drain(engine)
     assert outputs["bad"].error is not None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from batcher.engine import Engine
-from headrace.core.types import Delta, FinishReason, Request, Sampling
+from headrace.core.types import Delta, FinishReason, Request, Sampling, TokenLogprobs
 
 
 @dataclass
@@ -16,6 +16,7 @@ class Output:
 
     ids: list[int] = field(default_factory=list)
     text: str = ""
+    logprobs: list[TokenLogprobs] = field(default_factory=list)
     finish_reason: FinishReason | None = None
     error: str | None = None
 
@@ -23,6 +24,7 @@ class Output:
         assert not self.is_over, "a delta came behind the last one"
         self.ids += delta.token_ids
         self.text += delta.text
+        self.logprobs += delta.logprobs or ()
         self.finish_reason = delta.finish_reason
         self.error = delta.error
 

@@ -8,6 +8,7 @@ import pytest
 from batcher.simulated import SimulatedEngine
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import load_settings
+from headrace.core.types import TokenLogprobs
 from tests.fakes import FakeClock
 from tests.unit.batcher.driving import a_request, run_alone
 
@@ -54,6 +55,23 @@ def test_it_repeats_the_prompt_without_its_ends_of_sequence(
     eos = card.eos_token_ids[0]
     assert run_alone(engine, a_request("a", [40, eos, 41], 5)).ids == [40, 41, 40, 41, 40]
     assert run_alone(engine, a_request("b", [eos], 3)).ids == [1, 1, 1]
+
+
+def test_its_ids_are_certain(engine: SimulatedEngine) -> None:
+    with_top = run_alone(engine, a_request("a", [40, 41], 3, logprobs=5))
+    assert with_top.logprobs == [TokenLogprobs(id_, 0.0, top=((id_, 0.0),)) for id_ in with_top.ids]
+    without = run_alone(engine, a_request("b", [40, 41], 3, logprobs=0))
+    assert without.logprobs == [TokenLogprobs(id_, 0.0) for id_ in without.ids]
+
+
+def test_who_asks_for_no_logprobs_gets_none(engine: SimulatedEngine) -> None:
+    engine.add(a_request("a", [40], 1))
+    assert [delta.logprobs for delta in engine.step()] == [None]
+
+
+def test_an_ending_without_a_token_has_no_logprobs(engine: SimulatedEngine) -> None:
+    engine.add(a_request("a", [], logprobs=2))
+    assert [(delta.token_ids, delta.logprobs) for delta in engine.step()] == [((), ())]
 
 
 def test_it_needs_no_torch() -> None:
