@@ -55,12 +55,12 @@ def _decode(
     scaling: float | None,
 ) -> Tensor:
     """Queries that share a key-value head stand in for tokens of it: nothing is repeated."""
-    rows = slice(span.start, span.stop)
     assert mask is not None
+    rows, slots = slice(span.start, span.stop), slice(span.slot, span.slot + span.rows)
     output = scaled_dot_product_attention(
         tokens[rows].reshape(span.rows, keys.shape[2], -1, tokens.shape[-1]),
-        keys[rows, : span.length].transpose(1, 2),
-        values[rows, : span.length].transpose(1, 2),
+        keys[slots, : span.length].transpose(1, 2),
+        values[slots, : span.length].transpose(1, 2),
         attn_mask=mask[rows, :, :, : span.length],
         scale=scaling,
     )

@@ -120,7 +120,8 @@ class TorchEngine:
         """Ends the rows that memory did not suffice for: later, or elsewhere, it may."""
         rows = [*plan.decoding, *(chunk.generation for chunk in plan.chunks)]
         deltas = [row.fail("the engine ran out of memory", may_pass=True) for row in rows]
-        self._scheduler.abandon(plan)
+        for row in reversed(rows):
+            self._scheduler.remove(row)
         return deltas
 
     @torch.inference_mode()

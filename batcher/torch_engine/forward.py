@@ -9,8 +9,12 @@ import torch
 from torch import Tensor
 
 from batcher.torch_engine.cache import SlotCache
-from batcher.torch_engine.layout import Layout, Segment, Span, spans_of
+from batcher.torch_engine.layout import Layout, Segment, spans_of
 from batcher.torch_engine.scheduler import Chunk, Plan
+from batcher.torch_engine.transfer import to_device
+
+CPU_CALL_TOKENS, GPU_CALL_TOKENS = 400, 200_000
+"""What a call of the attention kernel costs, in tokens of a row that are attended to."""
 
 
 class Forward:
@@ -27,11 +31,10 @@ class Forward:
 
     def __call__(self, plan: Plan) -> Tensor:
         """[rows, vocabulary]: the logits behind the last id of each of the plan's rows."""
-        lengths = [len(row.ids) for row in plan.decoding]
         ids = [row.ids[-1] for row in plan.decoding]
-        positions = [length - 1 for length in lengths]
-        slots = list(range(len(lengths)))
-        keep = list(range(len(lengths)))
+        positions = [len(row.ids) - 1 for row in plan.decoding]
+        slots = [*plan.decoding.values()]
+        keep = list(range(len(ids)))
         for chunk in plan.chunks:
             ids += chunk.ids
             positions += range(chunk.start, chunk.stop)
@@ -63,17 +66,14 @@ class Forward:
 
     def _layout(self, plan: Plan) -> Layout:
         lengths = [len(row.ids) for row in plan.decoding]
-        return Layout(self._spans(lengths), self._decode_mask(lengths), self._segments(plan))
-
-    def _spans(self, lengths: Sequence[int]) -> list[Span]:
-        if self._device.type == "cpu" or not lengths:
-            return spans_of(lengths)
-        return [Span(0, len(lengths), max(lengths))]  # a GPU would wait for every call of a kernel
+        call_tokens = CPU_CALL_TOKENS if self._device.type == "cpu" else GPU_CALL_TOKENS
+        spans = spans_of(lengths, [*plan.decoding.values()], call_tokens)
+        return Layout(spans, self._decode_mask(lengths), self._segments(plan))
 
     def _decode_mask(self, lengths: list[int]) -> Tensor | None:
         if not lengths:
             return None
-        (ends,) = self._on_device(lengths)
+        ends = to_device(lengths, self._device)
         places = torch.arange(max(lengths), device=self._device)
         hidden = places[None, :] >= ends[:, None]
         mask = torch.zeros(hidden.shape, dtype=self._dtype, device=self._device)
@@ -97,7 +97,5 @@ class Forward:
 
     def _on_device(self, *lists: list[int]) -> Sequence[Tensor]:
         """Each list as a tensor of int64; they cross to a GPU together, and nobody waits."""
-        is_gpu = self._device.type == "cuda"
-        joined = torch.tensor([value for values in lists for value in values], pin_memory=is_gpu)
-        moved = joined.to(self._device, torch.int64, non_blocking=True)
+        moved = to_device([value for values in lists for value in values], self._device)
         return torch.split(moved, [len(values) for values in lists])

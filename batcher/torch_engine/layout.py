@@ -7,16 +7,14 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-_CALL_TOKENS = 400
-"""One more call of the kernel takes about as long as attending to this many tokens of a row."""
-
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The decoding rows [start, stop) attend to the first `length` tokens of their slots."""
+    """The decoding rows [start, stop), in slots from `slot` on, attend to `length` tokens each."""
 
     start: int
     stop: int
+    slot: int
     length: int
 
     @property
@@ -41,7 +39,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One token of every decoding row, row i in slot i, and behind them the prompts' segments.
+    """One token of every decoding row, and behind them the prompts' segments.
 
     `mask` [rows, 1, 1, longest] is added to the scores of the decoding rows.
     """
@@ -51,18 +49,22 @@ class Layout:
     segments: Sequence[Segment]
 
 
-def spans_of(lengths: Sequence[int]) -> list[Span]:
-    """Cuts rows of these lengths into runs, where a cut saves more tokens than a call costs."""
+def spans_of(lengths: Sequence[int], slots: Sequence[int], call_tokens: int) -> list[Span]:
+    """Cuts rows of these lengths into runs of slots, and where that saves more than a call costs.
+
+    A call of the kernel takes about as long as attending to `call_tokens` tokens of a row.
+    """
     spans: list[Span] = []
-    for row, length in enumerate(lengths):
+    for row, (length, slot) in enumerate(zip(lengths, slots, strict=True)):
         last = spans[-1] if spans else None
-        if last is not None and _join_pays(last, length):
-            spans[-1] = Span(last.start, row + 1, max(last.length, length))
-        else:
-            spans.append(Span(row, row + 1, length))
+        if last is not None and last.slot + last.rows == slot:
+            joined = Span(last.start, row + 1, last.slot, max(last.length, length))
+            if _tokens(joined) <= _tokens(last) + length + call_tokens:
+                spans[-1] = joined
+                continue
+        spans.append(Span(row, row + 1, slot, length))
     return spans
 
 
-def _join_pays(span: Span, length: int) -> bool:
-    joined = (span.rows + 1) * max(span.length, length)
-    return joined <= span.rows * span.length + length + _CALL_TOKENS
+def _tokens(span: Span) -> int:
+    return span.rows * span.length

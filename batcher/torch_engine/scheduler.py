@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from batcher.generation import Generation
 from batcher.torch_engine.slots import LEAST_SHARED, NO_MATCH, Match, Slots, shared_tokens
+
+DECODE_SHARE = 4
+"""While rows decode, a step reads this part of what it may: they wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +30,17 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One step: `chunks` of prompts to read, and the rows that decode, in slot order.
+    """One step: `chunks` of prompts to read, and the slots of the rows that decode, in order.
 
     Only the first chunk may go on where an earlier step stopped, only the last may leave ids over.
     """
 
     chunks: Sequence[Chunk]
-    decoding: Sequence[Generation]
+    decoding: Mapping[Generation, int]
 
     @property
     def rows(self) -> list[Generation]:
-        """Those that get an id from this step, in slot order: decoding, then newly read."""
+        """Those that get an id from this step: decoding, then newly read."""
         return [*self.decoding, *(chunk.generation for chunk in self.chunks if chunk.is_last)]
 
     @property
@@ -48,6 +51,8 @@ class Plan:
 class Scheduler:
     """First come, first served; a step reads at most `prefill_tokens` ids of prompts.
 
+    Beside rows that decode it reads fewer.
+
     No more prompts are begun than `capacity` tokens of cache hold to their very end.
     """
 
@@ -56,29 +61,27 @@ class Scheduler:
         self._prefill_tokens = prefill_tokens
         self._capacity = capacity
         self._waiting: deque[Generation] = deque()
-        self._half_read: Generation | None = None
 
     def add(self, generation: Generation) -> None:
         self._waiting.append(generation)
 
     def plan(self) -> Plan:
         rows = self._slots.rows
+        most = budget = max(1, self._prefill_tokens // (DECODE_SHARE if rows else 1))
         chunks: list[Chunk] = []
-        budget = self._prefill_tokens
-        begun = sum(row.request.cost_tokens for row in rows)
         for generation in self._waiting:
-            begun += generation.request.cost_tokens
-            if len(rows) + len(chunks) > self._slots.last or budget == 0 or begun > self._capacity:
+            if budget == 0 or not self._has_room(generation):
                 break
             match = self._match(generation)
             size = len(generation.ids) - generation.read_tokens - match.tokens
-            if chunks and not (self._fits(size, budget) and _is_new(generation, match, chunks)):
+            is_cut = budget < size <= most  # though one step could read all of it
+            if chunks and (is_cut or not _is_new(generation, match, chunks)):
                 break
-            chunks.append(self._chunk(generation, len(rows) + len(chunks), match, budget))
+            chunks.append(self._chunk(generation, match, budget))
             budget -= len(chunks[-1].ids)
         if chunks:
-            self._slots.trim(self._capacity - begun)
-        return Plan(chunks, tuple(rows))
+            self._slots.trim(self._capacity - self._begun_tokens())
+        return Plan(chunks, rows)
 
     def prefilled(self, plan: Plan) -> None:
         """The chunks of `plan` are in the cache."""
@@ -86,49 +89,38 @@ class Scheduler:
             chunk.generation.read_tokens = chunk.stop
             if chunk.is_last:
                 self._waiting.popleft()
-                self._slots.rows.append(chunk.generation)
+                self._slots.end_reading(chunk.generation)
 
     def remove(self, generation: Generation) -> None:
         """Frees what the generation has of the cache."""
-        if generation not in self._waiting:
+        if generation in self._waiting:
+            self._waiting.remove(generation)
+        if generation in self._slots.taken:
             self._slots.remove(generation, keep=not self._waiting)
-            return
-        self._waiting.remove(generation)
-        if generation is self._half_read:
-            self._half_read = None
-            self._slots.forget(self._slots.last, generation.read_tokens)
-
-    def abandon(self, plan: Plan) -> None:
-        """Forgets all of a plan whose forward failed."""
-        for chunk in plan.chunks:
-            self._waiting.remove(chunk.generation)
-            self._slots.forget(chunk.slot, chunk.stop)
-        self._half_read = None
-        for row in reversed(plan.decoding):
-            self._slots.remove(row, keep=False)
 
     def _match(self, generation: Generation) -> Match:
         """All but the last id of a prompt may be reused: something must be left to read."""
         return NO_MATCH if generation.read_tokens else self._slots.match(generation.ids[:-1])
 
-    def _fits(self, size: int, budget: int) -> bool:
-        """A prompt that one step can read is not cut in two to fill what is left of this one."""
-        return size <= budget or size > self._prefill_tokens
+    def _has_room(self, generation: Generation) -> bool:
+        if generation.read_tokens:
+            return True
+        cost_tokens = generation.request.cost_tokens
+        return not self._slots.is_full and self._begun_tokens() + cost_tokens <= self._capacity
 
-    def _chunk(self, generation: Generation, slot: int, match: Match, budget: int) -> Chunk:
+    def _begun_tokens(self) -> int:
+        return sum(generation.request.cost_tokens for generation in self._slots.taken)
+
+    def _chunk(self, generation: Generation, match: Match, budget: int) -> Chunk:
         start = generation.read_tokens or match.tokens
         ids = generation.ids[start : start + budget]
         is_last = start + len(ids) == len(generation.ids)
-        target = slot if is_last else self._slots.last
-        if generation is not self._half_read:
-            self._slots.begin(target, match)
+        if generation.read_tokens:
+            slot = self._slots.taken[generation]
+        else:
+            slot = self._slots.begin(generation, match, is_whole=is_last)
             generation.cached_tokens = min(match.tokens, len(generation.request.prompt_ids))
-        elif is_last:
-            self._slots.resume(slot, start)
-        self._half_read = None if is_last else generation
-        if not is_last:
-            self._slots.pause()
-        return Chunk(generation, target, start, ids, is_last)
+        return Chunk(generation, slot, start, ids, is_last)
 
 
 def _is_new(generation: Generation, match: Match, chunks: Sequence[Chunk]) -> bool:

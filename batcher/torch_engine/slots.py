@@ -1,8 +1,7 @@
 """Slots: whose tokens stand where in the cache, and what is left over from earlier requests.
 
-Decoding rows are kept compact in the slots [0, rows), so that a forward attends to plain views of
-the cache. The free slots behind them still hold what they were last used for: a prompt that begins
-alike copies that instead of reading it again.
+Free slots still hold what they were last used for: a prompt that begins alike copies that instead
+of reading it again.
 """
 
 from __future__ import annotations
@@ -43,15 +42,40 @@ NO_MATCH = Match()
 
 
 class Slots:
-    """`rows` decode, row i in slot i."""
+    """Prompts read in one step stand in the lowest slots, longer ones in the highest, both dense.
+
+    So a forward attends to plain views of the cache, and short rows do not pay for long ones.
+    """
 
     def __init__(self, memory: Memory, keeps_prefixes: bool) -> None:
-        self.rows: list[Generation] = []
-        self.last = memory.slots - 1
         self._memory = memory
         self._keeps_prefixes = keeps_prefixes
+        self._low: list[Generation] = []
+        self._high: list[Generation] = []
+        self._reading: Generation | None = None
         self._left: dict[int, Sequence[int]] = {}
-        self._is_reading = False
+
+    @property
+    def taken(self) -> dict[Generation, int]:
+        """The slot of each that has one, in slot order."""
+        in_order = [*self._low, *reversed(self._high)]
+        free = self._memory.slots - len(in_order)
+        return {
+            generation: place if place < len(self._low) else place + free
+            for place, generation in enumerate(in_order)
+        }
+
+    @property
+    def rows(self) -> dict[Generation, int]:
+        """Those that decode, and their slots."""
+        taken = self.taken
+        if self._reading is not None:
+            del taken[self._reading]
+        return taken
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._low) + len(self._high) == self._memory.slots
 
     def match(self, ids: Sequence[int]) -> Match:
         """The slot that holds most of the beginning of `ids`."""
@@ -61,54 +85,49 @@ class Slots:
                 best = max(best, Match(slot, min(tokens, shared_tokens(held, ids))), key=_tokens)
         return best if best.tokens >= LEAST_SHARED else NO_MATCH
 
-    def begin(self, slot: int, match: Match) -> None:
-        """Readies a free slot for a prompt that goes on behind `match`."""
+    def begin(self, generation: Generation, match: Match, is_whole: bool) -> int:
+        """A slot for a prompt that goes on behind `match`; this step reads all of it, or a part."""
+        zone = self._low if is_whole else self._high
+        zone.append(generation)
+        self._reading = self._reading if is_whole else generation
+        slot = self.taken[generation]
         if match.tokens and match.slot == slot:
             del self._left[slot]
-            return
+            return slot
         if match.slot in self._left:
             self._keep(match.slot, self._left[match.slot])
         self._make_way(slot, match)
         if match.tokens:
             self._memory.copy(match.slot, slot, match.tokens)
+        return slot
 
-    def pause(self) -> None:
-        """The prompt in the last slot is read only in part."""
-        self._is_reading = True
+    def end_reading(self, generation: Generation) -> None:
+        """The prompt has been read to its end: it decodes from here on, where it is."""
+        if generation is self._reading:
+            self._reading = None
 
-    def resume(self, slot: int, tokens: int) -> None:
-        """Moves the half-read prompt from the last slot to where it will decode."""
-        if slot != self.last:
-            self._make_way(slot, NO_MATCH)
-            self._memory.copy(self.last, slot, tokens)
-            self._memory.release(self.last, 0)
-        self._is_reading = False
-
-    def forget(self, slot: int, tokens: int) -> None:
-        """Drops a prompt before its end was read: nobody has looked at its numbers yet."""
-        if slot == self.last:
-            self._is_reading = False
-        self._memory.scrub(slot, tokens)
-
-    def remove(self, row: Generation, keep: bool) -> None:
-        """Frees the row's slot; the last row moves into it.
+    def remove(self, generation: Generation, keep: bool) -> None:
+        """Frees the slot; the innermost row of its zone moves into it.
 
         What it held is left over for later prompts where that costs nothing, or `keep` asks for it.
         """
-        slot, end = self.rows.index(row), len(self.rows) - 1
-        mover = self.rows[end]
-        held: Sequence[int] = row.ids[:-1]
-        if row.error is not None:
-            self._memory.scrub(slot, len(row.ids))
+        zone = self._low if generation in self._low else self._high
+        mover = zone[-1]
+        slot, end = self.taken[generation], self.taken[mover]
+        held: Sequence[int] = generation.ids[:-1]
+        if generation.error is not None or generation is self._reading:
+            self._memory.scrub(slot, len(generation.ids))
             held = ()
-        if slot != end and keep and held and self._keeps_prefixes:
+        if mover is not generation and keep and held and self._keeps_prefixes:
             self._memory.swap(slot, len(held), end, len(mover.ids))
-        elif slot != end:
+        elif mover is not generation:
             self._memory.copy(end, slot, len(mover.ids))
             held = ()
-        self.rows[slot] = mover
-        self.rows.pop()
-        self._memory.release(slot, len(mover.ids))
+        zone[zone.index(generation)] = mover
+        zone.pop()
+        self.end_reading(generation)
+        if mover is not generation:
+            self._memory.release(slot, len(mover.ids))
         self._memory.release(end, len(held))
         self._keep(end, held)
 
@@ -118,18 +137,23 @@ class Slots:
             self._memory.release(self._forget_oldest(), 0)
 
     def _held(self) -> Iterator[tuple[int, Sequence[int], int]]:
-        """Slot, ids, and how many of them are in the cache: the newest id of a row is not."""
-        if self._keeps_prefixes:
-            for slot, row in enumerate(self.rows):
+        """Slot, ids, and how many of them are in the cache: the newest id of a row is not.
+
+        Nobody has looked yet at the numbers of a prompt that is being read.
+        """
+        if not self._keeps_prefixes:
+            return
+        for row, slot in self.rows.items():
+            if row.read_tokens:
                 yield slot, row.ids, len(row.ids) - 1
-            for slot, ids in self._left.items():
-                yield slot, ids, len(ids)
+        for slot, ids in self._left.items():
+            yield slot, ids, len(ids)
 
     def _make_way(self, slot: int, match: Match) -> None:
         """What is left over in the slot replaces what is empty, or older, elsewhere."""
         is_oldest = next(iter(self._left), slot) == slot
         held = self._left.pop(slot, ())
-        target = self._empty(slot)
+        target = self._empty()
         if held and target is None and not is_oldest and next(iter(self._left)) != match.slot:
             target = self._forget_oldest()
         if held and target is not None:
@@ -137,10 +161,10 @@ class Slots:
             self._keep(target, held)
         self._memory.release(slot, 0)
 
-    def _empty(self, slot: int) -> int | None:
-        """A free slot above this one that holds nothing."""
-        top = self.last - 1 if self._is_reading else self.last
-        return next((free for free in range(top, slot, -1) if free not in self._left), None)
+    def _empty(self) -> int | None:
+        """A free slot that holds nothing."""
+        free = range(len(self._low), self._memory.slots - len(self._high))
+        return next((slot for slot in free if slot not in self._left), None)
 
     def _keep(self, slot: int, ids: Sequence[int]) -> None:
         self._left.pop(slot, None)

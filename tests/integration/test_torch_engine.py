@@ -77,7 +77,7 @@ def test_greedy_output_among_mates_is_that_of_generate(
 def test_greedy_output_is_the_same_where_rows_attend_in_spans(
     tiny: PreparedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batcher.torch_engine.layout._CALL_TOKENS", 0)
+    monkeypatch.setattr("batcher.torch_engine.forward.CPU_CALL_TOKENS", 0)
     engine, model = engine_of(tiny), plain_model(tiny)
     requests = requests_of(tiny.card, max_tokens=24)
     for request in requests:
@@ -102,11 +102,11 @@ def test_logprobs_are_those_of_the_plain_model(tiny: PreparedModel) -> None:
 
 def test_rows_decode_while_a_long_prompt_is_read(tiny: PreparedModel) -> None:
     engine = engine_of(tiny)
-    engine.add(a_request("short", [40, 41], max_tokens=30))
+    engine.add(a_request("short", [40, 41], max_tokens=60))
     engine.step()
     engine.add(a_request("long", [40 + n % 100 for n in range(100)], max_tokens=2))
-    deltas = [engine.step() for _ in range(6)]
-    assert [[delta.request_id for delta in step] for step in deltas] == [["short"]] * 6
+    deltas = [engine.step() for _ in range(24)]
+    assert [[delta.request_id for delta in step] for step in deltas] == [["short"]] * 24
     assert {delta.request_id for delta in engine.step()} == {"short", "long"}
 
 

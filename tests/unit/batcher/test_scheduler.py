@@ -68,27 +68,47 @@ def chunks(plan: Plan) -> list[tuple[str, int, int, int]]:
     return [(c.generation.request.id, c.slot, c.start, c.stop) for c in plan.chunks]
 
 
-def test_prompts_are_packed_in_order_up_to_the_budget_and_short_ones_stay_whole(
+def test_prompts_are_read_together_in_order_up_to_the_budget_and_short_ones_stay_whole(
     scheduler: Scheduler, prompts: list[Generation]
 ) -> None:
-    assert chunks(run(scheduler)) == [("four", 0, 0, 4), ("five", 1, 0, 5)]
     plan = run(scheduler)
-    assert chunks(plan) == [("three", 2, 0, 3), ("long", 3, 0, 7)]
-    assert [row.request.id for row in plan.rows] == ["four", "five", "three"]
+    assert chunks(plan) == [("four", 0, 0, 4), ("five", 1, 0, 5)]
+    assert [row.request.id for row in plan.rows] == ["four", "five"]
 
 
-def test_a_long_prompt_is_read_over_several_steps_while_rows_decode(
-    scheduler: Scheduler, prompts: list[Generation], memory: FakeMemory
+def test_beside_rows_that_decode_a_step_reads_a_quarter_as_much(
+    scheduler: Scheduler, prompts: list[Generation]
+) -> None:
+    run(scheduler)
+    plan = run(scheduler)
+    assert chunks(plan) == [("three", 3, 0, 2)]
+    assert [row.request.id for row in plan.rows] == ["four", "five"]
+
+
+def test_longer_prompts_are_read_one_after_the_other_in_the_highest_slots(
+    scheduler: Scheduler, prompts: list[Generation]
 ) -> None:
     run(scheduler)
     run(scheduler)
-    scheduler.remove(prompts[0])
-    assert memory.copies == [(2, 0, 4)]
-    assert chunks(run(scheduler)) == [("long", 3, 7, 17)]
     plan = run(scheduler)
-    assert chunks(plan) == [("long", 2, 17, 25)]
-    assert memory.copies[1:] == [(3, 2, 17)]
-    assert [row.request.id for row in plan.rows] == ["three", "five", "long"]
+    assert chunks(plan) == [("three", 3, 2, 3), ("long", 2, 0, 1)]
+    assert [row.request.id for row in plan.rows] == ["four", "five", "three"]
+    plan = run(scheduler)
+    assert chunks(plan) == [("long", 2, 1, 3)]
+    assert [*plan.decoding.values()] == [0, 1, 3]
+
+
+def test_with_nobody_decoding_a_long_prompt_gets_the_whole_budget(
+    scheduler: Scheduler, prompts: list[Generation], memory: FakeMemory
+) -> None:
+    for prompt in prompts[:3]:
+        scheduler.remove(prompt)
+    assert [chunks(run(scheduler)) for _step in range(3)] == [
+        [("long", 3, 0, 10)],
+        [("long", 3, 10, 20)],
+        [("long", 3, 20, 25)],
+    ]
+    assert memory.copies == []
 
 
 def test_no_prompt_is_read_without_a_free_slot(card: ModelCard) -> None:
@@ -136,9 +156,9 @@ def test_a_half_read_prompt_that_leaves_is_forgotten(
 ) -> None:
     run(scheduler)
     run(scheduler)
-    scheduler.remove(prompts[3])
+    scheduler.remove(prompts[2])
     assert memory.scrubbed == [3]
-    assert chunks(run(scheduler)) == []
+    assert chunks(run(scheduler)) == [("long", 3, 0, 2)]
 
 
 def test_prompts_that_begin_alike_wait_for_the_first_of_them_to_be_read(
@@ -163,13 +183,13 @@ def test_prompts_that_share_little_are_read_together(card: ModelCard, memory: Fa
     assert chunks(run(scheduler)) == [("a", 0, 0, 80), ("b", 1, 0, 80)]
 
 
-def test_a_plan_that_failed_is_forgotten_whole(
+def test_what_a_failed_forward_may_have_written_is_wiped(
     scheduler: Scheduler, prompts: list[Generation], memory: FakeMemory
 ) -> None:
     run(scheduler)
     plan = scheduler.plan()
     for row in [*plan.decoding, *(chunk.generation for chunk in plan.chunks)]:
         row.fail("out of memory")
-    scheduler.abandon(plan)
-    assert sorted(memory.scrubbed) == [0, 1, 2, 3]
-    assert scheduler.plan().is_empty
+        scheduler.remove(row)
+    assert sorted(memory.scrubbed) == [0, 0, 3]
+    assert chunks(scheduler.plan()) == [("long", 3, 0, 10)]

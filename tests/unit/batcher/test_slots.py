@@ -45,21 +45,35 @@ class Bench:
         self.slots = Slots(self.memory, keeps_prefixes=True)
         self._card = card
 
-    def start(self, ids: Sequence[int]) -> Match:
+    def start(self, ids: Sequence[int], is_whole: bool = True) -> Match:
         """Reads a prompt into the next slot and makes its first token."""
         row = Generation(a_request("a", ids), self._card)
-        slot = len(self.slots.rows)
         match = self.slots.match(row.ids[:-1])
-        self.slots.begin(slot, match)
+        slot = self.slots.begin(row, match, is_whole)
         assert self.memory.held[slot][: match.tokens] == row.ids[: match.tokens]
         self.memory.held[slot][match.tokens :] = row.ids[match.tokens :]
-        self.slots.rows.append(row)
-        row.accept(99)
+        row.read_tokens = len(row.ids)
+        if is_whole:
+            row.accept(99)
+        self.assert_rows_hold_their_tokens()
         return match
 
+    @property
+    def rows(self) -> list[Generation]:
+        return [*self.slots.rows]
+
     def end(self, place: int, keep: bool = True) -> None:
-        self.slots.remove(self.slots.rows[place], keep)
-        for slot, row in enumerate(self.slots.rows):
+        self.slots.remove(self.rows[place], keep)
+        self.assert_rows_hold_their_tokens()
+
+    def finish_reading(self) -> None:
+        for row in self.slots.taken:
+            self.slots.end_reading(row)
+            if not row.output_tokens:
+                row.accept(99)
+
+    def assert_rows_hold_their_tokens(self) -> None:
+        for row, slot in self.slots.rows.items():
             assert self.memory.held[slot][: len(row.ids) - 1] == row.ids[:-1]
 
 
@@ -81,7 +95,7 @@ def test_a_prompt_copies_what_an_ended_row_left_over(bench: Bench) -> None:
 
 def test_the_output_of_an_ended_row_may_be_reused_too(bench: Bench) -> None:
     bench.start([*SYSTEM, 1])
-    bench.slots.rows[0].accept(98)
+    bench.rows[0].accept(98)
     bench.memory.held[0].append(99)
     bench.end(0)
     assert bench.start([*SYSTEM, 1, 99, 98, 5]).tokens == 32
@@ -129,7 +143,7 @@ def test_rows_stay_compact_and_keep_their_tokens_when_one_leaves(bench: Bench) -
     for first in (1, 2, 3):
         bench.start([first] * 20)
     bench.end(0)
-    assert [row.ids[0] for row in bench.slots.rows] == [3, 2]
+    assert [row.ids[0] for row in bench.rows] == [3, 2]
     assert bench.start([1] * 25).tokens == 20
 
 
@@ -142,7 +156,7 @@ def test_with_others_waiting_nothing_is_swapped_for_a_leftover(bench: Bench) -> 
 
 def test_a_failed_row_leaves_a_clean_slot_and_no_leftover(bench: Bench) -> None:
     bench.start(SYSTEM)
-    bench.slots.rows[0].fail("not a number")
+    bench.rows[0].fail("not a number")
     bench.end(0)
     assert bench.memory.held[0] == []
     assert bench.slots.match(SYSTEM) == NO_MATCH
@@ -168,15 +182,30 @@ def test_without_prefix_caching_nothing_matches(card: ModelCard) -> None:
     assert bench.start(SYSTEM) == NO_MATCH
 
 
-def test_a_half_read_prompt_moves_to_where_it_decodes(bench: Bench) -> None:
+def test_long_prompts_stand_in_the_highest_slots(bench: Bench) -> None:
     bench.start([1] * 20)
+    bench.start(SYSTEM, is_whole=False)
+    assert [*bench.slots.taken.values()] == [0, 3]
+    assert [*bench.slots.rows.values()] == [0]
+    bench.finish_reading()
+    assert [*bench.slots.rows.values()] == [0, 3]
+
+
+def test_a_half_read_prompt_follows_when_the_zone_shrinks(bench: Bench) -> None:
+    bench.start([1] * 20, is_whole=False)
+    bench.finish_reading()
+    bench.start(SYSTEM, is_whole=False)
     bench.end(0)
-    bench.slots.begin(bench.slots.last, NO_MATCH)
-    bench.memory.held[bench.slots.last] = [*SYSTEM]
-    bench.slots.pause()
-    bench.slots.resume(slot=0, tokens=len(SYSTEM))
-    assert bench.memory.held[0] == SYSTEM
-    assert bench.slots.match([1] * 25).tokens == 20
+    assert [*bench.slots.taken.values()] == [3]
+    assert bench.memory.held[3] == SYSTEM
+
+
+def test_a_half_read_prompt_is_no_source_and_leaves_nothing_over(bench: Bench) -> None:
+    bench.start(SYSTEM, is_whole=False)
+    assert bench.slots.match([*SYSTEM, 1]) == NO_MATCH
+    bench.slots.remove(next(iter(bench.slots.taken)), keep=True)
+    assert bench.slots.match([*SYSTEM, 1]) == NO_MATCH
+    assert bench.memory.held[3] == []
 
 
 @given(
@@ -189,12 +218,11 @@ def test_every_row_holds_its_own_tokens_whatever_comes_and_goes(
 ) -> None:
     bench = Bench(card, slots=3)
     for beginning, tail in prompts:
-        if len(bench.slots.rows) == 3 or (bench.slots.rows and tail == 0):
-            bench.end(tail % len(bench.slots.rows), keep=tail % 2 == 0)
-        bench.start([*beginning, *range(tail), 5])
-        for slot, row in enumerate(bench.slots.rows):
-            assert bench.memory.held[slot][: len(row.ids) - 1] == row.ids[:-1]
-    while bench.slots.rows:
+        if len(bench.rows) == 3 or (bench.rows and tail == 0):
+            bench.end(tail % len(bench.rows), keep=tail % 2 == 0)
+        bench.start([*beginning, *range(tail), 5], is_whole=tail % 3 > 0)
+        bench.finish_reading()
+    while bench.rows:
         bench.end(0)
 
 
