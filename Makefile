@@ -10,7 +10,7 @@ COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose
 DOCKER_BUILD_ARGS ?=
 
 .PHONY: help install serve test check up down test-docker bench-smoke bench-metrics \
-  bench-queue bench-overhead bench-throughput bench-fairness chaos clean
+  bench-queue bench-overhead bench-throughput bench-fairness soak-engine chaos clean
 
 help:  ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ bench-overhead: $(INSTALLED)  ## Measure what the queue adds on an idle system (
 
 bench-throughput: $(INSTALLED)  ## Measure tokens/s through the queue beside the engine alone (4 minutes)
 	$(BIN)/python -m bench.throughput $(ARGS)
+
+soak-engine: $(INSTALLED)  ## Run the engine for 10 minutes with random aborts, and watch its memory
+	$(BIN)/python -m bench.soak $(ARGS)
 
 bench-fairness: $(INSTALLED)  ## Measure small tenants behind a flood, and claims at 50,000 jobs (3 minutes)
 	$(BIN)/python -m bench.fairness $(ARGS)
