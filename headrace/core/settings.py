@@ -82,7 +82,8 @@ class Settings(BaseSettings):
     )
     prefix_caching: bool = Field(True, description="Prompts that begin alike are read once.")
     prefill_tokens: PositiveInt = Field(
-        512, description="Prompt tokens an engine reads in one step, so that decoding goes on."
+        512,
+        description="Prompt tokens that one step reads; a quarter beside rows that decode.",
     )
     admission: Literal["continuous", "micro"] = Field(
         "continuous",
