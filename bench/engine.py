@@ -77,6 +77,11 @@ def measure(crew: Crew, arguments: argparse.Namespace) -> dict[str, Any]:
     bench = EngineBench(workloads, Findings(), meter, arguments.pairs, arguments.rounds)
     with crew.loaded(names, SLOTS) as contenders:
         bench.warm_up(contenders)
+        options = {
+            name: one.ask("options")["options"]
+            for name, one in contenders.items()
+            if name == "llama_cpp"
+        }
         bench.race(contenders)
         bench.interrupt(contenders)
         bench.compare_decoding(contenders)
@@ -91,6 +96,7 @@ def measure(crew: Crew, arguments: argparse.Namespace) -> dict[str, Any]:
         **details(findings),
         "limits": vars(limits),
         "shares_32a": shares(findings, limits, crew.model.parameters, _weight_bytes(crew, names)),
+        "options": options,
         "model": crew.model.name,
         "threads": crew.settings.threads,
         "pairs": arguments.pairs,

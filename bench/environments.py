@@ -21,9 +21,12 @@ REQUIREMENTS = {
     "plot": ["matplotlib==3.11.2"],
 }
 
+FIRST_RUN = {"llama-cpp": ["llama-cpp-server", "--info"]}
+"""What has to run once: this one gives its libraries their names."""
+
 
 class Environments:
-    """Those in `folder`: each is made when first asked for, and again where its list has changed."""
+    """Those in `folder`: each is made when first asked for, again where its list changed."""
 
     def __init__(self, folder: Path, progress: Callable[[str], None]) -> None:
         self._folder = folder.absolute()
@@ -38,6 +41,9 @@ class Environments:
             self._progress(f"installing {' '.join(requirements)} into {home}")
             _run(sys.executable, "-m", "venv", "--clear", str(home))
             _run(str(python), "-m", "pip", "install", "-q", "-c", str(CONSTRAINTS), *requirements)
+            if name in FIRST_RUN:
+                program, *options = FIRST_RUN[name]
+                _run(str(python.with_name(program)), *options)
             stamp.write_text(wanted)
         return python
 

@@ -1,7 +1,8 @@
 """llama.cpp as its own benchmark runs it: `llama-batched-bench`, a process a run.
 
 It makes its own prompts, of the lengths of ours, and neither samples nor decodes text; loading the
-model does not count.
+model does not count. On some processors its AMX code crashes (its issue 20824, open): there it runs
+without, on the weights as the file has them.
 """
 
 from __future__ import annotations
@@ -16,15 +17,28 @@ from typing import Any
 from bench.engine_workloads import Prompt
 from bench.peers.pipe import Answers, batch_reply, prompts_of, serve
 
+PLAIN_WEIGHTS = "--no-repack"
+
 
 def _load(arguments: argparse.Namespace) -> Answers:
-    command = [arguments.binary, "-m", arguments.model, "-t", arguments.threads]
-    command += ["-tb", arguments.threads, "-ub", arguments.step_tokens]
+    options = ["-t", arguments.threads, "-tb", arguments.threads, "-ub", arguments.step_tokens]
+    command = [str(part) for part in (arguments.binary, "-m", arguments.model, *options)]
+    if not runs(command):
+        command.append(PLAIN_WEIGHTS)
 
     def batch(question: dict[str, Any]) -> dict[str, Any]:
-        return run_batch([str(part) for part in command], prompts_of(question))
+        return run_batch(command, prompts_of(question))
 
-    return {"batch": batch}
+    return {"batch": batch, "options": lambda _question: {"options": command[3:]}}
+
+
+def runs(command: Sequence[str]) -> bool:
+    """Whether it survives a few tokens."""
+    try:
+        run_program(command, prompt_tokens=8, output_tokens=2, rows=2)
+    except RuntimeError:
+        return False
+    return True
 
 
 def run_batch(command: Sequence[str], prompts: Sequence[Prompt]) -> dict[str, Any]:
@@ -37,7 +51,10 @@ def run_batch(command: Sequence[str], prompts: Sequence[Prompt]) -> dict[str, An
 def run_program(
     command: Sequence[str], prompt_tokens: int, output_tokens: int, rows: int
 ) -> dict[str, Any]:
-    """What it says of one size; `t_pp` and `t_tg` are the seconds of prompts and of outputs."""
+    """What it says of one size; `t_pp` and `t_tg` are the seconds of prompts and of outputs.
+
+    Raises `RuntimeError` where it fails.
+    """
     context = rows * (prompt_tokens + output_tokens + 1)
     size = ["-npp", prompt_tokens, "-ntg", output_tokens, "-npl", rows, "-c", context]
     done = subprocess.run(
@@ -45,7 +62,7 @@ def run_program(
     )
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if not lines:
-        raise RuntimeError(f"{Path(command[0]).name}: {done.stderr[-500:]}")
+        raise RuntimeError(f"{Path(command[0]).name}: {done.returncode} {done.stderr[-500:]}")
     figures: dict[str, Any] = json.loads(lines[-1])
     return figures
 
