@@ -19,7 +19,7 @@ def conditions(redis: Client) -> dict[str, Any]:
     server = redis.info("server")
     is_valkey = "valkey_version" in server
     return {
-        "cpu": f"{available_cores()} x {_cpu_name()}",
+        "cpu": f"{available_cores()} x {cpu_name()}",
         "load_before": round(os.getloadavg()[0], 2),
         "server": f"Valkey {server['valkey_version']}"
         if is_valkey
@@ -31,7 +31,7 @@ def conditions(redis: Client) -> dict[str, Any]:
     }
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
     if CPU_FACTS.exists():
         for line in CPU_FACTS.read_text().splitlines():
             if line.startswith("model name"):

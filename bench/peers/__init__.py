@@ -1,0 +1,6 @@
+"""Those who run the same prompts: each module is a process that loads once and answers runs.
+
+They run in environments of their own, with the root of the repository on PYTHONPATH: beside what
+its environment holds, a module here imports only the standard library, `bench.peers` and
+`bench.engine_workloads`. Only `headrace_engine` runs in the project's own environment.
+"""

@@ -1,0 +1,145 @@
+"""Our engines, called directly. Their card has no end-of-sequence id: outputs end by length."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from batcher.engine import Engine
+from bench.engine_model import load
+from bench.engine_workloads import Prompt
+from bench.peers.pipe import Answers, prompts_of, serve
+from bench.peers.stepping import Count, answers, start_decoding
+from headrace.core.settings import load_settings
+from headrace.core.types import Request, Sampling
+
+DECODE_STEPS = 24
+
+
+class EngineStepper:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._names: set[str] = set()
+
+    def add(self, name: str, prompt: Prompt) -> None:
+        rules = Sampling(max_tokens=prompt.output_tokens, temperature=0.0)
+        self._engine.add(Request(name, "", "", prompt.ids, rules))
+        self._names.add(name)
+
+    def step(self) -> Mapping[str, int]:
+        if self._engine.is_idle:
+            raise RuntimeError("requests are missing: the engine has none left")
+        deltas = self._engine.step()
+        for delta in deltas:
+            if delta.error:
+                raise RuntimeError(delta.error)
+            if delta.is_last:
+                self._names.discard(delta.request_id)
+        return {delta.request_id: len(delta.token_ids) for delta in deltas}
+
+    def count(self) -> Count:
+        stats = self._engine.stats()
+        return Count(stats.steps, stats.rows)
+
+    def clear(self) -> None:
+        for name in self._names:
+            self._engine.abort(name)
+        self._names.clear()
+
+
+class Decoding:
+    """A torch engine's decode step, and its matrix products alone."""
+
+    def __init__(self, engine: Engine, stepper: EngineStepper) -> None:
+        self._model: Any = torch_model(engine)
+        self._stepper = stepper
+        self._products: Callable[[], None] | None = None
+
+    def step(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Seconds of a decode step of these rows; the median of some."""
+        start_decoding(self._stepper, prompts_of(question))
+        if self._products is None:
+            self._products = matrix_products(self._model, self._stepper.step)
+        seconds = _median_s(self._stepper.step)
+        self._stepper.clear()
+        return {"seconds": seconds}
+
+    def products(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Seconds of the products of one decode step. Raises `RuntimeError` before a step."""
+        import torch
+
+        if self._products is None:
+            raise RuntimeError("the products are those of a decode step: ask for one first")
+        with torch.inference_mode():
+            return {"seconds": _median_s(self._products)}
+
+
+def torch_model(engine: Any) -> Any:
+    """The model inside a torch engine."""
+    return engine._forward._model
+
+
+def matrix_products(model: Any, step: Callable[[], object]) -> Callable[[], None]:
+    """The products with weights that `step` does, as one call: same layers, inputs and order.
+
+    A module counts if it has no other within and multiplies with a 2-D weight of its own.
+    """
+    import torch
+
+    calls: list[tuple[Any, tuple[Any, ...]]] = []
+    hooks = [
+        module.register_forward_pre_hook(lambda called, given: calls.append((called, given)))
+        for module in model.modules()
+        if _is_product(module)
+    ]
+    step()
+    for hook in hooks:
+        hook.remove()
+    with torch.inference_mode():
+        calls = [(module, tuple(tensor.clone() for tensor in given)) for module, given in calls]
+
+    def multiply() -> None:
+        for module, given in calls:
+            module(*given)
+
+    return multiply
+
+
+def _is_product(module: Any) -> bool:
+    import torch
+
+    weight = getattr(module, "_weight", getattr(module, "weight", None))
+    is_leaf = next(module.children(), None) is None
+    is_matrix = isinstance(weight, torch.Tensor) and weight.dim() == 2
+    return is_leaf and is_matrix and not isinstance(module, torch.nn.Embedding)
+
+
+def _median_s(act: Callable[[], object]) -> float:
+    times = []
+    for _time in range(DECODE_STEPS):
+        started = time.perf_counter()
+        act()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def _load(arguments: argparse.Namespace) -> Answers:
+    settings = load_settings(
+        engine=arguments.engine,
+        max_slots=arguments.slots,
+        threads=arguments.threads,
+        prefill_tokens=arguments.step_tokens,
+    )
+    engine = load(settings)
+    stepper = EngineStepper(engine)
+    if arguments.engine != "torch":
+        return answers(stepper)
+    decoding = Decoding(engine, stepper)
+    return {**answers(stepper), "decode": decoding.step, "products": decoding.products}
+
+
+if __name__ == "__main__":
+    serve(_load)
