@@ -57,8 +57,8 @@ class Settings(BaseSettings):
         "smollm2",
         description="`smollm2` (bundled), a folder, a .gguf file or a Hugging Face id.",
     )
-    engine: Literal["auto", "torch", "simulated"] = Field(
-        "auto", description="`auto` takes the best engine installed for this machine."
+    engine: Literal["auto", "torch", "openvino", "simulated"] = Field(
+        "auto", description="`auto` takes the best engine installed for this machine and model."
     )
     dtype: Literal["auto", "bfloat16", "float32"] = Field(
         "auto", description="Number format of weights and cache; `auto`: bf16 where it is fast."
@@ -77,6 +77,12 @@ class Settings(BaseSettings):
     prefill_tokens: PositiveInt = Field(
         512, description="Prompt tokens an engine reads in one step, so that decoding goes on."
     )
+    kv_cache_gb: float | None = Field(
+        None,
+        gt=0,
+        description="Memory of the key-value cache; default: what its slots can fill.",
+    )
+    prefix_caching: bool = Field(True, description="Prompts that begin alike are read once.")
     admission: Literal["continuous", "micro"] = Field(
         "continuous",
         description="`continuous` fills free slots before every step; `micro` runs closed batches.",

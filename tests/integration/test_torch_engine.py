@@ -48,7 +48,7 @@ def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="module")
 def smollm2(smollm2_models: Path) -> PreparedModel:
-    own = load_settings(state_dir=smollm2_models.parent, max_context_tokens=512)
+    own = load_settings(state_dir=smollm2_models.parent, engine="torch", max_context_tokens=512)
     return prepare_model(own, progress=print)
 
 
@@ -68,7 +68,7 @@ def poison(engine: TorchEngine, token_id: int) -> None:
 
 def engine_of(prepared: PreparedModel, **overrides: Any) -> TorchEngine:
     own = settings(**overrides)
-    return TorchEngine(load_model(own, prepared.folder), own, prepared.card)
+    return TorchEngine(load_model(own, prepared.path), own, prepared.card)
 
 
 def assert_greedy(model: Any, prompt_ids: Sequence[int], output: Output, max_tokens: int) -> None:
@@ -91,7 +91,7 @@ def assert_greedy(model: Any, prompt_ids: Sequence[int], output: Output, max_tok
 
 
 def plain_model(prepared: PreparedModel) -> Any:
-    return AutoModelForCausalLM.from_pretrained(prepared.folder, dtype=torch.float32)
+    return AutoModelForCausalLM.from_pretrained(prepared.path, dtype=torch.float32)
 
 
 def requests_of(card: ModelCard, max_tokens: int) -> list[Request]:

@@ -4,8 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from batcher.openvino_engine.preparation import convert_gguf
 from headrace.core.model_card import ModelCard
-from tests.tiny_models import CHAT_TEMPLATE, CONTEXT_TOKENS, make_tiny_gpt2, make_tiny_llama
+from tests.tiny_models import (
+    CHAT_TEMPLATE,
+    CONTEXT_TOKENS,
+    make_tiny_gpt2,
+    make_tiny_llama,
+    make_tiny_llama_gguf,
+)
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +23,14 @@ def tiny_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_llama(tmp_path_factory.mktemp("llama"))
+
+
+@pytest.fixture(scope="session")
+def tiny_openvino(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny GGUF Llama as OpenVINO loads it."""
+    folder = tmp_path_factory.mktemp("openvino")
+    convert_gguf(make_tiny_llama_gguf(folder / "gguf"), folder / "model")
+    return folder / "model"
 
 
 @pytest.fixture(scope="session")

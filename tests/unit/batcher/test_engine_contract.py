@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batcher.engine import Engine, load_engine
+from batcher.model_store import PreparedModel
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import load_settings
 from headrace.core.types import FinishReason, Room
@@ -22,8 +23,12 @@ GREEDY = {"temperature": 0.0}
 SAMPLED = {"temperature": 1.2, "top_k": 40, "top_p": 0.95, "seed": 7}
 
 
-@pytest.fixture(scope="module", params=["simulated", "torch"])
-def make_engine(request: pytest.FixtureRequest, card: ModelCard, tiny_gpt2: Path) -> MakeEngine:
+@pytest.fixture(scope="module", params=["simulated", "torch", "openvino"])
+def make_engine(
+    request: pytest.FixtureRequest, card: ModelCard, tiny_gpt2: Path, tiny_openvino: Path
+) -> MakeEngine:
+    path = tiny_openvino if request.param == "openvino" else tiny_gpt2
+
     def make(own_card: ModelCard = card, **overrides: Any) -> Engine:
         defaults = {
             "engine": request.param,
@@ -35,7 +40,8 @@ def make_engine(request: pytest.FixtureRequest, card: ModelCard, tiny_gpt2: Path
             "simulated_beta_s": 0,
             "simulated_gamma_s": 0,
         }
-        return load_engine(load_settings(**defaults | overrides), own_card, tiny_gpt2)
+        own_settings = load_settings(**defaults | overrides)
+        return load_engine(own_settings, PreparedModel(request.param, path, own_card))
 
     return make
 
