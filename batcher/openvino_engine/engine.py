@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import openvino_genai
 from openvino_genai import GenerationStatus
@@ -12,6 +14,7 @@ from openvino_genai import GenerationStatus
 from batcher.generation import Generation
 from batcher.openvino_engine.json_schema import SchemaCheck
 from batcher.openvino_engine.pipeline import Pipeline
+from batcher.openvino_engine.prefix_guard import PrefixGuard
 from batcher.openvino_engine.row import DIVERGED, Row, tensor
 from batcher.openvino_engine.rules import complaint
 from headrace.core.clock import Clock, SystemClock
@@ -28,10 +31,12 @@ class OpenVinoEngine:
 
     A request enters the pipeline only when slots and cache have room for all that it may become:
     the pipeline never has to preempt or drop. What left early occupies both until the next step.
-    A resumed request whose draws, penalties or grammar depend on its output so far is generated
-    again from its prompt, silently, up to what was published; where it takes another turn (bf16
-    numbers depend on the batch), it goes on behind the published tokens with a seed of its own,
-    or fails if it has a JSON schema.
+    A resumed request is read together with its published tokens. In float32, one that is sampled
+    or has a presence or frequency penalty is generated again instead, silently, up to what was
+    published: so it goes on as if never interrupted. Elsewhere numbers depend on the batch, and it
+    goes on behind the published tokens with a seed that follows from its own and their count;
+    those penalties then heed the new tokens alone. One with a JSON schema is always generated
+    again, since a grammar cannot begin in its middle, and fails where it takes another turn.
     The pipeline does not say how much of a prompt it found in its prefix cache: `cached_tokens`
     is 0, and `prefill_tokens` counts whole prompts.
     """
@@ -39,12 +44,16 @@ class OpenVinoEngine:
     def __init__(
         self, pipeline: Pipeline, settings: Settings, card: ModelCard, clock: Clock | None = None
     ) -> None:
-        self._pipeline = pipeline
-        self._runner: openvino_genai.ContinuousBatchingPipeline | None = pipeline.runner
+        self._runner: Any = pipeline.runner
+        self._vocabulary = pipeline.vocabulary
+        self._cache = pipeline.cache
+        self._has_tokenizer = pipeline.has_tokenizer
         self._card = card
         self._clock = clock or SystemClock()
         self._slots = settings.max_slots
+        self._is_exact = settings.dtype == "float32"
         self._schemas = SchemaCheck()
+        self._guard = PrefixGuard(pipeline.cache.blocks) if settings.prefix_caching else None
         self._rows: dict[str, Row] = {}
         self._waiting: deque[Row] = deque()
         self._running: list[Row] = []
@@ -74,18 +83,21 @@ class OpenVinoEngine:
         generation = Generation.begin(
             request,
             self._card,
-            self._pipeline.vocabulary,
+            self._vocabulary,
             resume_ids,
-            holds_json_schema=self._pipeline.has_tokenizer,
+            holds_json_schema=self._has_tokenizer,
         )
         generation.error = generation.error or complaint(request.sampling)
-        row = self._rows[request.id] = Row.of(generation, self._card.eos_token_ids)
+        row = Row.of(generation, self._card.eos_token_ids, self._is_exact)
+        self._rows[request.id] = row
         if not generation.is_over:
             self._waiting.append(row)
 
     def step(self) -> list[Delta]:
         over = [row for row in self._rows.values() if row.generation.is_over]
         deltas = [row.generation.close() for row in over]
+        if not self._running:
+            self._clear()
         deltas += self._admit()
         if self._running:
             deltas += self._advance()
@@ -100,14 +112,14 @@ class OpenVinoEngine:
         if row is None:
             return
         if row in self._running:
-            self._leave(row)
+            self._send_away(row)
         elif row in self._waiting:
             self._waiting.remove(row)
 
     def room(self) -> Room:
         slots = max(0, self._slots - len(self._rows))
         used = sum(row.generation.request.cost_tokens for row in self._rows.values())
-        tokens = max(0, self._pipeline.cache.tokens - used)
+        tokens = max(0, self._cache.tokens - used)
         return Room(slots, min(tokens, slots * self._card.context_tokens))
 
     def stats(self) -> EngineStats:
@@ -116,11 +128,10 @@ class OpenVinoEngine:
     def close(self) -> None:
         for row in list(self._running):
             self._leave(row)
-        if self._runner is not None and self._leaving:
-            self._runner.step()  # a pipeline that still holds requests complains when it is freed
+        with suppress(RuntimeError):  # it may have failed before
+            self._clear()  # one that still holds requests complains when it is freed
         self._rows.clear()
         self._waiting.clear()
-        self._leaving.clear()
         self._schemas.close()
         self._runner = None
 
@@ -131,10 +142,17 @@ class OpenVinoEngine:
     # -- into the pipeline -----------------------------------------------------------------------
 
     def _admit(self) -> list[Delta]:
-        """First come, first served; returns the ends of those that cannot be served."""
+        """First come, first served, but for those that the guard lets wait for a step.
+
+        Returns the ends of those that cannot be served.
+        """
         deltas = []
-        while self._waiting and self._fits(self._waiting[0]):
-            row = self._waiting.popleft()
+        for row in list(self._waiting):
+            if not self._fits(row):
+                break
+            if self._guard is not None and not self._guard.may_enter(row, self._running):
+                continue
+            self._waiting.remove(row)
             try:
                 self._enter(row)
             except InvalidRequest as error:
@@ -144,7 +162,7 @@ class OpenVinoEngine:
     def _fits(self, row: Row) -> bool:
         inside = [*self._running, *self._leaving]
         blocks = sum(mate.blocks for mate in inside) + row.blocks
-        return len(inside) < self._slots and blocks <= self._pipeline.cache.blocks
+        return len(inside) < self._slots and blocks <= self._cache.blocks
 
     def _enter(self, row: Row) -> None:
         """Raises `InvalidRequest` where the pipeline refuses the request's rules."""
@@ -153,31 +171,53 @@ class OpenVinoEngine:
             self._schemas.check(schema)
         self._entered += 1
         try:
-            row.handle = self._pipeline.runner.add_request(
+            row.handle = self._runner.add_request(
                 self._entered, tensor(row.first_ids), row.config()
             )
         except RuntimeError as error:
             raise InvalidRequest(f"the pipeline refuses the request: {error}") from error
         self._running.append(row)
 
+    def _send_away(self, row: Row) -> None:
+        """Lets go of a row that nobody waits for.
+
+        Cancelled in the middle of its prompt, it would leave blocks in the prefix cache that are
+        marked as full and are not. So its prompt is read to the end.
+        """
+        row.is_gone = self._guard is not None and not row.brought
+        if not row.is_gone:
+            self._leave(row)
+
     def _leave(self, row: Row) -> None:
         """Takes a row out; its slot and cache are free behind the pipeline's next step."""
         self._running.remove(row)
         self._leaving.append(row)
+        if self._guard is not None:
+            self._guard.left(row)
         if row.handle is not None:
             row.handle.cancel()
+
+    def _clear(self) -> None:
+        """Lets the pipeline forget those who left it, where no row is left to step for."""
+        if self._leaving:
+            self._runner.step()
+            self._leaving.clear()
 
     # -- one step --------------------------------------------------------------------------------
 
     def _advance(self) -> list[Delta]:
         started = self._clock.now()
         try:
-            self._pipeline.runner.step()
+            self._runner.step()
         except (RuntimeError, MemoryError) as error:
             return self._give_up(error)
         self._leaving.clear()
+        for row in self._running:
+            row.is_fresh = False
         self._take_time(self._clock.now() - started)
-        return [delta for row in list(self._running) for delta in self._read(row)]
+        deltas = [delta for row in list(self._running) for delta in self._read(row)]
+        self._count(output_tokens=sum(len(delta.token_ids) for delta in deltas))
+        return deltas
 
     def _read(self, row: Row) -> list[Delta]:
         """What the step brought to a row: one delta, or none while its prompt is being read."""
@@ -188,17 +228,20 @@ class OpenVinoEngine:
         for output in handle.read().values():
             for place, token_id in enumerate(output.generated_ids):
                 deltas += self._take(row, token_id, output.generated_log_probs[place])
-        if not row.generation.is_over and row in self._running and _has_ended(handle):
+        if row in self._running and _has_ended(handle):
             return self._lost(row)
         return deltas
 
     def _take(self, row: Row, token_id: int, logprob: float) -> list[Delta]:
+        row.brought.append(token_id)
+        if row.is_gone:
+            self._leave(row)
+            return []
         if row.replay:
             return [] if row.matches(token_id) else self._diverge(row)
         if not row.has_token:
             row.has_token = True
             self._count(prefill_tokens=len(row.generation.ids))
-        self._count(output_tokens=1)
         wanted = row.generation.request.sampling.logprobs is not None
         delta = row.generation.accept(token_id)
         if row.generation.is_over:
@@ -210,15 +253,15 @@ class OpenVinoEngine:
     def _diverge(self, row: Row) -> list[Delta]:
         self._leave(row)
         if row.generation.request.sampling.json_schema is not None:
-            return [row.generation.fail(DIVERGED)]
-        row.continue_instead()
-        self._waiting.appendleft(row)
+            return [row.generation.fail(DIVERGED, may_pass=True)]
+        again = self._rows[row.generation.request.id] = row.continued()
+        self._waiting.appendleft(again)
         return []
 
     def _lost(self, row: Row) -> list[Delta]:
         """The pipeline dropped a row, which it does when its cache is too small after all."""
         self._leave(row)
-        return [row.generation.fail(OUT_OF_MEMORY, may_pass=True)]
+        return [] if row.is_gone else [row.generation.fail(OUT_OF_MEMORY, may_pass=True)]
 
     def _give_up(self, error: Exception) -> list[Delta]:
         """Ends all rows where memory did not suffice: later, or elsewhere, it may.
@@ -227,14 +270,13 @@ class OpenVinoEngine:
         """
         if not isinstance(error, MemoryError) and "alloc" not in str(error):
             raise EngineError(f"the pipeline's step failed: {error}") from error
-        rows = list(self._running)
-        for row in rows:
+        rows = [row for row in self._running if not row.is_gone]
+        for row in list(self._running):
             self._leave(row)
         try:
-            self._pipeline.runner.step()
+            self._clear()
         except (RuntimeError, MemoryError) as again:
             raise EngineError(f"the pipeline's step failed: {again}") from again
-        self._leaving.clear()
         return [row.generation.fail(OUT_OF_MEMORY, may_pass=True) for row in rows]
 
     def _take_time(self, step_s: float) -> None:
@@ -243,7 +285,7 @@ class OpenVinoEngine:
                 row.generation.decode_s += step_s
             else:
                 row.generation.prefill_s += step_s
-        rows = self._pipeline.runner.get_metrics().scheduled_requests
+        rows = self._runner.get_metrics().scheduled_requests
         self._count(steps=1, rows=rows, busy_s=step_s)
 
     def _count(self, **more: float) -> None:

@@ -10,7 +10,7 @@ import openvino_genai
 
 from batcher.generation import Generation
 from batcher.openvino_engine.cache_size import blocks_of
-from batcher.openvino_engine.rules import generation_config, must_replay, seed_of
+from batcher.openvino_engine.rules import generation_config, keeps_state, seed_of
 
 DIVERGED = (
     "cannot be continued under its json_schema: generated again, the output took another turn"
@@ -20,43 +20,43 @@ DIVERGED = (
 
 @dataclass(eq=False, slots=True)
 class Row:
-    """`replay` are the published ids that the pipeline has yet to bring again.
+    """`first_ids` are what the pipeline is given to read, `brought` what it has added to them.
 
-    `handle` is the pipeline's, None before the row has entered it. `is_continued` says that the
-    published ids are read like a prompt.
+    `replay` are published ids that it has yet to bring again. `handle` is the pipeline's, None
+    before the row has entered it; `is_fresh` says that it has not stepped since, `has_token` that
+    the caller was given a token, `is_gone` that nobody waits for the row any more. `tails` are the
+    prefix guard's.
     """
 
     generation: Generation
     eos_token_ids: tuple[int, ...]
+    first_ids: list[int]
+    replay: deque[int]
+    brought: list[int] = field(default_factory=list)
+    tails: set[int] = field(default_factory=set)
     handle: openvino_genai.GenerationHandle | None = None
-    replay: deque[int] = field(default_factory=deque)
-    is_continued: bool = False
+    is_fresh: bool = True
     has_token: bool = False
+    is_gone: bool = False
 
     @classmethod
-    def of(cls, generation: Generation, eos_token_ids: tuple[int, ...]) -> Row:
-        row = cls(generation, eos_token_ids)
-        published = generation.ids[len(generation.request.prompt_ids) :]
-        if must_replay(generation.request.sampling):
-            row.replay.extend(published)
-        else:
-            row.is_continued = True
-        return row
+    def of(cls, generation: Generation, eos_token_ids: tuple[int, ...], is_exact: bool) -> Row:
+        """`is_exact` says that what is generated again comes out the same."""
+        sampling = generation.request.sampling
+        prompt = len(generation.request.prompt_ids)
+        first, published = generation.ids[:prompt], generation.ids[prompt:]
+        if sampling.json_schema is not None or (is_exact and keeps_state(sampling)):
+            return cls(generation, eos_token_ids, first, deque(published))
+        return cls(generation, eos_token_ids, first + published, deque())
 
     @property
     def blocks(self) -> int:
         """The most of the cache that it can fill."""
         return blocks_of(self.generation.request.cost_tokens)
 
-    @property
-    def first_ids(self) -> list[int]:
-        """What the pipeline is given to read."""
-        prompt = self.generation.request.prompt_ids
-        return self.generation.ids if self.is_continued else list(prompt)
-
     def config(self) -> openvino_genai.GenerationConfig:
         sampling = self.generation.request.sampling
-        place = self.generation.output_tokens if self.is_continued else 0
+        place = len(self.first_ids) - len(self.generation.request.prompt_ids)
         return generation_config(
             sampling, sampling.max_tokens - place, self.eos_token_ids, seed_of(sampling, place)
         )
@@ -65,11 +65,10 @@ class Row:
         """Whether a replayed id is the published one."""
         return self.replay.popleft() == token_id
 
-    def continue_instead(self) -> None:
-        """Gives the replay up: the published ids become a prompt."""
-        self.handle = None
-        self.replay.clear()
-        self.is_continued = True
+    def continued(self) -> Row:
+        """The same request, whose published ids are read like a prompt instead of replayed."""
+        ids = list(self.generation.ids)
+        return Row(self.generation, self.eos_token_ids, ids, deque())
 
 
 def tensor(ids: list[int]) -> openvino.Tensor:

@@ -40,16 +40,16 @@ def seed_of(sampling: Sampling, place: int) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "little")
 
 
-def must_replay(sampling: Sampling) -> bool:
-    """Whether the pipeline keeps a state that only generating again can bring back.
+def keeps_state(sampling: Sampling) -> bool:
+    """Whether a token depends on more than the ids before it.
 
-    A generator of random numbers, counts of output tokens, a place in a grammar.
+    On a generator of random numbers, or on which of the ids are output. Only generating again
+    brings such a state back.
     """
     return (
         sampling.temperature > 0
         or sampling.presence_penalty != 0
         or sampling.frequency_penalty != 0
-        or sampling.json_schema is not None
     )
 
 

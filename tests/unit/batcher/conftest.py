@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from batcher.engine import Engine, load_engine
+from batcher.model_store import PreparedModel
 from batcher.openvino_engine.preparation import convert_gguf
 from headrace.core.model_card import ModelCard
+from headrace.core.settings import load_settings
 from tests.tiny_models import (
     CHAT_TEMPLATE,
     CONTEXT_TOKENS,
@@ -13,6 +17,7 @@ from tests.tiny_models import (
     make_tiny_llama,
     make_tiny_llama_gguf,
 )
+from tests.unit.batcher.driving import MakeEngine
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +47,26 @@ def card(tiny_gpt2: Path) -> ModelCard:
         eos_token_ids=(0,),
         chat_template=CHAT_TEMPLATE,
     )
+
+
+@pytest.fixture(scope="module", params=["simulated", "torch", "openvino"])
+def make_engine(
+    request: pytest.FixtureRequest, card: ModelCard, tiny_gpt2: Path, tiny_openvino: Path
+) -> MakeEngine:
+    """Of every engine there is, in numbers that do not depend on who shares a batch."""
+    path = tiny_openvino if request.param == "openvino" else tiny_gpt2
+
+    def make(own_card: ModelCard = card, **overrides: Any) -> Engine:
+        defaults = {
+            "dtype": "float32",
+            "threads": 1,
+            "max_slots": 4,
+            "prefill_tokens": 16,
+            "simulated_alpha_s": 0,
+            "simulated_beta_s": 0,
+            "simulated_gamma_s": 0,
+        }
+        own_settings = load_settings(**defaults | overrides)
+        return load_engine(own_settings, PreparedModel(request.param, path, own_card))
+
+    return make
