@@ -128,7 +128,7 @@ class OpenVinoEngine:
     def close(self) -> None:
         for row in list(self._running):
             self._leave(row)
-        with suppress(RuntimeError):  # it may have failed before
+        with suppress(EngineError):  # it may have failed before
             self._clear()  # one that still holds requests complains when it is freed
         self._rows.clear()
         self._waiting.clear()
@@ -189,19 +189,26 @@ class OpenVinoEngine:
             self._leave(row)
 
     def _leave(self, row: Row) -> None:
-        """Takes a row out; its slot and cache are free behind the pipeline's next step."""
+        """Takes a row out; cut off, it has its slot and cache until the pipeline's next step."""
         self._running.remove(row)
-        self._leaving.append(row)
         if self._guard is not None:
             self._guard.left(row)
-        if row.handle is not None:
+        if row.handle is not None and not _has_ended(row.handle):
             row.handle.cancel()
+            self._leaving.append(row)
 
     def _clear(self) -> None:
-        """Lets the pipeline forget those who left it, where no row is left to step for."""
-        if self._leaving:
+        """Lets the pipeline forget those who left it, where no row is left to step for.
+
+        Raises `EngineError`.
+        """
+        if not self._leaving:
+            return
+        try:
             self._runner.step()
-            self._leaving.clear()
+        except (RuntimeError, MemoryError) as error:
+            raise EngineError(f"the pipeline's step failed: {error}") from error
+        self._leaving.clear()
 
     # -- one step --------------------------------------------------------------------------------
 
@@ -273,10 +280,7 @@ class OpenVinoEngine:
         rows = [row for row in self._running if not row.is_gone]
         for row in list(self._running):
             self._leave(row)
-        try:
-            self._clear()
-        except (RuntimeError, MemoryError) as again:
-            raise EngineError(f"the pipeline's step failed: {again}") from again
+        self._clear()
         return [row.generation.fail(OUT_OF_MEMORY, may_pass=True) for row in rows]
 
     def _take_time(self, step_s: float) -> None:
