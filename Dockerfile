@@ -1,6 +1,6 @@
 # Two images of one deployment:
-#   slim    API and monitor: neither torch nor transformers
-#   worker  the same with torch and the bundled model
+#   slim    API and monitor: no engine
+#   worker  the same with torch, OpenVINO and the bundled model
 # docs/containers.md says how they are built behind a proxy or with an index of your own.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
@@ -12,7 +12,8 @@ COPY pyproject.toml ./
 RUN python -c "import tomllib; \
 project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
 open('slim.txt', 'w').write('\n'.join(project['dependencies'])); \
-open('worker.txt', 'w').write('\n'.join(project['optional-dependencies']['worker']))"
+extras = project['optional-dependencies']; \
+open('worker.txt', 'w').write('\n'.join(extras['worker'] + extras['openvino']))"
 
 FROM ${PYTHON_IMAGE} AS slim-packages
 ARG PIP_INDEX_URL

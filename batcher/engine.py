@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from importlib import import_module
 from typing import Protocol
 
+from batcher.engine_choice import EngineName
+from batcher.model_store import PreparedModel
 from batcher.simulated import SimulatedEngine
-from headrace.core.model_card import ModelCard
+from headrace.core.errors import ModelError
 from headrace.core.settings import Settings
 from headrace.core.types import Delta, EngineStats, Request, Room
 
@@ -41,16 +43,48 @@ class Engine(Protocol):
         """True when `step` has nothing to do."""
 
 
-def load_engine(settings: Settings, card: ModelCard, folder: Path) -> Engine:
-    """The engine that `settings.engine` names, with the model in `folder` loaded.
+def import_engine(name: EngineName) -> None:
+    """Imports an engine's libraries, which can take longer than loading its model.
+
+    Raises `ModelError` where they are not installed.
+    """
+    try:
+        if name == "torch":
+            import_module("batcher.torch_engine.engine")
+            import_module("batcher.torch_engine.model")
+        elif name == "openvino":
+            import_module("batcher.openvino_engine.engine")
+    except ImportError as error:
+        raise ModelError(f"engine {name} needs {error.name}, which is not installed") from error
+
+
+def load_engine(settings: Settings, model: PreparedModel) -> Engine:
+    """The engine that `model` was prepared for, with it loaded and warm.
 
     Raises `ModelError` for a model that the engine cannot run.
     """
-    if settings.engine == "simulated":
-        return SimulatedEngine(settings, card)
+    import_engine(model.engine)
+    if model.engine == "openvino":
+        return _load_openvino(settings, model)
+    if model.engine == "torch":
+        return _load_torch(settings, model)
+    return SimulatedEngine(settings, model.card)
+
+
+def _load_torch(settings: Settings, model: PreparedModel) -> Engine:
     from batcher.torch_engine.engine import TorchEngine
     from batcher.torch_engine.model import load_model
 
-    engine = TorchEngine(load_model(settings, folder), settings, card)
+    engine = TorchEngine(load_model(settings, model.path), settings, model.card)
+    engine.warm_up()
+    return engine
+
+
+def _load_openvino(settings: Settings, model: PreparedModel) -> Engine:
+    from batcher.openvino_engine.engine import OpenVinoEngine
+    from batcher.openvino_engine.pipeline import load_pipeline
+
+    pipeline = load_pipeline(settings, model.path, model.card.context_tokens)
+    engine = OpenVinoEngine(pipeline, settings, model.card)
     engine.warm_up()
     return engine

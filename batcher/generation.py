@@ -37,10 +37,20 @@ class Generation:
 
     @classmethod
     def begin(
-        cls, request: Request, card: ModelCard, vocabulary: int, resume_ids: Sequence[int]
+        cls,
+        request: Request,
+        card: ModelCard,
+        vocabulary: int,
+        resume_ids: Sequence[int],
+        holds_json_schema: bool = False,
     ) -> Generation:
-        """A generation of `request`, failed from the start if no engine could run it."""
+        """A generation of `request`, failed from the start if this engine cannot run it.
+
+        `holds_json_schema` says that the engine can hold output to one.
+        """
         error = _complaint(request, resume_ids, card.context_tokens, vocabulary)
+        if request.sampling.json_schema is not None and not holds_json_schema:
+            error = error or "json_schema: this engine cannot hold output to a JSON schema"
         generation = cls(request, card, () if error else resume_ids)
         generation.error = error
         return generation

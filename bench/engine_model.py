@@ -39,13 +39,13 @@ def find_model(settings: Settings, progress: Progress) -> ModelFiles:
     source = resolve_source(settings.model)
     vocabulary = model.card.tokenizer.get_vocab_size(with_added_tokens=True)
     gguf = source.path if source.kind == "gguf" else None
-    return ModelFiles(model.card.name, model.folder, gguf, vocabulary)
+    return ModelFiles(model.card.name, model.path, gguf, vocabulary)
 
 
 def load(settings: Settings, progress: Progress = lambda _text: None) -> Engine:
     """The engine of `settings`, with a card that knows no end of a sequence."""
     model = prepare_model(settings, progress)
-    return load_engine(settings, replace(model.card, eos_token_ids=()), model.folder)
+    return load_engine(settings, replace(model, card=replace(model.card, eos_token_ids=())))
 
 
 def _header(file: Path) -> dict[str, dict[str, list[int]]]:

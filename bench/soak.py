@@ -53,7 +53,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         )
     )
     model = prepare_model(settings, console.log)
-    engine = load_engine(settings, model.card, model.folder)
+    engine = load_engine(settings, model)
     crowd = Crowd(engine, model.card)
     resident_mb = _run(crowd, arguments.minutes * 60)
     third = len(resident_mb) // 3

@@ -57,7 +57,7 @@ def measure(server: Server, folder: Path, arguments: argparse.Namespace) -> dict
     )
     machine = conditions(server.client())
     model = prepare_model(settings, console.log)
-    engine = load_engine(settings, model.card, model.folder)
+    engine = load_engine(settings, model)
     feeder = Feeder(server.url, arguments.concurrency + arguments.waiting)
     race = Race(server.client(), settings, model.card, engine, feeder)
     workload = Workload(model.card, arguments)

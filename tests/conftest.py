@@ -62,6 +62,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture(scope="session")
 def smollm2_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of prepared models with SmolLM2 in it, for state folders to link to."""
-    settings = Settings(state_dir=tmp_path_factory.mktemp("smollm2"), model="smollm2")
-    prepare_model(settings, print)
-    return settings.models_dir
+    state_dir = tmp_path_factory.mktemp("smollm2")
+    for engine in ("torch", "openvino"):
+        prepare_model(Settings(state_dir=state_dir, model="smollm2", engine=engine), print)
+    return state_dir / "models"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import gguf
+import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
@@ -75,6 +78,69 @@ MAKERS = {
     "neox": make_tiny_neox,
 }
 """One model of each family that the engine is tested with."""
+
+
+def make_tiny_llama_gguf(folder: Path) -> Path:
+    """A GGUF file with a Llama of two layers, 16-bit weights and the tokenizer of the others."""
+    width, inner, layers, heads, kv_heads = 32, 64, 2, 4, 2
+    tokenizer = make_tokenizer()
+    vocabulary = tokenizer.get_vocab_size()
+    numbers = np.random.default_rng(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    writer = gguf.GGUFWriter(folder / "tiny.gguf", "llama")
+    writer.add_context_length(CONTEXT_TOKENS)
+    writer.add_embedding_length(width)
+    writer.add_feed_forward_length(inner)
+    writer.add_block_count(layers)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(kv_heads)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_freq_base(10_000.0)
+    writer.add_rope_dimension_count(width // heads)
+    writer.add_vocab_size(vocabulary)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    _add_tokenizer(writer, tokenizer)
+
+    def add(name: str, *shape: int) -> None:
+        if len(shape) == 1:
+            values = np.ones(shape, np.float32)
+        else:
+            values = (numbers.standard_normal(shape) * 0.3).astype(np.float16)
+        writer.add_tensor(f"{name}.weight", values)
+
+    add("token_embd", vocabulary, width)
+    add("output", vocabulary, width)
+    add("output_norm", width)
+    kv_width = width // heads * kv_heads
+    for layer in range(layers):
+        for norm in ("attn_norm", "ffn_norm"):
+            add(f"blk.{layer}.{norm}", width)
+        add(f"blk.{layer}.attn_q", width, width)
+        add(f"blk.{layer}.attn_k", kv_width, width)
+        add(f"blk.{layer}.attn_v", kv_width, width)
+        add(f"blk.{layer}.attn_output", width, width)
+        add(f"blk.{layer}.ffn_gate", inner, width)
+        add(f"blk.{layer}.ffn_up", inner, width)
+        add(f"blk.{layer}.ffn_down", width, inner)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return folder / "tiny.gguf"
+
+
+def _add_tokenizer(writer: gguf.GGUFWriter, tokenizer: Tokenizer) -> None:
+    tokens = [tokenizer.id_to_token(token_id) for token_id in range(tokenizer.get_vocab_size())]
+    merges = json.loads(tokenizer.to_str())["model"]["merges"]
+    kinds = [gguf.TokenType.CONTROL] * 3 + [gguf.TokenType.NORMAL] * (len(tokens) - 3)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("smollm")
+    writer.add_token_list(tokens)
+    writer.add_token_types(kinds)
+    writer.add_token_merges([" ".join(merge) for merge in merges])
+    writer.add_bos_token_id(0)
+    writer.add_eos_token_id(0)
+    writer.add_chat_template(CHAT_TEMPLATE)
 
 
 def make_tokenizer() -> Tokenizer:

@@ -13,7 +13,7 @@ from types import FrameType
 import structlog
 
 from batcher.admission import make_admission
-from batcher.engine import load_engine
+from batcher.engine import import_engine, load_engine
 from batcher.model_store import prepare_model
 from headrace.core.card_store import CardStore
 from headrace.core.clock import SystemClock
@@ -56,14 +56,19 @@ def serve(settings: Settings, name: str) -> None:
 
     started = time.monotonic()
     model = prepare_model(settings, lambda stage: log.info("preparing the model", stage=stage))
-    engine = load_engine(settings, model.card, model.folder)
+    prepared = time.monotonic()
+    import_engine(model.engine)
+    imported = time.monotonic()
+    engine = load_engine(settings, model)
     cards = CardStore(redis)
     cards.put(model.card)
     log.info(
         "engine loaded",
         engine=type(engine).__name__,
         model=model.card.name,
-        load_s=round(time.monotonic() - started, 2),
+        prepare_s=round(prepared - started, 2),
+        import_s=round(imported - prepared, 2),
+        load_s=round(time.monotonic() - imported, 2),
     )
 
     clock, leases = SystemClock(), Leases(redis, settings)

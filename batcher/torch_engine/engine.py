@@ -10,9 +10,9 @@ import torch
 
 from batcher.generation import Generation
 from batcher.torch_engine.cache import SlotCache, layer_shapes
+from batcher.torch_engine.cache_size import cache_size
 from batcher.torch_engine.draw import Draw
 from batcher.torch_engine.forward import Forward
-from batcher.torch_engine.memory import cache_size
 from batcher.torch_engine.sampler import Token, sample
 from batcher.torch_engine.scheduler import Plan, Scheduler
 from batcher.torch_engine.slots import Slots

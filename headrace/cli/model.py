@@ -19,7 +19,7 @@ def model() -> None:
 
 
 @model.command(epilog=EPILOG)
-@setting_options("model", "state_dir")
+@setting_options("model", "engine", "state_dir")
 def prepare(**options: str | None) -> None:
     """Fetch and convert the model, so that workers start at once.
 
@@ -32,4 +32,4 @@ def prepare(**options: str | None) -> None:
 
     with Stages() as stages:
         prepared = prepare_model(settings, stages.enter)
-    click.echo(f"{prepared.card.name} is ready in {prepared.folder}")
+    click.echo(f"{prepared.card.name} is ready for {prepared.engine} in {prepared.path}")

@@ -57,8 +57,8 @@ class Settings(BaseSettings):
         "smollm2",
         description="`smollm2` (bundled), a folder, a .gguf file or a Hugging Face id.",
     )
-    engine: Literal["auto", "torch", "simulated"] = Field(
-        "auto", description="`auto` takes the best engine installed for this machine."
+    engine: Literal["auto", "torch", "openvino", "simulated"] = Field(
+        "auto", description="`auto` takes the best engine installed for this machine and model."
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where the model runs; `auto`: on a GPU where there is one."

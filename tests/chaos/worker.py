@@ -23,8 +23,10 @@ def main() -> None:
     _log_to(Path(os.environ[LOGS]) / f"{name}.log")
     with patch.multiple(
         real,
-        prepare_model=lambda settings, progress: PreparedModel(settings.state_dir, CARD),
-        load_engine=lambda settings, card, folder: FaultyEngine(settings, name),
+        prepare_model=lambda settings, progress: PreparedModel(
+            "simulated", settings.state_dir, CARD
+        ),
+        load_engine=lambda settings, model: FaultyEngine(settings, name),
     ):
         real.main()
 

@@ -27,7 +27,7 @@ def test_workers_that_start_together_prepare_the_model_once(deployment: Compose)
     output = "".join(logs(container) for container in deployment.containers("worker"))
 
     assert output.count("engine loaded") == 3
-    assert output.count("unpacking the GGUF weights") == 1
+    assert output.count("converting the GGUF file for OpenVINO") == 1
     assert output.count("waiting for another process") == 2
 
 
@@ -169,7 +169,7 @@ def test_a_worker_that_still_prepares_its_model_ends_when_it_is_told_to(
 ) -> None:
     arguments = ["--detach", "--no-deps", "-e", "HEADRACE_STATE_DIR=/tmp/state", "worker"]
     container = deployment.run("run", *arguments).strip().splitlines()[-1]
-    eventually(lambda: "unpacking the GGUF weights" in logs(container), 60)
+    eventually(lambda: "converting the GGUF file for OpenVINO" in logs(container), 60)
 
     docker("stop", "-t", "60", container)
 

@@ -19,13 +19,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module")
 def deployment(
-    tmp_path_factory: pytest.TempPathFactory, smollm2_models: Path
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    smollm2_models: Path,
 ) -> Iterator[Deployment]:
     """Serving, in fp32: there a greedy text does not depend on who shares the batch.
 
-    One thread, since two that wait for each other crawl where something else takes a core.
+    With torch, unless a test's parameter names another engine. One thread, since two that wait for
+    each other crawl where something else takes a core.
     """
     settings = {"HEADRACE_DTYPE": "float32", "HEADRACE_THREADS": "1"}
+    settings["HEADRACE_ENGINE"] = getattr(request, "param", "torch")
     deployment = Deployment(tmp_path_factory.mktemp("up"), smollm2_models, **settings)
     deployment.start()
     yield deployment

@@ -6,10 +6,14 @@ import os
 import signal
 
 import httpx
+import pytest
 
 from tests.deployment import Deployment
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.parametrize(
+    "deployment", ["torch", "openvino"], indirect=True, scope="module"
+)
 PROMPTS = [f"Count upwards from {number * 7}: {number * 7}," for number in range(16)]
 
 

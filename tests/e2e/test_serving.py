@@ -16,6 +16,9 @@ import pytest
 from tests.deployment import Deployment, free_port
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.parametrize(
+    "deployment", ["torch", "openvino"], indirect=True, scope="module"
+)
 CAPITAL = [{"role": "user", "content": "What is the capital of France?"}]
 
 

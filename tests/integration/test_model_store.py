@@ -17,10 +17,16 @@ import pytest
 from transformers import AutoTokenizer
 
 from batcher.model_store import PreparedModel, prepare_model
+from batcher.openvino_engine.preparation import convert_gguf
 from batcher.torch_engine.model import load_model
 from headrace.core.errors import ModelError
 from headrace.core.settings import load_settings
-from tests.tiny_models import CONTEXT_TOKENS, make_tiny_gpt2, make_tiny_llama
+from tests.tiny_models import (
+    CONTEXT_TOKENS,
+    make_tiny_gpt2,
+    make_tiny_llama,
+    make_tiny_llama_gguf,
+)
 
 CHAT = [
     {"role": "system", "content": "Answer briefly."},
@@ -48,7 +54,7 @@ def prepare(tmp_path: Path, stages: list[str]) -> Prepare:
 def test_a_folder_is_served_where_it_is(tmp_path: Path, prepare: Prepare) -> None:
     folder = make_tiny_gpt2(tmp_path / "tiny")
     prepared = prepare(folder)
-    assert prepared.folder == folder.resolve()
+    assert prepared.path == folder.resolve()
     assert prepared.card.name == "tiny"
     assert prepared.card.context_tokens == CONTEXT_TOKENS
     assert prepared.card.eos_token_ids == (0,)
@@ -107,14 +113,81 @@ def test_a_model_without_a_chat_template_is_served_all_the_same(
 
 
 def test_a_gguf_file_is_converted_once(tmp_path: Path, prepare: Prepare, stages: list[str]) -> None:
-    prepared = prepare(write_tiny_gguf(tmp_path / "Tiny-1.gguf"))
+    prepared = prepare(write_tiny_gguf(tmp_path / "Tiny-1.gguf"), engine="torch")
     assert prepared.card.name == "Tiny-1"
     assert prepared.card.context_tokens == 128
-    assert list(prepared.folder.glob("*.safetensors"))
+    assert list(prepared.path.glob("*.safetensors"))
     assert stages[-1] == "reading the tokenizer"
     for dtype in ("float32", "bfloat16"):
-        model = load_model(load_settings(dtype=dtype), prepared.folder)
+        model = load_model(load_settings(dtype=dtype), prepared.path)
         assert str(model.dtype) == f"torch.{dtype}"
+
+
+def test_a_gguf_file_is_converted_for_openvino_without_torch_weights(
+    tmp_path: Path, prepare: Prepare, stages: list[str]
+) -> None:
+    prepared = prepare(make_tiny_llama_gguf(tmp_path))
+    assert prepared.engine == "openvino"
+    assert prepared.card.context_tokens == CONTEXT_TOKENS
+    assert prepared.card.eos_token_ids == (0,)
+    assert sorted(file.name for file in prepared.path.parent.iterdir()) == ["card.json", "openvino"]
+    assert not list(prepared.path.glob("*.gguf"))
+    stages.clear()
+    assert prepare(tmp_path / "tiny.gguf") == prepared
+    assert stages == []
+
+
+def test_both_engines_are_prepared_side_by_side_with_one_card(
+    tmp_path: Path, prepare: Prepare
+) -> None:
+    file = make_tiny_llama_gguf(tmp_path)
+    openvino = prepare(file, engine="openvino")
+    torch = prepare(file, engine="torch")
+    assert openvino.path.parent == torch.path.parent
+    assert openvino.card == torch.card
+    assert prepare(file, engine="openvino") == openvino
+
+
+def test_a_simulated_engine_needs_no_weights(tmp_path: Path, prepare: Prepare) -> None:
+    prepared = prepare(make_tiny_llama_gguf(tmp_path), engine="simulated")
+    assert [file.name for file in prepared.path.parent.iterdir()] == ["card.json"]
+
+
+def test_a_gguf_file_that_openvino_cannot_read_is_torchs(
+    tmp_path: Path, prepare: Prepare, stages: list[str]
+) -> None:
+    file = write_tiny_gguf(tmp_path / "tiny.gguf")
+    assert prepare(file).engine == "torch"
+    assert any("OpenVINO cannot read" in stage for stage in stages)
+    stages.clear()
+    assert prepare(file).engine == "torch"
+    assert stages == []
+    with pytest.raises(ModelError, match="OpenVINO cannot read"):
+        prepare(file, engine="openvino")
+
+
+def test_a_folder_that_was_exported_for_openvino_is_served_where_it_is(
+    tmp_path: Path, prepare: Prepare
+) -> None:
+    folder = make_tiny_llama(tmp_path / "tiny")
+    convert_gguf(make_tiny_llama_gguf(tmp_path), tmp_path / "exported")
+    for file in (tmp_path / "exported").iterdir():
+        shutil.move(file, folder)
+    prepared = prepare(folder)
+    assert (prepared.engine, prepared.path) == ("openvino", folder.resolve())
+    assert prepare(folder, engine="torch").engine == "torch"
+
+
+def test_a_folder_without_openvino_files_is_not_openvinos(tmp_path: Path, prepare: Prepare) -> None:
+    with pytest.raises(ModelError, match=r"engine openvino reads GGUF files"):
+        prepare(make_tiny_gpt2(tmp_path / "tiny"), engine="openvino")
+
+
+def test_a_machine_with_a_gpu_runs_torch(
+    tmp_path: Path, prepare: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batcher.engine_choice._has_cuda", lambda: True)
+    assert prepare(make_tiny_llama_gguf(tmp_path)).engine == "torch"
 
 
 def test_processes_that_prepare_at_once_agree(tmp_path: Path) -> None:
@@ -134,11 +207,11 @@ def test_processes_that_prepare_at_once_agree(tmp_path: Path) -> None:
 
 def test_what_a_crash_left_behind_is_made_again(tmp_path: Path, prepare: Prepare) -> None:
     file = write_tiny_gguf(tmp_path / "tiny.gguf")
-    home = prepare(file).folder.parent
+    home = prepare(file, engine="torch").path.parent
     shutil.move(home, home.with_name(f".{home.name}.draft"))
     (home.with_name(f".{home.name}.draft") / "card.json").unlink()
-    prepared = prepare(file)
-    assert prepared.folder == home / "weights"
+    prepared = prepare(file, engine="torch")
+    assert prepared.path == home / "weights"
     assert not home.with_name(f".{home.name}.draft").exists()
 
 
@@ -147,7 +220,7 @@ def test_what_a_crash_left_behind_is_made_again(tmp_path: Path, prepare: Prepare
     [
         ("nothing-of-that-name", "not a folder, not a .gguf file"),
         ("./nothing-there", "not a folder, not a .gguf file"),
-        ("empty", "has no config.json and no [*].safetensors"),
+        ("empty", "has no config.json and no [*].safetensors or openvino_model.xml"),
         ("broken.gguf", "cannot convert the GGUF file"),
     ],
 )
@@ -177,14 +250,14 @@ def test_a_bundled_model_that_is_not_installed_names_its_package(
 
 
 def test_smollm2_tokenises_chats_as_transformers_does(smollm2_models: Path) -> None:
-    prepared = prepare_model(load_settings(state_dir=smollm2_models.parent), print)
+    prepared = prepare_model(load_settings(state_dir=smollm2_models.parent, engine="torch"), print)
     assert prepared.card.name == "smollm2"
     assert prepared.card.eos_token == "<|im_end|>"
     assert_tokenises_chats_alike(prepared)
 
 
 def assert_tokenises_chats_alike(prepared: PreparedModel) -> None:
-    tokenizer: Any = AutoTokenizer.from_pretrained(prepared.folder)
+    tokenizer: Any = AutoTokenizer.from_pretrained(prepared.path)
     for messages in (CHAT, CHAT[1:2]):
         expected = tokenizer.apply_chat_template(messages, add_generation_prompt=True)
         assert prepared.card.tokenize_chat(messages) == tuple(expected["input_ids"])

@@ -33,7 +33,7 @@ PROMPTS = [
 
 @pytest.fixture(scope="module")
 def smollm2(smollm2_models: Path) -> PreparedModel:
-    own = load_settings(state_dir=smollm2_models.parent, max_context_tokens=512)
+    own = load_settings(state_dir=smollm2_models.parent, engine="torch", max_context_tokens=512)
     return prepare_model(own, progress=print)
 
 

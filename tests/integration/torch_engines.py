@@ -26,7 +26,7 @@ def settings(**overrides: Any) -> Settings:
 
 def engine_of(prepared: PreparedModel, **overrides: Any) -> TorchEngine:
     own = settings(**overrides)
-    return TorchEngine(load_model(own, prepared.folder), own, prepared.card)
+    return TorchEngine(load_model(own, prepared.path), own, prepared.card)
 
 
 def assert_greedy(model: Any, prompt_ids: Sequence[int], output: Output, max_tokens: int) -> None:
@@ -51,4 +51,4 @@ def assert_greedy(model: Any, prompt_ids: Sequence[int], output: Output, max_tok
 
 
 def plain_model(prepared: PreparedModel) -> Any:
-    return AutoModelForCausalLM.from_pretrained(prepared.folder, dtype=torch.float32)
+    return AutoModelForCausalLM.from_pretrained(prepared.path, dtype=torch.float32)

@@ -1,11 +1,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from batcher.engine import Engine, load_engine
+from batcher.model_store import PreparedModel
+from batcher.openvino_engine.preparation import convert_gguf
 from headrace.core.model_card import ModelCard
-from tests.tiny_models import CHAT_TEMPLATE, CONTEXT_TOKENS, make_tiny_gpt2, make_tiny_llama
+from headrace.core.settings import load_settings
+from tests.tiny_models import (
+    CHAT_TEMPLATE,
+    CONTEXT_TOKENS,
+    make_tiny_gpt2,
+    make_tiny_llama,
+    make_tiny_llama_gguf,
+)
+from tests.unit.batcher.driving import MakeEngine
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +31,14 @@ def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_openvino(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny GGUF Llama as OpenVINO loads it."""
+    folder = tmp_path_factory.mktemp("openvino")
+    convert_gguf(make_tiny_llama_gguf(folder / "gguf"), folder / "model")
+    return folder / "model"
+
+
+@pytest.fixture(scope="session")
 def card(tiny_gpt2: Path) -> ModelCard:
     return ModelCard(
         name="tiny",
@@ -27,3 +47,26 @@ def card(tiny_gpt2: Path) -> ModelCard:
         eos_token_ids=(0,),
         chat_template=CHAT_TEMPLATE,
     )
+
+
+@pytest.fixture(scope="module", params=["simulated", "torch", "openvino"])
+def make_engine(
+    request: pytest.FixtureRequest, card: ModelCard, tiny_gpt2: Path, tiny_openvino: Path
+) -> MakeEngine:
+    """Of every engine there is, in numbers that do not depend on who shares a batch."""
+    path = tiny_openvino if request.param == "openvino" else tiny_gpt2
+
+    def make(own_card: ModelCard = card, **overrides: Any) -> Engine:
+        defaults = {
+            "dtype": "float32",
+            "threads": 1,
+            "max_slots": 4,
+            "prefill_tokens": 16,
+            "simulated_alpha_s": 0,
+            "simulated_beta_s": 0,
+            "simulated_gamma_s": 0,
+        }
+        own_settings = load_settings(**defaults | overrides)
+        return load_engine(own_settings, PreparedModel(request.param, path, own_card))
+
+    return make

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from batcher.engine import Engine
 from headrace.core.types import Delta, FinishReason, Request, Sampling, TokenLogprobs
+
+MakeEngine = Callable[..., Engine]
+"""Makes an engine on a tiny model, of a card and of settings where they are named."""
 
 
 @dataclass

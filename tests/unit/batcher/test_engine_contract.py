@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from batcher.engine import Engine, load_engine
 from headrace.core.model_card import ModelCard
-from headrace.core.settings import load_settings
 from headrace.core.types import FinishReason, Room
-from tests.unit.batcher.driving import Output, a_request, drain, run_alone, take
+from tests.unit.batcher.driving import MakeEngine, Output, a_request, drain, run_alone, take
 
-MakeEngine = Callable[..., Engine]
 GREEDY = {"temperature": 0.0}
 SAMPLED = {"temperature": 1.2, "top_k": 40, "top_p": 0.95, "seed": 7}
-
-
-@pytest.fixture(scope="module", params=["simulated", "torch"])
-def make_engine(request: pytest.FixtureRequest, card: ModelCard, tiny_gpt2: Path) -> MakeEngine:
-    def make(own_card: ModelCard = card, **overrides: Any) -> Engine:
-        defaults = {
-            "engine": request.param,
-            "dtype": "float32",
-            "threads": 1,
-            "max_slots": 4,
-            "prefill_tokens": 16,
-            "simulated_alpha_s": 0,
-            "simulated_beta_s": 0,
-            "simulated_gamma_s": 0,
-        }
-        return load_engine(load_settings(**defaults | overrides), own_card, tiny_gpt2)
-
-    return make
 
 
 @pytest.fixture
@@ -59,9 +34,18 @@ def test_a_request_for_no_tokens_ends_without_any(make_engine: MakeEngine) -> No
     assert output == Output(finish_reason=FinishReason.LENGTH)
 
 
-def test_the_text_is_that_of_the_ids(make_engine: MakeEngine, card: ModelCard) -> None:
-    output = run_alone(make_engine(), a_request("a", card.tokenize("Grüße, 東京 🙂"), 40))
-    assert output.text == card.tokenizer.decode(output.ids)
+@pytest.mark.parametrize("temperature", [0.0, 3.0])
+def test_the_text_is_that_of_the_ids_though_tokens_split_its_characters(
+    make_engine: MakeEngine, endless: ModelCard, temperature: float
+) -> None:
+    rules = {"temperature": temperature, "seed": 1}
+    output = run_alone(make_engine(endless), a_request("a", card_ids(endless), 80, **rules))
+    assert output.text == endless.tokenizer.decode(output.ids)
+
+
+def card_ids(card: ModelCard) -> tuple[int, ...]:
+    """Of a text whose characters take one token to four."""
+    return card.tokenize("Grüße, 東京 🙂")
 
 
 def test_each_step_answers_in_the_order_of_arrival(
@@ -92,6 +76,7 @@ def test_a_step_brings_a_request_at_most_one_token(
     [
         ([], 5, "the prompt is empty"),
         (range(10, 60), 250, "50 prompt tokens and 250 output tokens exceed the context"),
+        ([40] * 256, 1, "256 prompt tokens and 1 output tokens exceed the context"),
         ([40, 10**6], 5, "outside the model's vocabulary"),
         ([40, -1], 5, "outside the model's vocabulary"),
     ],
@@ -109,11 +94,13 @@ def test_a_bad_request_fails_alone(
     assert outputs["good"] == expected
 
 
+@pytest.mark.parametrize("max_tokens", [1, 56])
 def test_a_request_that_just_fits_the_context_is_served(
-    make_engine: MakeEngine, endless: ModelCard
+    make_engine: MakeEngine, endless: ModelCard, max_tokens: int
 ) -> None:
-    output = run_alone(make_engine(endless), a_request("a", [40 + n for n in range(200)], 56))
-    assert len(output.ids) == 56
+    prompt_ids = [40 + n for n in range(256 - max_tokens)]
+    output = run_alone(make_engine(endless), a_request("a", prompt_ids, max_tokens))
+    assert len(output.ids) == max_tokens
 
 
 def test_the_same_id_twice_at_once_is_refused(make_engine: MakeEngine) -> None:
@@ -145,6 +132,47 @@ def test_an_abort_frees_its_slot_at_once(make_engine: MakeEngine) -> None:
     engine.abort("a")
     assert engine.room() == empty
     assert engine.is_idle
+
+
+def test_an_abort_in_the_middle_of_a_long_prompt_frees_its_slot_at_once(
+    make_engine: MakeEngine,
+) -> None:
+    engine = make_engine()
+    expected = run_alone(engine, a_request("mate", [40, 41]))
+    engine.add(a_request("long", [40] * 200))
+    engine.add(a_request("mate", [40, 41]))
+    with_both = engine.room()
+    outputs: dict[str, Output] = {}
+    take(engine.step(), outputs)
+    engine.abort("long")
+    assert engine.room().slots == with_both.slots + 1
+    drain(engine, outputs)
+    assert outputs["mate"] == expected
+
+
+def test_an_abort_behind_the_last_token_changes_nothing(make_engine: MakeEngine) -> None:
+    engine = make_engine()
+    empty = engine.room()
+    output = run_alone(engine, a_request("a", [40, 41]))
+    engine.abort("a")
+    assert output.is_over
+    assert engine.is_idle
+    assert engine.room() == empty
+
+
+def test_all_may_be_aborted_and_others_take_their_slots(
+    make_engine: MakeEngine, endless: ModelCard
+) -> None:
+    engine = make_engine(endless)
+    expected = run_alone(engine, a_request("solo", [50, 51]))
+    for name in "abcd":
+        engine.add(a_request(name, [40, 41]))
+    engine.step()
+    for name in "abcd":
+        engine.abort(name)
+    for name in "efgh":
+        engine.add(a_request(name, [50, 51]))
+    assert list(drain(engine).values()) == [expected] * 4
 
 
 def test_an_aborted_id_may_come_back(make_engine: MakeEngine) -> None:
@@ -196,6 +224,56 @@ def test_a_resumed_request_continues_as_if_never_interrupted(
     assert before.ids + resumed.ids == whole.ids
     assert before.text + resumed.text == whole.text
     assert resumed.finish_reason is whole.finish_reason
+
+
+@pytest.mark.parametrize("rules", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
+def test_a_resume_behind_ids_of_another_model_goes_on_the_same_way_each_time(
+    make_engine: MakeEngine, endless: ModelCard, rules: dict[str, Any]
+) -> None:
+    request = a_request("a", [60, 61, 62], **rules)
+    published = [90, 80, 70, 60]
+    engine = make_engine(endless)
+    first = run_alone(engine, request, published)
+    assert len(first.ids) == request.sampling.max_tokens - len(published)
+    assert run_alone(engine, request, published) == first
+
+
+def test_a_seed_draws_the_same_tokens_whoever_shares_the_batch(
+    make_engine: MakeEngine, endless: ModelCard
+) -> None:
+    request = a_request("a", [60, 61, 62], **SAMPLED)
+    engine = make_engine(endless)
+    alone = run_alone(engine, request)
+    for name in "bc":
+        engine.add(a_request(name, [60, 61, 62], temperature=1.0, seed=ord(name)))
+    engine.add(request)
+    assert drain(engine)["a"] == alone
+
+
+def test_a_prompt_that_begins_like_an_earlier_one_gets_the_output_it_always_gets(
+    make_engine: MakeEngine, endless: ModelCard
+) -> None:
+    start = [40 + n % 90 for n in range(100)]
+    expected = run_alone(make_engine(endless, prefix_caching=False), a_request("a", [*start, 7]))
+    engine = make_engine(endless)
+    run_alone(engine, a_request("first", [*start, 9]))
+    assert run_alone(engine, a_request("second", [*start, 7])) == expected
+
+
+def test_a_json_schema_is_held_or_refused(
+    request: pytest.FixtureRequest, make_engine: MakeEngine
+) -> None:
+    schema = '{"enum": ["headrace", "wheel"]}'
+    engine = make_engine()
+    engine.add(a_request("good", [40, 41]))
+    engine.add(a_request("schema", [40, 41], max_tokens=40, json_schema=schema))
+    outputs = drain(engine)
+    assert outputs["good"] == run_alone(engine, a_request("good", [40, 41]))
+    if "openvino" in request.node.callspec.id:
+        assert outputs["schema"].text in ('"headrace"', '"wheel"')
+        assert outputs["schema"].finish_reason is FinishReason.STOP
+    else:
+        assert "json_schema: this engine cannot hold output" in str(outputs["schema"].error)
 
 
 def test_resume_ids_that_used_up_max_tokens_only_end_the_request(make_engine: MakeEngine) -> None:
@@ -258,61 +336,3 @@ def test_a_closed_engine_has_dropped_its_requests(make_engine: MakeEngine) -> No
     engine.close()
     engine.close()
     assert engine.is_idle
-
-
-ACTIONS = st.lists(
-    st.one_of(
-        st.tuples(st.just("add"), st.integers(1, 40), st.integers(1, 8)),
-        st.tuples(st.just("step"), st.integers(1, 4), st.just(0)),
-        st.tuples(st.just("abort"), st.integers(0, 5), st.just(0)),
-    ),
-    max_size=30,
-)
-
-
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(actions=ACTIONS)
-def test_whatever_the_order_of_calls_outputs_are_right_and_no_slot_leaks(
-    make_engine: MakeEngine,
-    solo: dict[tuple[int, int], Output],
-    actions: list[tuple[str, int, int]],
-) -> None:
-    engine = make_engine()
-    empty = engine.room()
-    asked: dict[str, tuple[int, int]] = {}
-    outputs: dict[str, Output] = {}
-    live: list[str] = []
-    for action, number, max_tokens in actions:
-        if action == "add" and engine.room().slots:
-            name = f"r{len(asked)}"
-            asked[name] = (number, max_tokens)
-            live.append(name)
-            engine.add(a_request(name, range(20, 20 + number), max_tokens))
-        elif action == "step":
-            for _ in range(number):
-                take(engine.step(), outputs)
-        elif action == "abort" and live:
-            engine.abort(live.pop(number % len(live)))
-        live = [name for name in live if name not in outputs or not outputs[name].is_over]
-    drain(engine, outputs)
-    assert engine.room() == empty
-    for name in live:
-        assert outputs[name].is_over
-    for name, output in outputs.items():
-        if asked[name] not in solo:
-            number, max_tokens = asked[name]
-            request = a_request("solo", range(20, 20 + number), max_tokens)
-            solo[asked[name]] = run_alone(make_engine(), request)
-        expected = solo[asked[name]]
-        if output.is_over:
-            assert output == expected
-        else:
-            assert output.ids == expected.ids[: len(output.ids)]
-
-
-@pytest.fixture(scope="module")
-def solo(make_engine: MakeEngine) -> dict[tuple[int, int], Output]:
-    """What a request gets that runs by itself, kept from example to example."""
-    return {}

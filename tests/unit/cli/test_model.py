@@ -25,7 +25,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
         progress("reading the weights")
         progress("writing the card")
         card = ModelCard(settings.model, "{}", context_tokens=128, eos_token_ids=(0,))
-        return PreparedModel(settings.models_dir / settings.model, card)
+        return PreparedModel("torch", settings.models_dir / settings.model, card)
 
     monkeypatch.setattr(model_store, "prepare_model", prepare_model)
     return asked
@@ -35,7 +35,7 @@ def test_stages_are_lines_where_there_is_no_terminal(asked: list[Settings], tmp_
     options = ["--model", "tiny", "--state-dir", str(tmp_path)]
     result = CliRunner().invoke(cli, ["model", "prepare", *options])
     assert result.stderr == "reading the weights\nwriting the card\n"
-    assert result.stdout == f"tiny is ready in {tmp_path}/models/tiny\n"
+    assert result.stdout == f"tiny is ready for torch in {tmp_path}/models/tiny\n"
 
 
 def test_the_home_folder_may_be_written_as_a_tilde(
