@@ -159,7 +159,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--max-tokens", type=int, default=24, help="a request on average, half to one and a half"
     )
-    parser.add_argument("--engine", choices=("torch", "simulated"), default="torch")
+    parser.add_argument("--engine", choices=("torch", "openvino", "simulated"), default="torch")
     parser.add_argument("--models", type=Path, help="folder of prepared models")
     return parser.parse_args()
 

@@ -16,11 +16,13 @@ from batcher.openvino_engine.probe_model import write_probe_model
 from batcher.openvino_engine.row import tensor
 from headrace.core.errors import InvalidRequest
 
+SEVERAL = "allOf of several"
+
 NOT_HELD = {
+    SEVERAL,
     *("not", "if", "then", "else", "multipleOf", "uniqueItems"),
     *("contains", "minContains", "maxContains", "unevaluatedItems"),
     *("dependencies", "dependentRequired", "dependentSchemas"),
-    *("contentEncoding", "contentMediaType", "contentSchema"),
 }
 """Keywords that the grammar passes over: output would break them."""
 
@@ -93,7 +95,7 @@ def _keywords(schema: Any) -> Iterator[str]:
     if not isinstance(schema, Mapping):
         return
     for keyword, value in schema.items():
-        yield keyword
+        yield SEVERAL if keyword == "allOf" and isinstance(value, list) and value[1:] else keyword
         if keyword in _OF_SCHEMAS and isinstance(value, Mapping):
             yield from _keywords(list(value.values()))
         elif keyword not in _DATA:

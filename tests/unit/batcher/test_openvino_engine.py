@@ -59,6 +59,7 @@ class BrokenRunner:
         ('{"$ref": "#/nowhere"}', "Cannot find field nowhere"),
         ('{"type": "string", "pattern": "(unclosed"}', "parenthesis is not closed"),
         ('{"type": "integer", "multipleOf": 5}', "cannot hold output to multipleOf"),
+        ('{"allOf": [{"type": "string"}, {"minLength": 2}]}', "hold output to allOf of several"),
         ('{"anyOf": [{"not": {}}]}', "cannot hold output to not"),
         ("[1]", "should be an object or bool"),
     ],
