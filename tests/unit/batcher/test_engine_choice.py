@@ -51,3 +51,9 @@ def test_without_openvino_torch_runs_it(monkeypatch: pytest.MonkeyPatch) -> None
 def test_an_engine_that_is_named_is_taken() -> None:
     for engine in ("torch", "openvino", "simulated"):
         assert choice(GGUF, engine=engine) == engine
+
+
+def test_a_device_that_is_named_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert choice(GGUF, device="cuda") == "torch"
+    monkeypatch.setattr(engine_choice, "_has_cuda", lambda: True)
+    assert choice(GGUF, device="cpu") == "openvino"
