@@ -44,7 +44,7 @@ class Contender:
     ) -> None:
         self.name = log.stem
         self._command = [str(python), "-m", f"bench.peers.{module}", *options]
-        self._environment = (environment or {}) | {"PYTHONPATH": str(ROOT)}
+        self._environment = {**(environment or {}), "PYTHONPATH": str(ROOT)}
         self._log = log
 
     def __enter__(self) -> Self:

@@ -36,7 +36,7 @@ def main() -> None:
                 draw(axes, name, {int(level): rate for level, rate in rates.items()})
         finish(axes, title)
     sides[0].set_ylabel("output tokens/s")
-    sides[0].legend(fontsize=9)
+    sides[0].legend(fontsize=9, loc="upper left")
     figure.suptitle(f"{report['model']}, {report['conditions']['cpu']}", fontsize=10)
     figure.savefig(file, dpi=130)
 

@@ -53,8 +53,7 @@ class EngineStepper:
 class Decoding:
     """A torch engine's decode step, and its matrix products alone."""
 
-    def __init__(self, engine: Engine, stepper: EngineStepper) -> None:
-        self._model: Any = torch_model(engine)
+    def __init__(self, stepper: EngineStepper) -> None:
         self._stepper = stepper
         self._products: Callable[[], None] | None = None
 
@@ -62,59 +61,46 @@ class Decoding:
         """Seconds of a decode step of these rows; the median of some."""
         start_decoding(self._stepper, prompts_of(question))
         if self._products is None:
-            self._products = matrix_products(self._model, self._stepper.step)
+            self._products = matrix_products(self._stepper.step)
         seconds = _median_s(self._stepper.step)
         self._stepper.clear()
         return {"seconds": seconds}
 
     def products(self, question: dict[str, Any]) -> dict[str, Any]:
         """Seconds of the products of one decode step. Raises `RuntimeError` before a step."""
-        import torch
-
         if self._products is None:
             raise RuntimeError("the products are those of a decode step: ask for one first")
-        with torch.inference_mode():
-            return {"seconds": _median_s(self._products)}
+        return {"seconds": _median_s(self._products)}
 
 
-def torch_model(engine: Any) -> Any:
-    """The model inside a torch engine."""
-    return engine._forward._model
+def matrix_products(step: Callable[[], object]) -> Callable[[], None]:
+    """The products with weights that `step` does, as one call: same weights, inputs and order.
 
-
-def matrix_products(model: Any, step: Callable[[], object]) -> Callable[[], None]:
-    """The products with weights that `step` does, as one call: same layers, inputs and order.
-
-    A module counts if it has no other within and multiplies with a 2-D weight of its own.
+    What oneDNN adds to a product as it ends (a sum, a gate) is part of it.
     """
     import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
 
-    calls: list[tuple[Any, tuple[Any, ...]]] = []
-    hooks = [
-        module.register_forward_pre_hook(lambda called, given: calls.append((called, given)))
-        for module in model.modules()
-        if _is_product(module)
-    ]
-    step()
-    for hook in hooks:
-        hook.remove()
-    with torch.inference_mode():
-        calls = [(module, tuple(tensor.clone() for tensor in given)) for module, given in calls]
+    names = ("mkldnn::_linear_pointwise", "aten::linear", "aten::mm", "aten::addmm")
+    calls: list[tuple[Any, Any, Any]] = []
+
+    class Recorder(TorchDispatchMode):  # type: ignore[misc]
+        def __torch_dispatch__(
+            self, operator: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            if operator.name().partition(".")[0] in names:
+                calls.append((operator, args, kwargs or {}))
+            return operator(*args, **(kwargs or {}))
+
+    with Recorder():
+        step()
 
     def multiply() -> None:
-        for module, given in calls:
-            module(*given)
+        with torch.inference_mode():
+            for operator, args, kwargs in calls:
+                operator(*args, **kwargs)
 
     return multiply
-
-
-def _is_product(module: Any) -> bool:
-    import torch
-
-    weight = getattr(module, "_weight", getattr(module, "weight", None))
-    is_leaf = next(module.children(), None) is None
-    is_matrix = isinstance(weight, torch.Tensor) and weight.dim() == 2
-    return is_leaf and is_matrix and not isinstance(module, torch.nn.Embedding)
 
 
 def _median_s(act: Callable[[], object]) -> float:
@@ -137,7 +123,7 @@ def _load(arguments: argparse.Namespace) -> Answers:
     stepper = EngineStepper(engine)
     if arguments.engine != "torch":
         return answers(stepper)
-    decoding = Decoding(engine, stepper)
+    decoding = Decoding(stepper)
     return {**answers(stepper), "decode": decoding.step, "products": decoding.products}
 
 

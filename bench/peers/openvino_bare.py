@@ -34,6 +34,8 @@ class OpenVinoStepper:
         self._handles[name] = self._pipeline.add_request(next(self._numbers), ids, rules)
 
     def step(self) -> Mapping[str, int]:
+        if not self._handles:
+            raise RuntimeError("requests are missing: the pipeline has none left")
         self._pipeline.step()
         rows = self._pipeline.get_metrics().scheduled_requests
         self._count = Count(self._count.steps + 1, self._count.rows + rows)

@@ -30,6 +30,7 @@ def serve(load: Callable[[argparse.Namespace], Answers]) -> None:
     for line in sys.stdin:
         question = json.loads(line)
         _send(replies, answers[question.pop("do")](question))
+    os._exit(0)  # libraries leave threads that never end
 
 
 def prompts_of(question: Mapping[str, Any]) -> list[Prompt]:
