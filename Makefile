@@ -10,7 +10,6 @@ COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose
 DOCKER_BUILD_ARGS ?=
 
 .PHONY: help install serve test check up down test-docker bench-smoke bench-metrics \
-  bench-queue bench-overhead bench-throughput bench-fairness soak-engine chaos clean
   bench-queue bench-overhead bench-throughput bench-fairness bench-engine soak-engine chaos clean
 
 help:  ## Say what each target does

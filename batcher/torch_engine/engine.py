@@ -34,7 +34,9 @@ class TorchEngine:
     ) -> None:
         shapes = layer_shapes(model)
         size = cache_size(settings, card.context_tokens, shapes, model)
-        cache = SlotCache(shapes, size.slots, card.context_tokens, model.dtype, model.device)
+        context = card.context_tokens
+        is_bounded = size.tokens < size.slots * context
+        cache = SlotCache(shapes, size.slots, context, model.dtype, model.device, is_bounded)
         slots = Slots(cache, settings.prefix_caching)
         self._card = card
         self._clock = clock or SystemClock()
