@@ -12,7 +12,7 @@ mixed         prompts of 20-400 and outputs of 8-128, as slots free       (b)
 interruption  16 rows decode while a prompt of 2,000 tokens comes         (c)
 
 Ratios are medians over the pairs with their bootstrap 95 % intervals. Occupancy and interruption
-are those of the worse of our engines. The decode step of the torch engine is compared with its
+are the torch engine's; those of the others stand beside them. Its decode step is compared with its
 matrix products alone: the same layers, with the same weights and inputs, one after another.
 """
 
@@ -154,6 +154,8 @@ class EngineBench:
             lambda: self._decode_s(torch),
             lambda: float(torch.ask("products")["seconds"]),
         )
+        rows = [row.encode() for row in self._workloads.decoding(SLOTS)]
+        self.findings.decode_profile_ms = torch.ask("profile", prompts=rows)["milliseconds"]
 
     def fill_table(self, contenders: Mapping[str, Contender], levels: Sequence[int]) -> None:
         for level, workload in itertools.product(levels, ("equal", "mixed")):

@@ -65,6 +65,7 @@ class Findings:
     gaps: dict[str, list[Gaps]] = field(default_factory=dict)
     decode_s: list[float] = field(default_factory=list)
     products_s: list[float] = field(default_factory=list)
+    decode_profile_ms: dict[str, float] = field(default_factory=dict)
 
     def runs(self, name: str, workload: str, concurrency: int) -> list[Batch]:
         found = list(self.levels.get((name, workload, concurrency), ()))
@@ -81,14 +82,12 @@ def ratios(findings: Findings) -> dict[str, Any]:
         for raced, runs in findings.races:
             if raced == workload and upper in runs and lower in runs:
                 report |= ratio(name, _rates(runs[upper]), _rates(runs[lower]))
-    occupancies = _by_round([_occupancies(findings, name) for name in OURS])
-    if occupancies:
-        report |= figure("occupancy_32b", [min(each) for each in occupancies])
+    if occupancies := _occupancies(findings, "torch"):
+        report |= figure("occupancy_32b", occupancies)
     if findings.decode_s:
         report |= ratio("decode_vs_matmul_32", findings.decode_s, findings.products_s)
-    gaps = _by_round([[gaps.ratio for gaps in findings.gaps.get(name, [])] for name in OURS])
-    if gaps:
-        report |= figure("itl_p95_ratio_c", [max(each) for each in gaps])
+    if gaps := findings.gaps.get("torch"):
+        report |= figure("itl_p95_ratio_c", [each.ratio for each in gaps])
     return report
 
 
@@ -136,6 +135,7 @@ def details(findings: Findings) -> dict[str, Any]:
     if findings.decode_s:
         report["torch_decode_step_ms"] = round(_median(findings.decode_s) * 1000, 2)
         report["torch_products_ms"] = round(_median(findings.products_s) * 1000, 2)
+        report["torch_decode_profile_ms"] = dict(findings.decode_profile_ms)
     return report
 
 
@@ -186,11 +186,6 @@ def targets(report: Mapping[str, Any]) -> list[Target]:
 def _occupancies(findings: Findings, name: str) -> list[float]:
     runs = findings.runs(name, "mixed", SLOTS)
     return [run.occupancy for run in runs if run.occupancy is not None]
-
-
-def _by_round(columns: Sequence[Sequence[float]]) -> list[tuple[float, ...]]:
-    """Rounds of those columns that have any."""
-    return list(zip(*[column for column in columns if column], strict=False))
 
 
 def _rates(runs: Sequence[Batch]) -> list[float]:

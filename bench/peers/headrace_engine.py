@@ -17,6 +17,7 @@ from headrace.core.settings import load_settings
 from headrace.core.types import Request, Sampling
 
 DECODE_STEPS = 24
+PROFILED_STEPS = 5
 
 
 class EngineStepper:
@@ -66,6 +67,13 @@ class Decoding:
         self._stepper.clear()
         return {"seconds": seconds}
 
+    def profile(self, question: dict[str, Any]) -> dict[str, Any]:
+        """What the operations of a decode step of these rows take."""
+        start_decoding(self._stepper, prompts_of(question))
+        milliseconds = operation_ms(self._stepper.step)
+        self._stepper.clear()
+        return {"milliseconds": milliseconds}
+
     def products(self, question: dict[str, Any]) -> dict[str, Any]:
         """Seconds of the products of one decode step. Raises `RuntimeError` before a step."""
         if self._products is None:
@@ -103,6 +111,21 @@ def matrix_products(step: Callable[[], object]) -> Callable[[], None]:
     return multiply
 
 
+def operation_ms(step: Callable[[], object]) -> dict[str, float]:
+    """Where a step's time goes: milliseconds by operation, the largest first, without the rest."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU]) as found:
+        for _step in range(PROFILED_STEPS):
+            step()
+    spent = {
+        event.key: round(event.self_cpu_time_total / PROFILED_STEPS / 1000, 3)
+        for event in found.key_averages()
+    }
+    largest = sorted(spent.items(), key=lambda pair: pair[1], reverse=True)
+    return dict(largest[:12])
+
+
 def _median_s(act: Callable[[], object]) -> float:
     times = []
     for _time in range(DECODE_STEPS):
@@ -124,7 +147,12 @@ def _load(arguments: argparse.Namespace) -> Answers:
     if arguments.engine != "torch":
         return answers(stepper)
     decoding = Decoding(stepper)
-    return {**answers(stepper), "decode": decoding.step, "products": decoding.products}
+    return {
+        **answers(stepper),
+        "decode": decoding.step,
+        "profile": decoding.profile,
+        "products": decoding.products,
+    }
 
 
 if __name__ == "__main__":

@@ -38,9 +38,9 @@ def test_ratios_are_of_those_who_ran_side_by_side(findings: Findings) -> None:
     assert "openvino_vs_llamacpp_32a" not in found
 
 
-def test_the_worse_of_our_engines_counts(findings: Findings) -> None:
-    better = [Gaps(0.01, 0.01, 0.01)] * 3
-    findings.gaps["openvino"] = better
+def test_occupancy_and_interruption_are_the_torch_engine_s(findings: Findings) -> None:
+    worse = [Gaps(0.01, 0.08, 0.08)] * 3
+    findings.gaps["openvino"] = worse
     findings.races[1][1]["torch"] = _runs(50, 50, occupancy=0.8)
 
     found = ratios(findings)
