@@ -250,6 +250,22 @@ def test_a_seed_draws_the_same_tokens_whoever_shares_the_batch(
     assert drain(engine)["a"] == alone
 
 
+def test_each_token_has_its_logprob_where_the_request_asked(
+    make_engine: MakeEngine, endless: ModelCard
+) -> None:
+    engine = make_engine(endless)
+    engine.add(a_request("asked", [40, 41], max_tokens=5, logprobs=0))
+    engine.add(a_request("did not ask", [40, 41], max_tokens=5))
+    while not engine.is_idle:
+        for delta in engine.step():
+            if delta.request_id == "did not ask":
+                assert delta.logprobs is None
+                continue
+            entries = delta.logprobs or ()
+            assert tuple(entry.token_id for entry in entries) == delta.token_ids
+            assert all(entry.logprob <= 0 and entry.top == () for entry in entries)
+
+
 def test_a_prompt_that_begins_like_an_earlier_one_gets_the_output_it_always_gets(
     make_engine: MakeEngine, endless: ModelCard
 ) -> None:

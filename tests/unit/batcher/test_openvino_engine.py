@@ -111,18 +111,6 @@ def test_a_schema_that_the_published_ids_do_not_fit_is_given_up_on(make_engine: 
     assert run_alone(engine, a_request("later", [40])).error is None
 
 
-def test_logprobs_are_those_of_the_tokens(make_engine: Any) -> None:
-    engine = make_engine()
-    engine.add(a_request("a", [40, 41], max_tokens=5, logprobs=0))
-    deltas = []
-    while not engine.is_idle:
-        deltas += engine.step()
-    for delta in deltas:
-        assert delta.logprobs is not None
-        assert tuple(entry.token_id for entry in delta.logprobs) == delta.token_ids
-        assert all(entry.logprob <= 0 and entry.top == () for entry in delta.logprobs)
-
-
 def test_alternatives_to_a_token_are_refused(make_engine: Any) -> None:
     output = run_alone(make_engine(), a_request("a", [40], logprobs=2))
     assert str(output.error).startswith("logprobs: ")
