@@ -17,11 +17,12 @@ from batcher.openvino_engine.pipeline import Pipeline
 from batcher.openvino_engine.prefix_guard import PrefixGuard
 from batcher.openvino_engine.row import DIVERGED, Row, tensor
 from batcher.openvino_engine.rules import complaint
+from batcher.warm_up import run_one
 from headrace.core.clock import Clock, SystemClock
-from headrace.core.errors import EngineError, InvalidRequest, ModelError
+from headrace.core.errors import EngineError, InvalidRequest
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import Settings
-from headrace.core.types import Delta, EngineStats, Request, Room, Sampling, TokenLogprobs
+from headrace.core.types import Delta, EngineStats, Request, Room, TokenLogprobs
 
 OUT_OF_MEMORY = "the engine ran out of memory"
 
@@ -62,19 +63,8 @@ class OpenVinoEngine:
         self._stats = EngineStats(slots=self._slots)
 
     def warm_up(self) -> None:
-        """Runs a request, so that a model that does not work is found out now.
-
-        Raises `ModelError`.
-        """
-        rules = Sampling(max_tokens=2, temperature=0.0)
-        self.add(Request("warm-up", self._card.name, self._card.hash, (0,), rules))
-        try:
-            while not self.is_idle:
-                deltas = self.step()
-        except EngineError as error:
-            raise ModelError(f"the model {self._card.name} does not run: {error}") from error
-        if deltas[-1].error:
-            raise ModelError(f"the model {self._card.name} does not run: {deltas[-1].error}")
+        """Finds out now whether the model works here. Raises `ModelError`."""
+        run_one(self, self._card)
         self._stats = EngineStats(slots=self._slots)
 
     def add(self, request: Request, resume_ids: Sequence[int] = ()) -> None:

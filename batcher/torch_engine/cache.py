@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicCache
 
+from headrace.core.errors import ModelError
+
 
 @dataclass(frozen=True, slots=True)
 class LayerShape:
@@ -27,11 +29,17 @@ class LayerShape:
 
 
 def layer_shapes(model: Any) -> list[LayerShape]:
-    """Found out by running one token, since every family names its sizes differently."""
+    """Found out by running one token, since every family names its sizes differently.
+
+    Raises `ModelError` for a model that does not run.
+    """
     cache: Any = DynamicCache(config=model.config)
     ids = torch.zeros(1, 1, dtype=torch.int64, device=model.device)
-    with torch.inference_mode():
-        model(input_ids=ids, past_key_values=cache, use_cache=True)
+    try:
+        with torch.inference_mode():
+            model(input_ids=ids, past_key_values=cache, use_cache=True)
+    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"the model does not run: {error}") from error
     return [
         LayerShape(keys=_token_shape(layer.keys), values=_token_shape(layer.values))
         for layer in cache.layers

@@ -16,11 +16,12 @@ from batcher.torch_engine.forward import Forward
 from batcher.torch_engine.sampler import Token, sample
 from batcher.torch_engine.scheduler import Plan, Scheduler
 from batcher.torch_engine.slots import Slots
+from batcher.warm_up import run_one
 from headrace.core.clock import Clock, SystemClock
-from headrace.core.errors import EngineError, ModelError
+from headrace.core.errors import EngineError
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import Settings
-from headrace.core.types import Delta, EngineStats, Request, Room, Sampling
+from headrace.core.types import Delta, EngineStats, Request, Room
 
 CPU_OUT_OF_MEMORY = "can't allocate memory"
 """What torch's allocator says on a CPU, where it raises a plain RuntimeError."""
@@ -48,19 +49,8 @@ class TorchEngine:
         self._stats = EngineStats(slots=size.slots)
 
     def warm_up(self) -> None:
-        """Runs a request, so that a model that does not work here is found out now.
-
-        Raises `ModelError`.
-        """
-        rules = Sampling(max_tokens=2, temperature=0.0)
-        self.add(Request("warm-up", self._card.name, self._card.hash, (0,), rules))
-        try:
-            while not self.is_idle:
-                deltas = self.step()
-        except (EngineError, TypeError, ValueError, AttributeError) as error:
-            raise ModelError(f"the model {self._card.name} does not run: {error}") from error
-        if deltas[-1].error:
-            raise ModelError(f"the model {self._card.name} does not run: {deltas[-1].error}")
+        """Finds out now whether the model works here. Raises `ModelError`."""
+        run_one(self, self._card)
         self._stats = EngineStats(slots=self._size.slots)
 
     def add(self, request: Request, resume_ids: Sequence[int] = ()) -> None:

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import BloomConfig, BloomForCausalLM, MistralConfig, MistralForCausalLM
+from transformers import (
+    BloomConfig,
+    BloomForCausalLM,
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+)
 
 from batcher.model_store import PreparedModel, prepare_model
 from batcher.torch_engine.cache import layer_shapes
@@ -340,3 +347,20 @@ def test_a_gpu_that_is_not_there_is_refused(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ModelError, match="HEADRACE_DEVICE is cuda"):
         engine_of(tiny, device="cuda")
+
+
+def test_a_model_whose_attention_is_not_ours_is_refused(tmp_path: Path) -> None:
+    config = Gemma2Config(
+        vocab_size=64,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        head_dim=8,
+        layer_types=["full_attention"],
+    )
+    Gemma2ForCausalLM(config).save_pretrained(tmp_path)
+    model = load_model(settings(), tmp_path)
+    with pytest.raises(ModelError, match="its attention uses softcap"):
+        layer_shapes(model)
