@@ -2,9 +2,10 @@
 
     python -m bench.soak [--minutes 10] [--engine torch] [--json bench/results/soak.json]
 
-64 slots of 1,024 tokens. Requests of mixed length keep them full; a third begins alike, one in five
-is aborted at some moment. Resident memory is read once a second. The first third of the time fills
-slots and caches; growth is that of the last third's median over the second third's.
+64 slots of 1,024 tokens, which 64 requests fill to their ends first: memory is taken as slots fill.
+Then requests of mixed length keep them busy; a third begins alike, one in five is aborted at some
+moment. Resident memory is read once a second. Growth is that of the last third's median over the
+second third's.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.progress import Progress
+from rich.progress import Progress, track
 
 from batcher.engine import Engine, load_engine
 from batcher.model_store import prepare_model
@@ -55,6 +56,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     model = prepare_model(settings, console.log)
     engine = load_engine(settings, model)
     crowd = Crowd(engine, model.card)
+    crowd.fill()
     resident_mb = _run(crowd, arguments.minutes * 60)
     third = len(resident_mb) // 3
     early, late = resident_mb[third : 2 * third], resident_mb[2 * third :]
@@ -94,6 +96,16 @@ class Crowd:
         self._shared = self._ids(300)
         self._live: set[str] = set()
 
+    def fill(self) -> None:
+        """Every slot to its end."""
+        half = CONTEXT_TOKENS // 2
+        for _slot in range(SLOTS):
+            self._engine.add(self._request_of(self._ids(half), half, temperature=0.0))
+        for _token in track(range(half), "filling", console=console):
+            self._engine.step()
+        while not self._engine.is_idle:
+            self._engine.step()
+
     def step(self) -> None:
         while len(self._live) < SLOTS:
             request = self._request()
@@ -110,14 +122,17 @@ class Crowd:
             self.aborted += 1
 
     def _request(self) -> Request:
-        self.count += 1
         prompt = self._ids(self._draw.randint(20, 400))
         if self._draw.random() < SHARING:
             prompt = (*self._shared, *prompt)
         tokens = self._draw.randint(8, 128)
         if self._draw.random() < 0.05:  # some fill their slot
             tokens = CONTEXT_TOKENS - len(prompt)
-        rules = Sampling(tokens, temperature=self._draw.choice([0.0, 0.8]), top_p=0.95)
+        return self._request_of(prompt, tokens, temperature=self._draw.choice([0.0, 0.8]))
+
+    def _request_of(self, prompt: tuple[int, ...], tokens: int, temperature: float) -> Request:
+        self.count += 1
+        rules = Sampling(tokens, temperature, top_p=0.95)
         name = f"r{self.count}"
         return Request(name, self._card.name, self._card.hash, prompt, rules)
 

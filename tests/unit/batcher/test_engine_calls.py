@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -51,16 +50,18 @@ class Calls(RuleBasedStateMachine):
         for _ in range(steps):
             self._take(self.engine.step())
 
-    @precondition(lambda self: self.live)
     @rule(place=st.integers(0, 20))
     def abort(self, place: int) -> None:
+        if not self.live:  # no precondition: how fast an engine is must not decide what is drawn
+            return
         name = self.live.pop(place % len(self.live))
         self.engine.abort(name)
         self.aborted.append(name)
 
-    @precondition(lambda self: self.aborted)
     @rule(place=st.integers(0, 20))
     def resume(self, place: int) -> None:
+        if not self.aborted:
+            return
         name = self.aborted.pop(place % len(self.aborted))
         self._add(f"r{len(self.asked)}", self.asked[name], self.outputs[name])
 
