@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from batcher.generation import Generation
 from batcher.torch_engine.slots import LEAST_SHARED, NO_MATCH, Match, Slots, shared_tokens
 
-DECODE_SHARE = 4
-"""While rows decode, a step reads this part of what it may: they wait for it."""
+LEAST_SHARE = 0.25
+"""Of the prompt tokens that a step may read, beside rows that decode: they wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Plan:
 class Scheduler:
     """First come, first served; a step reads at most `prefill_tokens` ids of prompts.
 
-    Beside rows that decode it reads fewer.
+    Beside rows that decode it reads fewer, unless as many prompts wait.
 
     No more prompts are begun than `capacity` tokens of cache hold to their very end.
     """
@@ -67,7 +67,7 @@ class Scheduler:
 
     def plan(self) -> Plan:
         rows = self._slots.rows
-        most = budget = max(1, self._prefill_tokens // (DECODE_SHARE if rows else 1))
+        most = budget = self._budget(len(rows))
         chunks: list[Chunk] = []
         for generation in self._waiting:
             if budget == 0 or not self._has_room(generation):
@@ -97,6 +97,11 @@ class Scheduler:
             self._waiting.remove(generation)
         if generation in self._slots.taken:
             self._slots.remove(generation, keep=not self._waiting)
+
+    def _budget(self, rows: int) -> int:
+        """Ids of prompts that a step may read, so that whoever waits for it is outnumbered."""
+        share = min(1.0, max(LEAST_SHARE, len(self._waiting) / max(1, rows)))
+        return max(1, int(self._prefill_tokens * share))
 
     def _match(self, generation: Generation) -> Match:
         """All but the last id of a prompt may be reused: something must be left to read."""

@@ -62,3 +62,20 @@ def test_the_readme_has_the_figures_that_make_chaos_measured() -> None:
     for fault in report["faults"]:
         cells = [f"{fault['fault']} {fault['name']}", *(str(fault[name]) for name in columns)]
         assert f"| {' | '.join(cells)} |" in readme
+
+
+def test_the_readme_has_the_figures_that_make_bench_engine_measured() -> None:
+    readme = (ROOT / "README.md").read_text()
+    report = json.loads((ROOT / "bench" / "results" / "engine.json").read_text())
+    rates = report["tokens_per_s"]
+    for name in rates["equal"]:
+        cells = [
+            str(round(rates[workload][name][level])) if level in rates[workload][name] else "-"
+            for workload in ("equal", "mixed")
+            for level in ("1", "8", "32", "64")
+        ]
+        assert f"| {' | '.join(cells)} |" in readme, name
+    for name, figure in report["ratios"].items():
+        if not name.endswith("_interval"):
+            low, high = report["ratios"][f"{name}_interval"]
+            assert f"{figure:.2f} ({low:.2f} to {high:.2f})" in readme, name

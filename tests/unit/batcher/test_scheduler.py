@@ -76,26 +76,39 @@ def test_prompts_are_read_together_in_order_up_to_the_budget_and_short_ones_stay
     assert [row.request.id for row in plan.rows] == ["four", "five"]
 
 
-def test_beside_rows_that_decode_a_step_reads_a_quarter_as_much(
+@pytest.fixture
+def crowded(card: ModelCard) -> Scheduler:
+    """Eight rows decode, two prompts of 3 and 25 ids wait; a step may read 16."""
+    slots = Slots(FakeMemory(slots=12), keeps_prefixes=True)
+    scheduler = Scheduler(slots, prefill_tokens=16, capacity=ROOMY)
+    wait(scheduler, card, {f"row{n}": [100 + n] for n in range(8)})
+    run(scheduler)
+    wait(scheduler, card, {"three": [3] * 3, "long": [25] * 25})
+    return scheduler
+
+
+def test_beside_many_rows_that_decode_a_step_reads_a_quarter_as_much(crowded: Scheduler) -> None:
+    plan = run(crowded)
+    assert chunks(plan) == [("three", 8, 0, 3), ("long", 11, 0, 1)]
+    assert len(plan.rows) == 9
+
+
+def test_a_longer_prompt_is_read_over_several_steps_in_the_highest_slot(
+    crowded: Scheduler,
+) -> None:
+    run(crowded)
+    plan = run(crowded)
+    assert chunks(plan) == [("long", 11, 1, 5)]
+    while chunks(plan)[0][3] != 25:
+        plan = run(crowded)
+    assert [*run(crowded).decoding.values()] == [*range(9), 11]
+
+
+def test_as_many_prompts_waiting_as_rows_decoding_get_the_whole_budget(
     scheduler: Scheduler, prompts: list[Generation]
 ) -> None:
     run(scheduler)
-    plan = run(scheduler)
-    assert chunks(plan) == [("three", 3, 0, 2)]
-    assert [row.request.id for row in plan.rows] == ["four", "five"]
-
-
-def test_longer_prompts_are_read_one_after_the_other_in_the_highest_slots(
-    scheduler: Scheduler, prompts: list[Generation]
-) -> None:
-    run(scheduler)
-    run(scheduler)
-    plan = run(scheduler)
-    assert chunks(plan) == [("three", 3, 2, 3), ("long", 2, 0, 1)]
-    assert [row.request.id for row in plan.rows] == ["four", "five", "three"]
-    plan = run(scheduler)
-    assert chunks(plan) == [("long", 2, 1, 3)]
-    assert [*plan.decoding.values()] == [0, 1, 3]
+    assert chunks(run(scheduler)) == [("three", 2, 0, 3), ("long", 3, 0, 7)]
 
 
 def test_with_nobody_decoding_a_long_prompt_gets_the_whole_budget(
@@ -156,9 +169,9 @@ def test_a_half_read_prompt_that_leaves_is_forgotten(
 ) -> None:
     run(scheduler)
     run(scheduler)
-    scheduler.remove(prompts[2])
+    scheduler.remove(prompts[3])
     assert memory.scrubbed == [3]
-    assert chunks(run(scheduler)) == [("long", 3, 0, 2)]
+    assert chunks(run(scheduler)) == []
 
 
 def test_prompts_that_begin_alike_wait_for_the_first_of_them_to_be_read(
@@ -191,5 +204,5 @@ def test_what_a_failed_forward_may_have_written_is_wiped(
     for row in [*plan.decoding, *(chunk.generation for chunk in plan.chunks)]:
         row.fail("out of memory")
         scheduler.remove(row)
-    assert sorted(memory.scrubbed) == [0, 0, 3]
-    assert chunks(scheduler.plan()) == [("long", 3, 0, 10)]
+    assert sorted(memory.scrubbed) == [0, 0, 1, 3]
+    assert scheduler.plan().is_empty
