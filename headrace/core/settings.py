@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     prefix_caching: bool = Field(True, description="Prompts that begin alike are read once.")
     prefill_tokens: PositiveInt = Field(
         512,
-        description="Prompt tokens that one step reads; a quarter beside rows that decode.",
+        description="Prompt tokens that one step reads; down to a quarter beside rows that decode.",
     )
     admission: Literal["continuous", "micro"] = Field(
         "continuous",
