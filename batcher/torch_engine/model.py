@@ -53,6 +53,8 @@ def make_faster(model: Any, rows: int) -> None:
     """Joins what can be one operation; `rows` is the usual batch."""
     packs = model.device.type == "cpu" and model.dtype == torch.bfloat16
     if packs and _has_bfloat16(model.device) and can_pack():
+        for parameter in model.parameters():  # what is left unpacked would keep the whole file in
+            parameter.data = parameter.data.clone()
         fuse_layers(model, lambda layers: PackedLinear(layers, rows))
         pack_linears(model, rows)
     else:
