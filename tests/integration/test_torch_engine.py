@@ -204,16 +204,18 @@ def test_a_window_narrower_than_the_context_is_refused(tmp_path: Path) -> None:
     assert load_model(settings(max_context_tokens=8), tmp_path).config.sliding_window == 8
 
 
+ONE_LAYER: dict[str, Any] = {
+    "vocab_size": 64,
+    "hidden_size": 16,
+    "intermediate_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+}
+
+
 def make_windowed(folder: Path, sliding_window: int) -> None:
-    config = MistralConfig(
-        vocab_size=64,
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        sliding_window=sliding_window,
-    )
+    config = MistralConfig(**ONE_LAYER, sliding_window=sliding_window)
     MistralForCausalLM(config).save_pretrained(folder)
 
 
@@ -350,16 +352,7 @@ def test_a_gpu_that_is_not_there_is_refused(
 
 
 def test_a_model_whose_attention_is_not_ours_is_refused(tmp_path: Path) -> None:
-    config = Gemma2Config(
-        vocab_size=64,
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        head_dim=8,
-        layer_types=["full_attention"],
-    )
+    config = Gemma2Config(**ONE_LAYER, head_dim=8, layer_types=["full_attention"])
     Gemma2ForCausalLM(config).save_pretrained(tmp_path)
     model = load_model(settings(), tmp_path)
     with pytest.raises(ModelError, match="its attention uses softcap"):
