@@ -31,6 +31,7 @@ def attend(
 ) -> tuple[Tensor, None]:
     """`query` [1, heads, tokens, dim]; the buffers of `SlotCache`. Returns [1, tokens, heads, dim].
 
+    Zeros for tokens that the layout does not know: they are padding.
     Without a layout it is transformers' own sdpa. Raises `ValueError` for what it cannot compute.
     """
     unsupported = [name for name in _UNSUPPORTED if kwargs.get(name) is not None]
@@ -43,6 +44,9 @@ def attend(
     tokens = query[0].transpose(0, 1)
     parts = [_decode(tokens, keys, values, span, layout.mask, scaling) for span in layout.spans]
     parts += [_prefill(tokens, keys, values, segment, scaling) for segment in layout.segments]
+    padding = len(tokens) - sum(map(len, parts))
+    if padding:
+        parts.append(tokens.new_zeros(padding, *parts[0].shape[1:]))
     return (parts[0] if len(parts) == 1 else torch.cat(parts))[None], None
 
 

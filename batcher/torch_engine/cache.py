@@ -78,12 +78,15 @@ class SlotCache(Cache):
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
-        """States [1, heads, tokens, dim] go to their places; returns the layer's buffers."""
+        """States [1, heads, tokens, dim] go to their places; returns the layer's buffers.
+
+        Those behind the last place are padding.
+        """
         if self.places is None:
             raise RuntimeError("the cache was not told where this forward's tokens belong")
         buffers = self._buffers[layer_idx]
         for buffer, states in zip(buffers, (key_states, value_states), strict=True):
-            buffer.flatten(0, 1)[self.places] = states[0].transpose(0, 1)
+            buffer.flatten(0, 1)[self.places] = states[0, :, : len(self.places)].transpose(0, 1)
         return buffers
 
     @torch.inference_mode()

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
+PACKED_ROWS = 16
+"""The rows of a tile in AMX: oneDNN multiplies as many at once, whether they are there or not."""
+
 
 class PlainLinear(nn.Module):
     """Several layers of one input, side by side: [..., in] -> [..., out of all]."""
@@ -73,6 +76,10 @@ def can_pack() -> bool:
     """Whether this build of torch has the two operators, which are not part of its public API."""
     names = ("_reorder_linear_weight", "_linear_pointwise")
     return all(hasattr(_onednn(), name) for name in names)
+
+
+def is_packed(model: nn.Module) -> bool:
+    return any(isinstance(module, PackedLinear) for module in model.modules())
 
 
 def pack_linears(model: nn.Module, rows: int) -> None:

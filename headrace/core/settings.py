@@ -83,7 +83,8 @@ class Settings(BaseSettings):
     prefix_caching: bool = Field(True, description="Prompts that begin alike are read once.")
     prefill_tokens: PositiveInt = Field(
         512,
-        description="Prompt tokens that one step reads; down to a quarter beside rows that decode.",
+        description="Prompt tokens that one step reads; beside rows that decode down to a quarter,"
+        " with OpenVINO always half.",
     )
     admission: Literal["continuous", "micro"] = Field(
         "continuous",

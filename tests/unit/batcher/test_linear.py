@@ -8,7 +8,13 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 from transformers.pytorch_utils import Conv1D
 
-from batcher.torch_engine.linear import PackedLinear, PlainLinear, can_pack, pack_linears
+from batcher.torch_engine.linear import (
+    PackedLinear,
+    PlainLinear,
+    can_pack,
+    is_packed,
+    pack_linears,
+)
 
 needs_bfloat16 = pytest.mark.skipif(
     not torch.cpu.get_capabilities().get("avx512_bw"),
@@ -72,6 +78,8 @@ def test_every_linear_layer_of_a_model_is_packed() -> None:
     model = nn.Sequential(nn.Linear(48, 80), nn.Sequential(Conv1D(16, 80), nn.ReLU())).bfloat16()
     states = states_of(5, torch.bfloat16)
     expected = model(states)
+    assert not is_packed(model)
     pack_linears(model, rows=4)
+    assert is_packed(model)
     assert [type(layer) for layer in (model[0], model[1][0])] == [PackedLinear] * 2
     torch.testing.assert_close(model(states), expected)

@@ -131,6 +131,15 @@ def test_penalties_change_what_is_said_and_a_resume_heeds_them(
     assert whole.ids[:7] + rest.ids == whole.ids
 
 
+def test_a_step_reads_half_of_the_prompt_tokens(make_engine: Any) -> None:
+    engine = make_engine(prefill_tokens=16)
+    engine.add(a_request("long", range(40, 70), max_tokens=1))
+    steps = 1
+    while not engine.step():
+        steps += 1
+    assert steps == 4
+
+
 def test_a_cache_for_few_tokens_lets_requests_wait(make_engine: Any) -> None:
     engine = make_engine(kv_cache_gb=100e-6)  # 12 blocks: one whole context, and a half
     assert engine.room() == Room(4, 256)
