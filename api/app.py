@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from api import access_log, dashboard, dead, jobs, openai, operations, request_id
+from api.admission import Admission
 from api.errors import register_error_handlers
 from api.follower import Follower
 from api.http_metrics import make_http_metrics
@@ -38,6 +39,7 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
         cards=cards,
         roster=Roster(queue.redis, settings.lease_s),
         intake=Intake(cards, settings, metrics),
+        admission=Admission(queue),
         waiters=waiters,
         follower=Follower(queue, waiters),
         metrics=metrics,

@@ -27,7 +27,7 @@ blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 def submit() -> Response:
     arguments.only()
     job = services().intake.job(JobBody.parse(read_json()))
-    services().queue.submit(job)
+    services().admission.submit([job])
     response = job_response(services().queue.get(job.id))
     response.status_code = 202
     response.headers["Location"] = url_for("jobs.show", job_id=job.id)

@@ -137,7 +137,7 @@ def _ending(finish_reason: str | None) -> dict[str, Any]:
 
 
 def _serve(request: Request, body: ChatBody | CompletionBody, kind: type[Shape]) -> Response:
-    submitted = services().queue.submit(request)
+    [submitted] = services().admission.submit([request])
     shape = kind(request, int(submitted.accepted))
     if body.stream:
         chunks = _stream(request.id, shape, body.stream_options.include_usage)

@@ -7,6 +7,7 @@ from typing import cast
 
 from flask import current_app
 
+from api.admission import Admission
 from api.follower import Follower
 from api.http_metrics import HttpMetrics
 from api.intake import Intake
@@ -28,6 +29,7 @@ class Services:
     cards: CardStore
     roster: Roster
     intake: Intake
+    admission: Admission
     waiters: Waiters
     follower: Follower
     metrics: HttpMetrics
