@@ -10,7 +10,7 @@ COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose
 DOCKER_BUILD_ARGS ?=
 
 .PHONY: help install serve test check up down test-docker bench-smoke bench-metrics \
-  bench-queue bench-overhead bench-throughput bench-fairness bench-engine soak-engine chaos clean
+  bench-queue bench-overhead bench-throughput bench-fairness bench-api bench-engine soak-engine chaos clean
 
 help:  ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ soak-engine: $(INSTALLED)  ## Run the engine for 10 minutes with random aborts, 
 
 bench-fairness: $(INSTALLED)  ## Measure small tenants behind a flood, and claims at 50,000 jobs (3 minutes)
 	$(BIN)/python -m bench.fairness $(ARGS)
+
+bench-api: $(INSTALLED)  ## Measure submissions, ETAs, waiting callers and last bytes (7 minutes)
+	$(BIN)/python -m bench.api $(ARGS)
 
 bench-engine: $(INSTALLED)  ## Measure the engines beside others (35 minutes; ARGS=--llama-cpp: that as well)
 	$(BIN)/python -m bench.engine $(ARGS)

@@ -2,17 +2,55 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from hashlib import sha256
 
-from headrace.core.jobs.handover import Submitted
+from flask import Response, g, request
+
+from headrace.core.errors import InvalidRequest
+from headrace.core.jobs.handover import NO_KEY, Idempotency, Submitted
+from headrace.core.jobs.pace import PaceMeter
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.types import Request
 
+KEY_HEADER = "Idempotency-Key"
+USABLE_KEY = re.compile(r"[ -~]{1,255}")
+
+REPLAYED_HEADER = "Idempotent-Replayed"
+
 
 class Admission:
-    def __init__(self, queue: JobQueue) -> None:
+    def __init__(self, queue: JobQueue, pace: PaceMeter) -> None:
         self._queue = queue
+        self._pace = pace
 
     def submit(self, requests: Sequence[Request]) -> list[Submitted]:
-        """What each became. Raises `QueueFull`."""
-        return [self._queue.submit(request) for request in requests]
+        """What each became: all are accepted, or none.
+
+        Where the caller's `Idempotency-Key` came before, these are the jobs accepted then: callers
+        must use the ids that come back, not those of their requests.
+
+        Raises `QueueFull`, `DeadlineUnmeetable`, `IdempotencyConflict`, `InvalidRequest`.
+        """
+        submitted = self._queue.submit_all(requests, _idempotency(), self._pace.current())
+        g.is_replayed = submitted[0].job_id != requests[0].id
+        return submitted
+
+
+def show_replay(response: Response) -> Response:
+    """Says in the answer that an earlier call has made its jobs."""
+    if g.get("is_replayed"):
+        response.headers[REPLAYED_HEADER] = "true"
+    return response
+
+
+def _idempotency() -> Idempotency:
+    """What the current request says of it. Raises `InvalidRequest`."""
+    key = request.headers.get(KEY_HEADER)
+    if key is None:
+        return NO_KEY
+    if not USABLE_KEY.fullmatch(key):
+        raise InvalidRequest(f"{KEY_HEADER}: 1 to 255 printable ASCII characters", KEY_HEADER)
+    asked = b"\n".join([request.method.encode(), request.path.encode(), request.get_data()])
+    return Idempotency(key, sha256(asked).hexdigest())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from api import access_log, dashboard, dead, jobs, openai, operations, request_id
+from api import access_log, admission, dashboard, dead, jobs, openai, operations, request_id
 from api.admission import Admission
 from api.errors import register_error_handlers
 from api.follower import Follower
@@ -16,6 +16,7 @@ from headrace.core.card_store import CardStore
 from headrace.core.connection import API_TIMEOUT_S, connect
 from headrace.core.errors import SettingsError
 from headrace.core.jobs.dead_letters import DeadLetters
+from headrace.core.jobs.pace import PaceMeter
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.roster import Roster
 from headrace.core.settings import Settings, load_settings
@@ -28,7 +29,8 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
         raise SettingsError("REDIS_URL: the API needs the queue's Redis")
     queue = queue or JobQueue(connect(settings.redis_url, API_TIMEOUT_S), settings)
     cards, waiters = CardStore(queue.redis), Waiters(queue.redis)
-    metrics = make_http_metrics(settings)
+    roster = Roster(queue.redis, settings.lease_s)
+    pace, metrics = PaceMeter(queue.redis, roster), make_http_metrics(settings)
 
     app = Flask("headrace")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
@@ -37,9 +39,10 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
         queue=queue,
         dead_letters=DeadLetters(queue),
         cards=cards,
-        roster=Roster(queue.redis, settings.lease_s),
+        roster=roster,
         intake=Intake(cards, settings, metrics),
-        admission=Admission(queue),
+        admission=Admission(queue, pace),
+        pace=pace,
         waiters=waiters,
         follower=Follower(queue, waiters),
         metrics=metrics,
@@ -47,6 +50,7 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
     app.before_request(request_id.assign)
     app.before_request(access_log.begin)
     app.after_request(access_log.end)
+    app.after_request(admission.show_replay)
     app.after_request(request_id.show)
     app.teardown_request(request_id.forget)
     for blueprint in (jobs.blueprint, dead.blueprint, openai.blueprint, operations.blueprint):

@@ -13,10 +13,13 @@ from api.access_log import JOB_HEADER
 from api.services import services
 from headrace.core.errors import (
     DeadlineExceeded,
+    DeadlineUnmeetable,
     HeadraceError,
+    IdempotencyConflict,
     InvalidRequest,
     JobFailed,
     JobNotFound,
+    MayRetry,
     NotReplayable,
     QueueFull,
     Unavailable,
@@ -48,7 +51,11 @@ TABLE: dict[type[Exception], Refusal] = {
     JobNotFound: Refusal(404, "invalid_request_error"),
     WrongState: Refusal(409, "invalid_request_error"),
     NotReplayable: Refusal(409, "invalid_request_error"),
-    QueueFull: Refusal(429, "rate_limit_error", MAY_RETRY, "queue_full"),
+    IdempotencyConflict: Refusal(
+        409, "invalid_request_error", MUST_NOT_RETRY, "idempotency_conflict"
+    ),
+    QueueFull: Refusal(429, "rate_limit_error", rejected="queue_full"),
+    DeadlineUnmeetable: Refusal(429, "rate_limit_error", rejected="deadline_unmeetable"),
     Unavailable: Refusal(503, "service_unavailable", MAY_RETRY, "unavailable"),
     RedisError: Refusal(503, "service_unavailable", MAY_RETRY, "unavailable"),
     WaitEnded: Refusal(504, "timeout", MUST_NOT_RETRY),
@@ -91,6 +98,8 @@ def _refuse(error: Exception) -> Response:
     if refusal.rejected and request.method == "POST":
         services().metrics.rejected(refusal.rejected)
     response = _answer(refusal.status, error_body(error, refusal.type), refusal.headers)
+    if isinstance(error, MayRetry):
+        response.headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, WaitEnded | JobFailed):
         response.headers[JOB_HEADER] = error.job_id
     return response

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from uuid import uuid4
 
 import gevent
+from flask import request
 
 from api import request_id
 from api.http_metrics import HttpMetrics
@@ -16,6 +17,9 @@ from headrace.core.errors import InvalidRequest, UnknownModel
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import Settings
 from headrace.core.types import Request
+
+SHORT_BYTES = 4_000
+"""A body of this size is tokenised at once."""
 
 
 class Intake:
@@ -51,8 +55,7 @@ class Intake:
                 "model_not_found",
             )
         started = time.perf_counter()
-        # In a thread: a long prompt must not hold up the other requests of this process.
-        prompt_ids = gevent.get_hub().threadpool.apply(tokenize, (card,))
+        prompt_ids = _prompt_ids(tokenize, card)
         tokenize_s = time.perf_counter() - started
         self._metrics.tokenized(tokenize_s)
         max_tokens = self._fit(len(prompt_ids), body.output_limit, card, param)
@@ -64,9 +67,16 @@ class Intake:
             sampling=body.sampling(max_tokens),
             priority=body.priority,
             deadline_s=body.deadline_s,
+            ttl_s=self._ttl_s(body),
             tokenize_s=tokenize_s,
             request_id=request_id.current(),
         )
+
+    def _ttl_s(self, body: Body) -> int | None:
+        most = self._settings.result_ttl_max_s
+        if body.ttl_s is not None and body.ttl_s > most:
+            raise InvalidRequest(f"ttl_s: at most {most}", "ttl_s")
+        return body.ttl_s
 
     def _fit(self, prompt_tokens: int, limit: int | None, card: ModelCard, param: str) -> int:
         """The output tokens to allow; a prompt or a limit that cannot fit is refused."""
@@ -87,6 +97,20 @@ class Intake:
                 "context_length_exceeded",
             )
         return limit or min(self._settings.default_max_tokens, room)
+
+
+def _prompt_ids(
+    tokenize: Callable[[ModelCard], tuple[int, ...]], card: ModelCard
+) -> tuple[int, ...]:
+    """A long prompt must not hold up the other requests of this process: it has a thread.
+
+    For a short one the way there and back costs more than its tokens.
+    """
+    length = request.content_length
+    if length is not None and length <= SHORT_BYTES:
+        return tokenize(card)
+    ids: tuple[int, ...] = gevent.get_hub().threadpool.apply(tokenize, (card,))
+    return ids
 
 
 def _tokenize_chat(card: ModelCard, messages: list[Message]) -> tuple[int, ...]:

@@ -14,8 +14,9 @@ from api.body import read_json
 from api.schemas import JobBody, PriorityBody
 from api.services import services
 from headrace.core.errors import InvalidRequest, JobNotFound, WrongState
-from headrace.core.jobs.job import STAMPS, Job
-from headrace.core.types import JobState
+from headrace.core.jobs.handover import Submitted
+from headrace.core.jobs.job import STAMPS, Job, Timings
+from headrace.core.types import JobState, Request
 
 MAX_LISTED = 1000
 log = structlog.get_logger()
@@ -26,12 +27,20 @@ blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 @blueprint.post("")
 def submit() -> Response:
     arguments.only()
-    job = services().intake.job(JobBody.parse(read_json()))
-    services().admission.submit([job])
-    response = job_response(services().queue.get(job.id))
+    asked = services().intake.job(JobBody.parse(read_json()))
+    [submitted] = services().admission.submit([asked])
+    response = job_response(_accepted(asked, submitted))
     response.status_code = 202
-    response.headers["Location"] = url_for("jobs.show", job_id=job.id)
+    response.headers["Location"] = url_for("jobs.show", job_id=submitted.job_id)
     return response
+
+
+def _accepted(asked: Request, submitted: Submitted) -> Job:
+    """A new job as it was put into its queue; an earlier one as it stands."""
+    if not submitted.is_new:
+        return services().queue.get(submitted.job_id)
+    timings = Timings(accepted=submitted.accepted)
+    return Job(asked, JobState.QUEUED, timings, attempts=0, place=submitted.place)
 
 
 @blueprint.get("/<job_id>")
@@ -103,7 +112,11 @@ def job_response(job: Job) -> Response:
 
 
 def job_json(job: Job) -> dict[str, Any]:
-    """A job as clients see it."""
+    """A job as clients see it.
+
+    While it waits, `position` is how many jobs go before it, and `eta_s` the seconds from now until
+    it will probably have *ended*: null where nothing has been measured that says so.
+    """
     result, report = job.result, job.report
     return {
         "id": job.id,
@@ -114,6 +127,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "priority": job.request.priority,
         "created_at": job.timings.accepted,
         "position": job.position,
+        "eta_s": _eta_s(job),
         "prompt_tokens": len(job.request.prompt_ids),
         "result": result and {key: result[key] for key in ("text", "finish_reason")},
         "usage": result and result["usage"],
@@ -124,6 +138,13 @@ def job_json(job: Job) -> dict[str, Any]:
         "batch_size": report and round(report.batch_size, 2),
         "timings": timings_json(job),
     }
+
+
+def _eta_s(job: Job) -> float | None:
+    if job.place is None:
+        return None
+    eta_s = services().pace.current().eta_s(job.request, job.place)
+    return None if eta_s is None else round(eta_s, 3)
 
 
 def timings_json(job: Job) -> dict[str, Any]:

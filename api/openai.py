@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -138,6 +139,7 @@ def _ending(finish_reason: str | None) -> dict[str, Any]:
 
 def _serve(request: Request, body: ChatBody | CompletionBody, kind: type[Shape]) -> Response:
     [submitted] = services().admission.submit([request])
+    request = replace(request, id=submitted.job_id)  # an earlier one, where the call is a repeat
     shape = kind(request, int(submitted.accepted))
     if body.stream:
         chunks = _stream(request.id, shape, body.stream_options.include_usage)

@@ -105,7 +105,8 @@ class StrictBody(BaseModel):
 class Body(StrictBody):
     """What every way of asking has in common. `model` may be left out: there is only one.
 
-    `priority` and `deadline_s` are ours, on OpenAI's routes as well (`extra_body` in its client).
+    `priority`, `deadline_s` and `ttl_s` are ours, on OpenAI's routes as well (`extra_body` in its
+    client).
     """
 
     model: str | None = None
@@ -117,6 +118,7 @@ class Body(StrictBody):
     stop: Annotated[list[Text], BeforeValidator(_as_list), Field(max_length=MAX_STOPS)] = []
     priority: PriorityName = Priority.DEFAULT
     deadline_s: float | None = Field(None, gt=0)
+    ttl_s: int | None = Field(None, ge=1)
 
     @model_validator(mode="before")
     @classmethod

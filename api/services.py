@@ -14,6 +14,7 @@ from api.intake import Intake
 from api.waiters import Waiters
 from headrace.core.card_store import CardStore
 from headrace.core.jobs.dead_letters import DeadLetters
+from headrace.core.jobs.pace import PaceMeter
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.roster import Roster
 from headrace.core.settings import Settings
@@ -30,6 +31,7 @@ class Services:
     roster: Roster
     intake: Intake
     admission: Admission
+    pace: PaceMeter
     waiters: Waiters
     follower: Follower
     metrics: HttpMetrics

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +17,9 @@ from headrace.core.jobs import keys
 from headrace.core.jobs.counters import Counters
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import JobQueue
+from headrace.core.roster import Roster, WorkerState
 from headrace.core.settings import Settings
-from headrace.core.types import JobState, Request
+from headrace.core.types import EngineStats, JobState, Request
 from tests.fakes import CARD, FakeClock
 from worker.batch_worker import BatchWorker
 
@@ -53,6 +55,17 @@ class Bench:
     def turn(self, times: int) -> None:
         for _turn in range(times):
             self.worker.turn()
+
+    def pretend_pace(
+        self, tokens_per_s: float, decode_s: float = 0.0, slots: int = 1, is_full: bool = True
+    ) -> None:
+        """As if a fleet had been measured, which reads prompts in no time."""
+        sums = {"tokens": tokens_per_s * 10, "seconds": 10, "allowed": 10, "prompt": 10}
+        sums |= {"decode_s": decode_s * 10, "prefill_s": 0, "at": 0}
+        self.redis.hset(keys.PACE, mapping=sums | ({"full_since": 0} if is_full else {}))
+        stats = EngineStats(slots=slots)
+        beat = WorkerState("worker-1", "ready", os.getpid(), "SimulatedEngine", stats)
+        Roster(self.redis, ttl_s=60).beat(beat)
 
     def state(self, job_id: str = "job-1") -> JobState:
         return self.queue.state(job_id)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import math
+
+from headrace.core.clock import Clock, SystemClock
 from headrace.core.connection import Client
 from headrace.core.errors import Unavailable
 from headrace.core.jobs import keys
 from headrace.core.model_card import ModelCard
 
+FRESH_S = 1.0
+"""How old a card may be: a busy API does not ask for it with every request."""
+
 
 class CardStore:
     """Decodes a card once and again only when another one was put."""
 
-    def __init__(self, redis: Client) -> None:
+    def __init__(self, redis: Client, clock: Clock | None = None) -> None:
         self._redis = redis
+        self._clock = clock or SystemClock()
+        self._looked_at = -math.inf
         self._hash = b""
         self._card: ModelCard | None = None
 
@@ -20,9 +28,17 @@ class CardStore:
         self._redis.hset(keys.CARD, mapping={"hash": card.hash, "card": card.encode()})
 
     def current(self) -> ModelCard:
-        """Raises `Unavailable` while no worker has put a card."""
+        """At most a second old. Raises `Unavailable` while no worker has put one."""
+        now = self._clock.now()
+        if self._card is not None and now - self._looked_at < FRESH_S:
+            return self._card
+        card, self._looked_at = self._look(), now
+        return card
+
+    def _look(self) -> ModelCard:
         digest = self._redis.hget(keys.CARD, "hash")
         if digest is None:
+            self._card = None
             raise Unavailable("no model card yet: no worker has been ready")
         if self._card is None or digest != self._hash:
             self._card = ModelCard.decode(self._redis.hget(keys.CARD, "card") or b"")

@@ -7,7 +7,9 @@ HeadraceError
 ├── JobNotFound         no job with this id
 ├── WrongState          the job is not in the state that this needs
 ├── NotReplayable       a dead letter whose request no worker could run
-├── QueueFull           the queue is at its bound
+├── MayRetry            refused for now; says when to ask again
+│   ├── QueueFull       the queue is at its bound
+│   └── DeadlineUnmeetable the backlog is too long for a job's deadline
 ├── IdempotencyConflict one idempotency key, two requests
 ├── Unavailable         Redis is away, or no model card exists yet
 ├── WaitEnded           a caller's wait ended before its job
@@ -54,12 +56,32 @@ class NotReplayable(HeadraceError):
     """Raised when a dead letter cannot be read, or was tokenised for another model."""
 
 
-class QueueFull(HeadraceError):
-    """Raised by submit when as many jobs wait or tokens wait as `HEADRACE_QUEUE_MAX_…` allows."""
+class MayRetry(HeadraceError):
+    """Raised where the same request will probably be taken in `retry_after_s` seconds."""
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class QueueFull(MayRetry):
+    """Raised by submit when as many jobs or tokens wait as `HEADRACE_QUEUE_MAX_…` allows."""
+
+    code = "queue_full"
+
+
+class DeadlineUnmeetable(MayRetry):
+    """Raised by submit when so much waits that a job would end after its deadline."""
+
+    param = "deadline_s"
+    code = "deadline_unmeetable"
 
 
 class IdempotencyConflict(HeadraceError):
     """Raised by submit when the caller's key was used for another request before."""
+
+    param = "Idempotency-Key"
+    code = "idempotency_conflict"
 
 
 class Unavailable(HeadraceError):

@@ -120,6 +120,9 @@ class Settings(BaseSettings):
     retry_first_s: PositiveInt = Field(1, description="Wait before a first retry; it doubles.")
     retry_most_s: PositiveInt = Field(60, description="Longest wait before a retry.")
     result_ttl_s: PositiveInt = Field(86_400, description="How long an ended job is kept.")
+    result_ttl_max_s: PositiveInt = Field(
+        604_800, description="Longest `ttl_s`, for which a caller may ask instead."
+    )
     publish_interval_ms: int = Field(50, ge=0, description="How often new tokens are published.")
     completion_log_max: PositiveInt = Field(100_000, description="Records kept of ended jobs.")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -76,8 +76,9 @@ class Request:
     """One prompt, tokenised, on its way to an engine.
 
     `card_hash` names the model card whose tokenizer made `prompt_ids`; `deadline_s` counts from
-    acceptance; `tokenize_s` is what templating and tokenising took in the API; `request_id` is
-    that of the HTTP request which brought it.
+    acceptance, `ttl_s` from the end: so long the job is kept, None as long as the setting says.
+    `tokenize_s` is what templating and tokenising took in the API; `request_id` is that of the HTTP
+    request which brought it.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -92,6 +93,7 @@ class Request:
     deadline_s: float | None = None
     tokenize_s: float = 0.0
     request_id: str = ""
+    ttl_s: int | None = None
 
     @property
     def cost_tokens(self) -> int:
@@ -99,7 +101,9 @@ class Request:
         return len(self.prompt_ids) + self.sampling.max_tokens
 
     def encode(self) -> dict[str, Any]:
-        return {"version": PAYLOAD_VERSION} | asdict(self)
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        sampling = {name: getattr(self.sampling, name) for name in self.sampling.__slots__}
+        return {"version": PAYLOAD_VERSION} | fields | {"sampling": sampling}
 
     @staticmethod
     def decode(payload: Mapping[str, Any], **changes: Any) -> Request:

@@ -12,6 +12,7 @@ from rq import Queue
 
 from headrace.core.jobs import rq_adapter
 from headrace.core.jobs.job import Report, Timings
+from headrace.core.jobs.pace import Place
 from headrace.core.types import JobState, Request
 
 EXPIRED_ERROR = rq_adapter.encode_exc_string("its time was over before a worker was free")
@@ -19,9 +20,9 @@ EXPIRED_ERROR = rq_adapter.encode_exc_string("its time was over before a worker 
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """A caller's key for one request: within `RESULT_TTL_S` it names one job.
+    """A caller's key for what was asked in one go: while its jobs are kept it names them.
 
-    `fingerprint` tells whether it is the same request: a digest of what the caller sent, since a
+    `fingerprint` tells whether the same was asked: a digest of what the caller sent, since a
     request that was drawn from it may differ (its seed).
     """
 
@@ -45,15 +46,18 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """`waiting` jobs stood in the queues before this one; `accepted` is Redis TIME.
+    """`job_id` is the job's, whatever the id of its request; `accepted` is Redis TIME.
 
-    `is_new` is False where the job had been accepted before: `job_id` is that job's.
+    `place` is where it stood then; None for a job that had been accepted before.
     """
 
     job_id: str
     accepted: float
-    waiting: int
-    is_new: bool = True
+    place: Place | None = None
+
+    @property
+    def is_new(self) -> bool:
+        return self.place is not None
 
 
 @dataclass(frozen=True, slots=True)

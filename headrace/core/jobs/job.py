@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from pydantic_core import to_json
 
+from headrace.core.jobs.pace import Place
 from headrace.core.jobs.rq_adapter import decode_request, decode_result, job_state
 from headrace.core.types import JobState, Request
 
@@ -76,7 +77,7 @@ class Report:
 class Job:
     """One job. `result` is set once it has succeeded, `error` once it has not.
 
-    `replay_of` is the dead letter whose request it asks again.
+    It has a `place` while it waits. `replay_of` is the dead letter whose request it asks again.
     """
 
     request: Request
@@ -87,16 +88,21 @@ class Job:
     report: Report | None = None
     result: dict[str, Any] | None = None
     error: str | None = None
-    position: int | None = None
+    place: Place | None = None
     replay_of: str | None = None
 
     @property
     def id(self) -> str:
         return self.request.id
 
+    @property
+    def position(self) -> int | None:
+        """Jobs that go before it; None unless it waits."""
+        return None if self.place is None else self.place.jobs
+
 
 def decode_job(
-    job_id: str, fields: Mapping[bytes, bytes], ending: Mapping[bytes, bytes], position: int | None
+    job_id: str, fields: Mapping[bytes, bytes], ending: Mapping[bytes, bytes], place: Place | None
 ) -> Job:
     """`fields` are its hash, `ending` the newest of its results.
 
@@ -118,7 +124,7 @@ def decode_job(
         report=Report.decode(fields.get(b"hr_report")),
         result=result,
         error=error or (reason if state.is_terminal and state is not JobState.SUCCEEDED else None),
-        position=position,
+        place=place,
         replay_of=fields.get(b"hr_replay_of", b"").decode() or None,
     )
 

@@ -8,9 +8,12 @@ On each RQ job hash (`rq:job:ID`) we keep fields of our own, all prefixed `hr_`:
     hr_accepted hr_claimed hr_first_token hr_last_token hr_committed   Redis TIME, seconds
     hr_reason hr_report               why it did not succeed; the worker's figures
     hr_replay_of hr_replayed_as       ids: the dead letter it replays; the job that replays it
+    hr_idempotency                    Redis key of the caller's Idempotency-Key
 """
 
 from __future__ import annotations
+
+from hashlib import sha256
 
 from headrace.core.types import Priority
 
@@ -51,6 +54,9 @@ DEAD = "headrace:dead"
 COUNTS = "headrace:counts"
 """Hash: everything that was counted for the whole fleet; see `counters.py`."""
 
+PACE = "headrace:pace"
+"""Hash: since when the fleet is full, and the sums of what ended lately; see `pace.py`."""
+
 TOKENS_CHANNEL = "headrace:events:tokens"
 ENDED_CHANNEL = "headrace:events:ended"
 """Pub/sub channels; a message is a space-separated list of job ids."""
@@ -82,9 +88,12 @@ def share(queue_name: str) -> str:
     return f"headrace:share:{queue_name}"
 
 
-def idempotency(key: str) -> str:
-    """Hash: id and fingerprint of the job that was accepted under a caller's key."""
-    return f"headrace:idempotency:{key}"
+def idempotency(tenant: str, key: str) -> str:
+    """Hash: `ids` of the jobs that were accepted under a tenant's key, and the `fingerprint`.
+
+    A digest, which has no separator in it: two tenants never share one.
+    """
+    return f"headrace:idempotency:{tenant}:{sha256(key.encode()).hexdigest()}"
 
 
 def worker(name: str) -> str:

@@ -8,7 +8,7 @@ from secrets import token_hex
 from typing import Any
 
 from headrace.core.connection import Client
-from headrace.core.errors import IdempotencyConflict, JobNotFound, QueueFull
+from headrace.core.errors import JobNotFound, QueueFull
 from headrace.core.jobs import keys, rq_adapter
 from headrace.core.jobs.handover import (
     EXPIRED_ERROR,
@@ -23,6 +23,8 @@ from headrace.core.jobs.handover import (
     Submitted,
 )
 from headrace.core.jobs.job import Job, decode_job
+from headrace.core.jobs.pace import UNKNOWN, Pace, Place
+from headrace.core.jobs.submission import Submission
 from headrace.core.settings import Settings
 from headrace.core.types import PAYLOAD_VERSION, JobState, Priority, Request, Room
 
@@ -45,21 +47,38 @@ class JobQueue:
             name: rq_adapter.load_script(redis, name, settings)
             for name in ("submit", "claim", "publish", "finish", "cancel", "purge", "reprioritise")
         }
+        self._constant_fields = rq_adapter.constant_fields(redis, settings)
         self._queue_keys = [rq_adapter.queue_key(name) for name in keys.QUEUE_NAMES.values()]
 
     def submit(
         self, request: Request, idempotency: Idempotency = NO_KEY, replay: Replay | None = None
     ) -> Submitted:
         """Accepts a request as a durable job. Raises `QueueFull`, `IdempotencyConflict`."""
-        return self._submitted(self._submit(request, idempotency, replay))
+        submission = Submission([request], idempotency, replay)
+        return submission.result(self._submit(submission), self.settings)[0]
+
+    def submit_all(
+        self,
+        requests: Sequence[Request],
+        idempotency: Idempotency = NO_KEY,
+        pace: Pace = UNKNOWN,
+    ) -> list[Submitted]:
+        """Accepts all of the requests or none, in their order; `idempotency` names the whole list.
+
+        Raises `QueueFull`, `IdempotencyConflict`, and `DeadlineUnmeetable` where that follows from
+        the `pace`.
+        """
+        submission = Submission(requests, idempotency, pace=pace)
+        return submission.result(self._submit(submission), self.settings)
 
     def submit_many(self, requests: Sequence[Request]) -> list[Submitted | QueueFull]:
         """Accepts each request or says that there was no room for it, in one round trip."""
+        submissions = [Submission([request]) for request in requests]
         with self.redis.pipeline(transaction=False) as pipeline:
-            for request in requests:
-                self._submit(request, client=pipeline)
+            for submission in submissions:
+                self._submit(submission, pipeline)
             answers = pipeline.execute()
-        return [self._submitted_or_full(answer) for answer in answers]
+        return list(map(self._submitted_or_full, submissions, answers))
 
     def claim(self, worker: str, room: Room, batch_room: Room | None = None) -> Claimed:
         """Leases waiting jobs to a worker: at most `room.slots`, costing `room.tokens` at most.
@@ -172,11 +191,19 @@ class JobQueue:
             for name in keys.QUEUE_NAMES.values():
                 pipeline.zrank(keys.fair(name), job_id)
                 pipeline.zcard(keys.fair(name))
-            fields, results, *places = pipeline.execute()
+                pipeline.hget(keys.share(name), "tokens")
+            pipeline.zcard(keys.LEASES)
+            pipeline.hexists(keys.PACE, "full_since")
+            fields, results, *queues, running, is_full = pipeline.execute()
         if fields.get(b"origin", b"").decode() not in keys.QUEUE_NAMES.values():
             raise JobNotFound(f"no job {job_id}")
         try:
-            return decode_job(job_id, fields, results[0][1] if results else {}, _position(places))
+            return decode_job(
+                job_id,
+                fields,
+                results[0][1] if results else {},
+                _place(queues, running, bool(is_full)),
+            )
         except ValueError as problem:
             raise JobNotFound(f"no job {job_id}") from problem
 
@@ -201,50 +228,19 @@ class JobQueue:
         """Blocks until a job is submitted, or the time is over."""
         self.redis.blpop([keys.DOORBELL], timeout=max(timeout_s, 0.001))  # 0 would be for ever
 
-    def _submit(
-        self,
-        request: Request,
-        idempotency: Idempotency = NO_KEY,
-        replay: Replay | None = None,
-        client: Client = None,
-    ) -> Any:
+    def _submit(self, submission: Submission, client: Client = None) -> Any:
         """The script's answer; nothing yet where `client` is a pipeline."""
-        settings = self.settings
-        fields = rq_adapter.job_fields(request, self.redis, settings)
-        if replay is not None:
-            fields |= {"hr_replay_of": replay.of, "hr_deaths": replay.deaths}
         return self._scripts["submit"](
-            keys=[
-                rq_adapter.job_key(request.id),
-                rq_adapter.QUEUES_KEY,
-                keys.idempotency(idempotency.key) if idempotency.key else "",
-            ],
-            args=[
-                request.id,
-                keys.QUEUE_NAMES[request.priority],
-                settings.queue_max_jobs,
-                settings.queue_max_tokens,
-                "" if request.deadline_s is None else request.deadline_s,
-                settings.queue_ttl_s,
-                idempotency.fingerprint,
-                *_flat(fields.items()),
-            ],
+            keys=submission.script_keys(),
+            args=submission.script_arguments(self.settings, self._constant_fields),
             client=client,
         )
 
-    def _submitted(self, answer: Sequence[Any]) -> Submitted:
-        verdict, job_id, accepted, waiting, tokens = answer
-        if verdict == b"full":
-            raise QueueFull(f"{waiting} jobs with {tokens} tokens wait already; try again later")
-        if verdict == b"conflict":
-            raise IdempotencyConflict(
-                f"this Idempotency-Key was used for another request: job {job_id.decode()}"
-            )
-        return Submitted(job_id.decode(), float(accepted), waiting, verdict == b"accepted")
-
-    def _submitted_or_full(self, answer: Sequence[Any]) -> Submitted | QueueFull:
+    def _submitted_or_full(
+        self, submission: Submission, answer: Sequence[Any]
+    ) -> Submitted | QueueFull:
         try:
-            return self._submitted(answer)
+            return submission.result(answer, self.settings)[0]
         except QueueFull as error:
             return error
 
@@ -301,13 +297,15 @@ def _state_of(status: bytes | None, reason: bytes | None) -> JobState | None:
         return None
 
 
-def _position(places: list[int | None]) -> int | None:
-    """Jobs in front of this one; None unless it waits. `places`: (index, length) a queue."""
-    ahead = 0
-    for index, length in zip(places[::2], places[1::2], strict=True):
+def _place(queues: list[int | bytes | None], running: int, is_full: bool) -> Place | None:
+    """None unless it stands in a queue. `queues`: (index, length, tokens) of each."""
+    ahead, before = 0, 0.0
+    for index, length, tokens in zip(queues[::3], queues[1::3], queues[2::3], strict=True):
+        waiting, cost = int(length or 0), float(tokens or 0)
         if index is not None:
-            return ahead + index
-        ahead += length or 0
+            ahead_here = int(index)
+            return Place(ahead + ahead_here, before + cost * ahead_here / waiting, running, is_full)
+        ahead, before = ahead + waiting, before + cost
     return None
 
 

@@ -46,6 +46,8 @@ EXPIRED = "expired"
 MOST_DATA_BYTES = 64 * 2**20
 """Most bytes that a job's data may unpack to; the API takes bodies of a few MB."""
 
+TTL_FIELDS = ("result_ttl", "failure_ttl")
+
 QUEUES_KEY = Queue.redis_queues_keys
 SUSPENDED_KEY = WORKERS_SUSPENDED
 
@@ -154,31 +156,37 @@ def timestamp() -> str:
     return utcformat(now())
 
 
-def job_fields(request: Request, redis: Client, settings: Settings) -> dict[str, Any]:
-    """The hash of the RQ job that `Queue.enqueue` would write for this request, and ours."""
+def constant_fields(redis: Client, settings: Settings) -> dict[str, Any]:
+    """What `Queue.enqueue` writes for all of our jobs alike; made once, as RQ takes its time."""
     job = Job.create(
         FUNCTION,
-        args=(request.encode(),),
         connection=redis,
-        id=request.id,
         serializer=JSONSerializer,
-        origin=keys.QUEUE_NAMES[request.priority],
-        description=f"{FUNCTION} {len(request.prompt_ids)} prompt tokens",
         timeout=settings.job_timeout_s,
         result_ttl=settings.result_ttl_s,
         failure_ttl=settings.result_ttl_s,
         status=JobStatus.QUEUED,
     )
-    job.enqueued_at = now()
     if settings.max_retries:
         job.retries_left = settings.max_retries
         job.retry_intervals = retry_intervals(settings)
-    ours = {
+    return job.to_dict()
+
+
+def job_fields(request: Request) -> dict[str, Any]:
+    """The rest of what `Queue.enqueue` would write for this request, and fields of ours."""
+    created = timestamp()
+    ttl = {} if request.ttl_s is None else dict.fromkeys(TTL_FIELDS, request.ttl_s)
+    return ttl | {
+        "created_at": created,
+        "enqueued_at": created,
+        "data": zlib.compress(to_json((FUNCTION, None, (request.encode(),), {}))),
+        "description": f"{FUNCTION} {len(request.prompt_ids)} prompt tokens",
+        "origin": keys.QUEUE_NAMES[request.priority],
         "hr_tokens": request.cost_tokens,
         "hr_tenant": request.tenant,
         "hr_version": PAYLOAD_VERSION,
     }
-    return job.to_dict() | ours
 
 
 def retry_intervals(settings: Settings) -> list[int]:
@@ -256,6 +264,7 @@ def load_script(redis: Client, name: str, settings: Settings) -> Script:
         "{tokens_channel}": keys.TOKENS_CHANNEL,
         "{dead}": keys.DEAD,
         "{counts}": keys.COUNTS,
+        "{pace}": keys.PACE,
         "{counting}": str(settings.metrics).lower(),
         "{latency_s}": _lua_list(E2E.bounds),
         "{latency_labels}": _lua_list(E2E.labels[:-1]),

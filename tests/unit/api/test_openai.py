@@ -98,7 +98,7 @@ def test_a_caller_whose_job_fails_gets_an_error_that_says_not_to_retry(
     client: FlaskClient, bench: Bench
 ) -> None:
     queue = client.application.extensions["headrace"].queue
-    queue.submit = _submit_and(lambda job_id: queue.cancel(job_id), queue.submit)
+    queue.submit_all = _submit_and(queue.cancel, queue.submit_all)
 
     response = client.post("/v1/completions", json=TEXT)
 
@@ -113,7 +113,7 @@ def test_a_caller_whose_deadline_passes_gets_a_time_out_that_says_not_to_retry(
     client: FlaskClient, bench: Bench, path: str
 ) -> None:
     queue = client.application.extensions["headrace"].queue
-    queue.submit = _submit_and(lambda _job_id: bench.leases.sweep(), queue.submit)
+    queue.submit_all = _submit_and(lambda _job_id: bench.leases.sweep(), queue.submit_all)
 
     response = client.post(path, json=(CHAT if "chat" in path else TEXT) | {"deadline_s": 1e-6})
 
@@ -138,10 +138,10 @@ def test_a_stream_whose_deadline_passes_says_so(client: FlaskClient, bench: Benc
     )
 
 
-def _submit_and(then: Callable[[str], object], submit: Callable[[Any], Any]) -> Any:
-    def both(request: Any) -> Any:
-        submitted = submit(request)
-        then(request.id)
+def _submit_and(then: Callable[[str], object], submit: Callable[..., Any]) -> Any:
+    def both(*arguments: Any) -> Any:
+        submitted = submit(*arguments)
+        then(submitted[0].job_id)
         return submitted
 
     return both

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from headrace.core.card_store import CardStore
+from headrace.core.card_store import FRESH_S, CardStore
 from headrace.core.connection import Client
 from headrace.core.errors import Unavailable
-from tests.fakes import CARD, make_card
+from headrace.core.jobs import keys
+from tests.fakes import CARD, FakeClock, make_card
 
 
 def test_without_a_card_nothing_can_be_asked(fake_redis: Client) -> None:
@@ -16,11 +17,27 @@ def test_without_a_card_nothing_can_be_asked(fake_redis: Client) -> None:
 
 
 def test_a_card_is_decoded_once_and_again_when_another_is_put(fake_redis: Client) -> None:
-    store = CardStore(fake_redis)
+    clock = FakeClock()
+    store = CardStore(fake_redis, clock)
     store.put(CARD)
     first = store.current()
     assert first == CARD
+    clock.sleep(FRESH_S)
     assert store.current() is first
 
     CardStore(fake_redis).put(make_card("other"))
+    clock.sleep(FRESH_S)
     assert store.current().name == "other"
+
+
+def test_a_card_that_was_just_looked_at_is_not_asked_for_again(fake_redis: Client) -> None:
+    clock = FakeClock()
+    store = CardStore(fake_redis, clock)
+    store.put(CARD)
+    store.current()
+    fake_redis.delete(keys.CARD)
+
+    assert store.current() == CARD
+    clock.sleep(FRESH_S)
+    with pytest.raises(Unavailable):
+        store.current()

@@ -163,6 +163,7 @@ local function isolate()
 end
 
 local highest = {}
+local ran_out = false -- of room, so that jobs are left waiting
 
 -- The jobs of a queue in the order of their turns, read from Redis a roomful at a time. Those that
 -- only newer workers can read are left to them.
@@ -209,6 +210,7 @@ local function fill()
     if best == BATCH and not is_first and (batch_slots < 1 or job.cost > batch_tokens) then
       is_open[best] = false
     elseif job.cost > tokens and not is_first then
+      ran_out = true
       return
     else
       heads[best] = nil
@@ -248,4 +250,10 @@ local left = 0
 for _, queue in ipairs(QUEUES) do left = left + redis.call('LLEN', queue_key(queue)) end
 -- What is left is another idle worker's to take; what is not, nobody's to wake for.
 if left == 0 then redis.call('DEL', DOORBELL) elseif #claimed > 0 then ring() end
+-- A fleet is full from the claim that ran out of room until one leaves nothing; then its pace counts.
+if left == 0 then
+  redis.pcall('HDEL', PACE, 'full_since')
+elseif ran_out or #claimed == slots then
+  redis.pcall('HSETNX', PACE, 'full_since', NOW)
+end
 return {claimed, expired, odd, 0}

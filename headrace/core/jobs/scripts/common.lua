@@ -16,6 +16,7 @@ local ENDED_CHANNEL = '{ended_channel}'
 local TOKENS_CHANNEL = '{tokens_channel}'
 local DEAD = '{dead}'
 local COUNTS = '{counts}'
+local PACE = '{pace}'
 local COUNTING = {counting}
 local LATENCY_S, LATENCY_LABELS = {latency_s}, {latency_labels}
 local TOKEN_LATENCY_S, TOKEN_LATENCY_LABELS = {token_latency_s}, {token_latency_labels}
@@ -29,6 +30,7 @@ local HOLE = 'headrace:hole'
 local AT_ONCE = 1000 -- members of one call, and ids looked at in one go
 local LONGEST_S = 315360000 -- ten years: what others write as a time may be beyond any
 local SUSPECT_DEATHS = {suspect_deaths} -- from so many worker deaths a job runs alone
+local PACE_S = 30 -- how far back the fleet's pace reaches: a job this old counts for a third
 local FORGET_S = 60 -- what readers and late workers may still ask of a job that keeps no result
 local FAILURE_TTL_S = 31536000 -- RQ's, for jobs that name none
 
@@ -312,7 +314,7 @@ local function count_end(outcome, accepted, claimed, first, last)
   count('jobs:' .. outcome.status .. ':' .. outcome.reason, 1)
   count('tokens:output', outcome.count)
   if outcome.report ~= '' then
-    count('tokens:input', tonumber(string.match(outcome.report, '"prompt_tokens":(%d+)')) or 0)
+    count('tokens:input', outcome.prompt_tokens)
   end
   if outcome.dead then count('dead', 1) end
   if outcome.status == 'canceled' or outcome.status == 'stopped' then return end
@@ -328,6 +330,46 @@ local function count_end(outcome, accepted, claimed, first, last)
     observe('time_per_output_token_seconds', TOKEN_LATENCY_S, TOKEN_LATENCY_LABELS,
       (last - first) / (outcome.count - 1))
   end
+end
+
+-- == Pace ========================================================================================
+-- How fast the fleet works, for headrace/core/jobs/pace.py: what ended lately counts, older ends less
+-- and less. Its rate is measured only while it is full (a claim ran out of room and left jobs
+-- waiting): a fleet that has nothing to do is not slow.
+
+local ended_work = {tokens = 0, prompt = 0, prefill_s = 0, allowed = 0, decode_s = 0}
+local SERVICE = {'prompt', 'prefill_s', 'allowed', 'decode_s'}
+
+-- A job that ran has ended; `cost` is the tokens that it counted for while it waited.
+local function note_work(outcome, cost, claimed, first, last)
+  ended_work.tokens = ended_work.tokens + cost
+  if outcome.status ~= 'finished' then return end
+  ended_work.prompt = ended_work.prompt + outcome.prompt_tokens
+  ended_work.prefill_s = ended_work.prefill_s + math.max(0, first - claimed)
+  ended_work.allowed = ended_work.allowed + math.max(1, cost - outcome.prompt_tokens)
+  ended_work.decode_s = ended_work.decode_s + last - first
+end
+
+local function note_pace()
+  if ended_work.tokens == 0 then return end
+  local known = redis.pcall('HMGET', PACE, 'at', 'full_since', 'tokens', 'seconds', unpack(SERVICE))
+  if known.err then return end
+  local at, full_since = tonumber(known[1] or nil), tonumber(known[2] or nil)
+  local news = {'at', NOW}
+  local function set(field, kept, amount, place)
+    news[#news + 1] = field
+    news[#news + 1] = string.format('%.9g', (tonumber(known[place] or nil) or 0) * kept + amount)
+  end
+  -- After a long silence the next job counts as much as all before it.
+  local kept = math.min(1, math.max(0.5, math.exp(((at or now) - now) / PACE_S)))
+  for i, field in ipairs(SERVICE) do set(field, kept, ended_work[field], 4 + i) end
+  if full_since then
+    local seconds = math.max(0, math.min(now - math.max(at or 0, full_since), PACE_S))
+    kept = math.exp(-seconds / PACE_S)
+    set('tokens', kept, ended_work.tokens, 3)
+    set('seconds', kept, seconds, 4)
+  end
+  redis.call('HSET', PACE, unpack(news))
 end
 
 -- Does what was gathered. A count that cannot be taken (its key is of another type) must not undo
@@ -352,6 +394,7 @@ local function close()
   for field, amount in pairs(tally) do
     redis.pcall('HINCRBY', COUNTS, field, string.format('%.0f', amount))
   end
+  note_pace()
   if #ended > 0 then redis.call('PUBLISH', ENDED_CHANNEL, table.concat(ended, ' ')) end
 end
 
@@ -367,7 +410,11 @@ end
 
 -- Seconds for which RQ keeps an ended job, and its result; nil: for ever.
 local function ttl_of(status, result_ttl, failure_ttl)
-  if status == 'canceled' then return RESULT_TTL_S, RESULT_TTL_S end
+  if status == 'canceled' then
+    local ttl = tonumber(result_ttl or nil) or 0
+    ttl = ttl > 0 and math.min(ttl, LONGEST_S) or RESULT_TTL_S
+    return ttl, ttl
+  end
   if status == 'finished' then
     local ttl = math.min(tonumber(result_ttl or nil) or RESULT_TTL_S, LONGEST_S)
     return ttl, ttl
@@ -390,12 +437,13 @@ end
 -- What remains of an ended job, as RQ would keep it.
 local function settle(id, queue, status, ttl, eid)
   local key = job_key(id)
-  -- RQ scores cancelled jobs by when they were cancelled, the others by when they may go.
+  -- RQ scores cancelled jobs by when they were cancelled, the others by when they may go: ours are
+  -- forgotten RESULT_TTL_S behind that score, with the job.
   local registry, score = ':failed:', ttl < 0 and ttl or stamp(now + ttl)
   if status == 'finished' then
     registry, score = ':finished:', ttl == -1 and '+inf' or score
   elseif status == 'canceled' then
-    registry, score = ':canceled:', stamp(now)
+    registry, score = ':canceled:', stamp(now + ttl - RESULT_TTL_S)
   end
   if status ~= 'finished' or ttl ~= 0 then
     gather_scored(RQ .. registry .. queue, score, id)
@@ -414,7 +462,7 @@ end
 local function load_job(id)
   return redis.call('HMGET', job_key(id), 'status', 'hr_lease', 'origin', 'worker_name',
     'hr_accepted', 'hr_claimed', 'hr_first_token', 'hr_last_token', 'result_ttl', 'failure_ttl',
-    'ended_at', 'dependency_ids')
+    'ended_at', 'dependency_ids', 'hr_tokens', 'hr_idempotency')
 end
 
 -- Brings a job that waits or runs to its one terminal state.
@@ -439,6 +487,7 @@ local function end_job(id, outcome, job)
   local stamps = {job[5] or NOW, job[6] or NOW, first_at, last_at, NOW}
   local ttl, result_ttl = ttl_of(outcome.status, job[9], job[10])
   local is_cancelled = outcome.status == 'canceled'
+  outcome.prompt_tokens = tonumber(string.match(outcome.report, '"prompt_tokens":(%d+)') or nil) or 0
 
   local added = redis.pcall('XADD', stream_key(id), string.format('%d-1', outcome.count),
     'ids', outcome.ids, 'text', outcome.text, 'end', outcome.status, 'reason', outcome.reason)
@@ -467,6 +516,7 @@ local function end_job(id, outcome, job)
   if eid ~= '' then drop_execution(id, eid, queue, worker) end
   settle(id, queue, outcome.status, ttl, eid)
   if job[12] and ttl ~= 0 and not is_cancelled then keep_for(dependencies_key(id), ttl) end
+  if job[14] and ttl > 0 then redis.call('EXPIRE', job[14], math.floor(ttl), 'GT') end
   if outcome.dead and ttl ~= 0 then
     redis.call('ZADD', DEAD, ttl < 0 and '+inf' or stamp(now + ttl), id)
   end
@@ -476,6 +526,9 @@ local function end_job(id, outcome, job)
     'stamps', table.concat(stamps, ' '))
   table.insert(ended, id)
   count_end(outcome, accepted, claimed, first, last)
+  if eid ~= '' and not is_cancelled then
+    note_work(outcome, tonumber(job[13] or nil) or 1, claimed, first, last)
+  end
   return stamps
 end
 

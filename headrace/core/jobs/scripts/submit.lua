@@ -1,48 +1,118 @@
--- submit: accepts one job, or refuses it because the queue is full.
--- KEYS: 1 the job's hash, 2 RQ's set of queues, 3 the caller's idempotency key or ''
--- ARGV: 1 job id, 2 its queue, 3 most waiting jobs, 4 most waiting tokens,
---       5 deadline in s after acceptance or '', 6 longest wait in s, 7 fingerprint of the request,
---       8… the RQ job's fields
--- Returns {verdict, job id, Redis TIME of acceptance, waiting jobs, waiting tokens}
---   verdict: accepted; already (this id, or this idempotency key with the same fingerprint: the id
---   is that of the job accepted then); conflict (that key with another fingerprint); full
--- Atomic, so that the bounds hold, a key names one job, and no job exists without standing in a
+-- submit: accepts all jobs of a list, or none of them.
+-- KEYS: 1 RQ's set of queues, 2 the caller's idempotency key or ''
+-- ARGV: 1 most waiting jobs, 2 most waiting tokens, 3 longest wait in s, 4 s to remember KEYS[2] for,
+--       5 fingerprint of what the caller sent, then for each job 7 values and its fields:
+--       id, queue, tenant, cost in tokens, deadline in s after acceptance or '',
+--       most tokens that a full fleet may have before it or '', number of RQ's fields, the fields …
+-- Returns {verdict, for each job {id, Redis TIME of acceptance, jobs and tokens that go before it},
+--          waiting jobs, waiting tokens, running jobs, 1 where the fleet is full}
+--   verdict: accepted; already (these ids, or this idempotency key with the same fingerprint: the
+--   ids are those of the jobs accepted then); conflict (that key with another fingerprint); full;
+--   late (a deadline that the backlog cannot meet: the one job is the first that is too late)
+-- Atomic, so that the bounds hold, a key names one list, and no job exists without standing in a
 -- queue. A job id that exists was accepted by an earlier try whose answer got lost.
 
-local id = ARGV[1]
-if KEYS[3] ~= '' then
-  local known = redis.call('HMGET', KEYS[3], 'id', 'fingerprint')
-  if known[1] then
-    local verdict = known[2] == ARGV[7] and 'already' or 'conflict'
-    return {verdict, known[1], redis.call('HGET', job_key(known[1]), 'hr_accepted') or '0', 0, 0}
+local jobs = {}
+do
+  local at = 6
+  while at <= #ARGV do
+    jobs[#jobs + 1] = {
+      id = ARGV[at], queue = ARGV[at + 1], tenant = ARGV[at + 2], cost = tonumber(ARGV[at + 3]),
+      deadline = tonumber(ARGV[at + 4]), most_before = tonumber(ARGV[at + 5]),
+      first = at + 7, last = at + 6 + 2 * tonumber(ARGV[at + 6]),
+    }
+    at = jobs[#jobs].last + 1
   end
 end
-local accepted = redis.call('HGET', KEYS[1], 'hr_accepted')
-if accepted then return {'already', id, accepted, 0, 0} end
 
-local waiting, tokens = 0, 0
+local function earlier(verdict, ids)
+  local found = {}
+  for i, id in ipairs(ids) do
+    found[i] = {id, redis.call('HGET', job_key(id), 'hr_accepted') or '0', 0, 0}
+  end
+  return {verdict, found, 0, 0, 0, 0}
+end
+
+-- A key is worth as much as its jobs: it is forgotten with the first of them.
+local function of_this_key()
+  local known = redis.call('HMGET', KEYS[2], 'ids', 'fingerprint')
+  if not known[1] then return nil end
+  local ids = {}
+  for id in string.gmatch(known[1], '%S+') do
+    if redis.call('EXISTS', job_key(id)) == 0 then return nil end
+    ids[#ids + 1] = id
+  end
+  return earlier(known[2] == ARGV[5] and 'already' or 'conflict', ids)
+end
+
+local known = KEYS[2] ~= '' and of_this_key()
+if known then return known end
+if redis.call('HEXISTS', job_key(jobs[1].id), 'hr_accepted') == 1 then
+  local ids = {}
+  for i, job in ipairs(jobs) do ids[i] = job.id end
+  return earlier('already', ids)
+end
+
+local waiting, tokens, before = 0, 0, {}
 for _, queue in ipairs(QUEUES) do
-  waiting = waiting + redis.call('LLEN', queue_key(queue))
-  tokens = tokens + (tonumber(redis.call('HGET', share_key(queue), 'tokens')) or 0)
+  local length = redis.call('LLEN', queue_key(queue))
+  local share = redis.call('HMGET', share_key(queue), 'tokens', 'now')
+  local waits = tonumber(share[1] or nil) or 0
+  before[queue] = {jobs = waiting, tokens = tokens,
+    length = length, waits = waits, virtual = tonumber(share[2] or nil) or 0}
+  waiting, tokens = waiting + length, tokens + waits
 end
-if waiting >= tonumber(ARGV[3]) or tokens >= tonumber(ARGV[4]) then
-  return {'full', id, '', waiting, tokens}
+local running = redis.call('ZCARD', LEASES)
+local is_full = redis.call('HEXISTS', PACE, 'full_since')
+
+local function answer(verdict, places)
+  return {verdict, places, waiting, tokens, running, is_full}
 end
 
-local expires = now + tonumber(ARGV[6])
-redis.call('HSET', KEYS[1], 'hr_accepted', stamp(now), unpack(ARGV, 8))
-if ARGV[5] ~= '' then
-  local deadline = now + tonumber(ARGV[5])
-  redis.call('HSET', KEYS[1], 'hr_deadline', stamp(deadline))
-  expires = math.min(expires, deadline)
+-- What will stand before a job that comes now, as order() will place it.
+local function place(job, sooner)
+  local queue = before[job.queue]
+  local turn = tonumber(redis.call('ZSCORE', tenants_key(job.queue), job.tenant) or nil) or 0
+  local ahead = queue.length > 0 and redis.call('ZCOUNT', fair_key(job.queue), '-inf',
+    '(' .. stamp(math.max(queue.virtual, turn) + 1)) or 0
+  local share = queue.length > 0 and queue.waits * ahead / queue.length or 0
+  return {job.id, NOW, queue.jobs + ahead + sooner.jobs,
+    math.floor(queue.tokens + share + sooner.tokens)}
 end
-redis.call('SADD', KEYS[2], queue_key(ARGV[2]))
-enqueue(ARGV[2], id, false)
-expire_at(id, expires)
-if KEYS[3] ~= '' then
-  redis.call('HSET', KEYS[1], 'hr_idempotency', KEYS[3])
-  redis.call('HSET', KEYS[3], 'id', id, 'fingerprint', ARGV[7])
-  redis.call('EXPIRE', KEYS[3], RESULT_TTL_S)
+
+local places, sooner = {}, {jobs = 0, tokens = 0}
+for i, job in ipairs(jobs) do
+  places[i] = place(job, sooner)
+  sooner.jobs, sooner.tokens = sooner.jobs + 1, sooner.tokens + job.cost
+end
+
+if waiting + #jobs > tonumber(ARGV[1])
+  or (tokens > 0 and tokens + sooner.tokens > tonumber(ARGV[2])) then
+  return answer('full', {})
+end
+for i, job in ipairs(jobs) do
+  if is_full == 1 and job.most_before and places[i][3] > 0 and places[i][4] > job.most_before then
+    return answer('late', {places[i]})
+  end
+end
+
+local ids = {}
+for i, job in ipairs(jobs) do
+  local expires = now + tonumber(ARGV[3])
+  redis.call('HSET', job_key(job.id), 'hr_accepted', NOW, unpack(ARGV, job.first, job.last))
+  if job.deadline then
+    redis.call('HSET', job_key(job.id), 'hr_deadline', stamp(now + job.deadline))
+    expires = math.min(expires, now + job.deadline)
+  end
+  if KEYS[2] ~= '' then redis.call('HSET', job_key(job.id), 'hr_idempotency', KEYS[2]) end
+  redis.call('SADD', KEYS[1], queue_key(job.queue))
+  enqueue(job.queue, job.id, false)
+  expire_at(job.id, expires)
+  ids[i] = job.id
+end
+if KEYS[2] ~= '' then
+  redis.call('HSET', KEYS[2], 'ids', table.concat(ids, ' '), 'fingerprint', ARGV[5])
+  redis.call('EXPIRE', KEYS[2], ARGV[4])
 end
 ring()
-return {'accepted', id, stamp(now), waiting, tokens}
+return answer('accepted', places)

@@ -1,0 +1,88 @@
+"""How many jobs one API process accepts a second, beside a route that does nothing."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from bench.api_process import ApiProcess
+from bench.pairs import alternate
+from bench.rounds import ratio
+from bench.server import Server, empty
+from headrace.core.card_store import CardStore
+from headrace.core.model_card import ModelCard
+from headrace.loadtest.words import WORDS
+
+PROMPT_TOKENS = 100
+MAX_TOKENS = 16
+CONNECTIONS = 32
+ROOMY = {"HEADRACE_QUEUE_MAX_JOBS": str(10**9), "HEADRACE_QUEUE_MAX_TOKENS": str(10**12)}
+
+
+def measure(
+    server: Server, card: ModelCard, pairs: int, seconds: float, headers: Sequence[str]
+) -> dict[str, Any]:
+    """`headers` go with every request: a key, where the API wants one."""
+    cards, body = CardStore(server.client()), make_body(card)
+    with (
+        ApiProcess("api.app:create_app()", REDIS_URL=server.url, **ROOMY) as ours,
+        ApiProcess("bench.bare_app:create_app()") as bare,
+    ):
+
+        def submit() -> dict[str, float]:
+            empty(server.client())
+            cards.put(card)
+            return hammer(ours.url, body, seconds, headers)
+
+        for warm_up in (submit, partial(hammer, bare.url, body, seconds, headers)):
+            warm_up()
+        accepted, answered = alternate(
+            pairs, submit, lambda: hammer(bare.url, body, seconds, headers)
+        )
+    return {
+        "submit_per_s": _median(accepted, "per_s"),
+        "bare_flask_per_s": _median(answered, "per_s"),
+        **ratio(
+            "ratio_submit_vs_bare",
+            [run["per_s"] for run in accepted],
+            [run["per_s"] for run in answered],
+        ),
+        "client_cpu_share": max(_median(runs, "cpu_share") for runs in (accepted, answered)),
+        "pairs": pairs,
+        "connections": CONNECTIONS,
+        "prompt_tokens": PROMPT_TOKENS,
+    }
+
+
+def make_body(card: ModelCard) -> bytes:
+    """A job whose prompt has exactly as many tokens. Raises `ValueError` where none has."""
+    for count in range(PROMPT_TOKENS + 1):
+        prompt = " ".join(WORDS[:count])
+        if len(card.tokenize(prompt)) == PROMPT_TOKENS:
+            return json.dumps({"prompt": prompt, "max_tokens": MAX_TOKENS}).encode()
+    raise ValueError(f"no prompt of {PROMPT_TOKENS} tokens is made of these words")
+
+
+def hammer(url: str, body: bytes, seconds: float, headers: Sequence[str]) -> dict[str, float]:
+    """Raises `RuntimeError` where not all answers were successes."""
+    options = [f"--header={header}" for header in headers]
+    command = [sys.executable, "-m", "bench.hammer", f"{url}/v1/jobs", f"--seconds={seconds}"]
+    run = subprocess.run(
+        [*command, f"--connections={CONNECTIONS}", *options],
+        input=body,
+        capture_output=True,
+        check=True,
+    )
+    report: dict[str, float] = json.loads(run.stdout)
+    if report["not_good"]:
+        raise RuntimeError(f"{report['not_good']:g} requests to {url} failed")
+    return report
+
+
+def _median(runs: Sequence[dict[str, float]], name: str) -> float:
+    return round(statistics.median(run[name] for run in runs), 3)

@@ -1,0 +1,198 @@
+"""How fast the fleet is said to be, and what follows for a job that waits."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from headrace.core.connection import Client
+from headrace.core.jobs import keys
+from headrace.core.jobs.handover import Claim
+from headrace.core.jobs.job import Report
+from headrace.core.jobs.pace import FRESH_S, UNKNOWN, Pace, PaceMeter, Place
+from headrace.core.jobs.queue import JobQueue
+from headrace.core.roster import Activity, Roster, WorkerState
+from headrace.core.types import EngineStats, Room
+from tests.fakes import FakeClock, make_request
+from tests.unit.core.jobs.steps import claim_one, publish, succeed
+
+REQUEST = make_request()  # 5 prompt tokens, 4 output tokens
+PACE = Pace(slots=2, tokens_per_s=9.0, prefill_s=0.1, decode_s=0.25)
+SERVICE_S = 5 * 0.1 + 4 * 0.25
+
+
+def read_pace(redis: Client) -> Pace:
+    return PaceMeter(redis, Roster(redis, ttl_s=60)).current()
+
+
+def claim_of_two(queue: JobQueue) -> Claim:
+    """One of two jobs, for which alone there is room."""
+    queue.submit(make_request("a"))
+    queue.submit(make_request("b"))
+    (claim,) = queue.claim("worker-1", Room(slots=1, tokens=1000)).claims
+    return claim
+
+
+# -- what is measured ------------------------------------------------------------------------------
+
+
+def test_nothing_is_known_of_a_fleet_that_has_ended_nothing(redis: Client) -> None:
+    assert read_pace(redis) == UNKNOWN
+
+
+def test_a_full_fleet_is_as_fast_as_what_it_ends(queue: JobQueue, redis: Client) -> None:
+    claim = claim_of_two(queue)
+    redis.hincrbyfloat(keys.PACE, "full_since", -10)
+    succeed(queue, claim)
+
+    assert read_pace(redis).tokens_per_s == pytest.approx(0.9, rel=0.05)
+
+
+def test_what_ended_lately_counts_more(queue: JobQueue, redis: Client) -> None:
+    claim = claim_of_two(queue)
+    redis.hset(keys.PACE, mapping={"tokens": 9_000, "seconds": 10})  # 900 tokens/s, once
+    redis.hincrbyfloat(keys.PACE, "full_since", -30)
+    succeed(queue, claim)
+
+    assert 9 < (read_pace(redis).tokens_per_s or 0.0) < 900 / 2
+
+
+def test_a_fleet_that_has_nothing_to_do_is_not_slow(queue: JobQueue, redis: Client) -> None:
+    queue.submit(REQUEST)
+    succeed(queue, claim_one(queue))
+
+    assert read_pace(redis).tokens_per_s is None
+
+
+def test_a_fleet_that_was_full_for_a_moment_is_not_measured_yet(
+    queue: JobQueue, redis: Client
+) -> None:
+    succeed(queue, claim_of_two(queue))
+
+    assert read_pace(redis).tokens_per_s is None
+
+
+def test_a_claim_that_leaves_nothing_ends_the_full_time(queue: JobQueue, redis: Client) -> None:
+    claim_of_two(queue)
+    assert redis.hexists(keys.PACE, "full_since")
+
+    claim_one(queue)
+    assert not redis.hexists(keys.PACE, "full_since")
+
+
+def test_tokens_are_as_slow_as_they_were_in_what_succeeded(queue: JobQueue, redis: Client) -> None:
+    queue.submit(REQUEST)
+    claim = claim_one(queue)
+    publish(queue, claim, [1], 1)
+    redis.hincrbyfloat("rq:job:job-1", "hr_claimed", -1.5)
+    redis.hincrbyfloat("rq:job:job-1", "hr_first_token", -1.0)
+    succeed(queue, claim, report=Report(prompt_tokens=5), count=2, token_ids=[2], text="y")
+
+    pace = read_pace(redis)
+    assert pace.prefill_s == pytest.approx(0.5 / 5, rel=0.1)
+    assert pace.decode_s == pytest.approx(1.0 / 4, rel=0.1)  # of 4 allowed tokens it made 2
+
+
+def test_a_job_that_nobody_ran_says_nothing(queue: JobQueue, redis: Client) -> None:
+    queue.submit(REQUEST)
+    queue.cancel("job-1")
+
+    assert redis.hgetall(keys.PACE) == {}
+
+
+def test_a_pace_that_cannot_be_kept_undoes_no_end(queue: JobQueue, redis: Client) -> None:
+    queue.submit(REQUEST)
+    claim = claim_one(queue)
+    redis.set(keys.PACE, "somebody else's")
+
+    assert succeed(queue, claim)
+
+
+@pytest.mark.parametrize(("activity", "slots"), [("ready", 32), ("draining", 0)])
+def test_only_workers_that_take_jobs_have_slots(
+    redis: Client, activity: Activity, slots: int
+) -> None:
+    beat = WorkerState("w", activity, os.getpid(), "SimulatedEngine", EngineStats(slots=32))
+    Roster(redis, ttl_s=60).beat(beat)
+
+    assert read_pace(redis).slots == slots
+
+
+def test_a_pace_is_read_once_a_second(redis: Client) -> None:
+    clock = FakeClock()
+    meter = PaceMeter(redis, Roster(redis, ttl_s=60), clock)
+    assert meter.current().tokens_per_s is None
+    redis.hset(keys.PACE, mapping={"tokens": 90, "seconds": 10})
+
+    assert meter.current().tokens_per_s is None
+    clock.sleep(FRESH_S)
+    assert meter.current().tokens_per_s == 9.0
+
+
+# -- what follows from it --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("place", "wait_s"),
+    [
+        (Place(jobs=0, tokens=0, running=0, is_full=False), 0.0),  # a slot is free
+        (Place(jobs=1, tokens=9, running=0, is_full=False), 0.0),  # and another
+        (Place(jobs=2, tokens=18, running=0, is_full=False), 1.0),  # the first of two has to end
+        (Place(jobs=0, tokens=0, running=2, is_full=False), 1.0),  # one that runs has to end
+        (Place(jobs=0, tokens=0, running=2, is_full=True), 1.0),
+        (Place(jobs=9, tokens=81, running=2, is_full=True), 10.0),
+        (Place(jobs=9, tokens=171, running=2, is_full=True), 20.0),  # larger ones
+        (
+            Place(jobs=9, tokens=81, running=1, is_full=True),
+            10.0,
+        ),  # its cache is full, not its slots
+    ],
+)
+def test_a_job_waits_until_what_goes_before_it_has_left_a_slot(place: Place, wait_s: float) -> None:
+    assert PACE.eta_s(REQUEST, place) == pytest.approx(wait_s + SERVICE_S)
+
+
+BUSY = Place(jobs=9, tokens=81, running=2, is_full=True)
+
+
+@pytest.mark.parametrize(
+    "pace",
+    [
+        UNKNOWN,
+        Pace(slots=2, tokens_per_s=9.0),
+        Pace(slots=2, prefill_s=0.1, decode_s=0.25),
+        Pace(slots=0, tokens_per_s=9.0, prefill_s=0.1, decode_s=0.25),
+    ],
+)
+def test_an_eta_is_never_invented(pace: Pace) -> None:
+    assert pace.eta_s(REQUEST, BUSY) is None
+
+
+def test_where_a_slot_is_free_no_rate_is_needed() -> None:
+    pace = Pace(slots=2, prefill_s=0.1, decode_s=0.25)
+
+    assert pace.eta_s(REQUEST, Place(0, 0, 1, False)) == pytest.approx(SERVICE_S)
+
+
+def test_a_deadline_leaves_room_for_as_many_tokens_as_can_end_in_its_time() -> None:
+    most = PACE.most_before(make_request(deadline_s=11.5))
+    assert most == pytest.approx(81)
+    assert PACE.eta_s(REQUEST, BUSY) == pytest.approx(11.5)
+
+    assert PACE.most_before(make_request(deadline_s=0.1)) == 0.0
+
+
+@pytest.mark.parametrize("pace", [UNKNOWN, Pace(slots=2, prefill_s=0.1, decode_s=0.25)])
+def test_no_deadline_is_too_short_for_a_fleet_that_nobody_measured(pace: Pace) -> None:
+    assert pace.most_before(make_request(deadline_s=0.1)) is None
+
+
+@pytest.mark.parametrize(
+    ("pace", "tokens", "retry_after_s"),
+    [(PACE, 91, 11), (PACE, 1, 1), (PACE, 1e9, 600), (UNKNOWN, 1e9, 1)],
+)
+def test_a_retry_is_due_when_so_much_has_left(
+    pace: Pace, tokens: float, retry_after_s: int
+) -> None:
+    assert pace.retry_after_s(tokens) == retry_after_s
