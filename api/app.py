@@ -28,7 +28,7 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
         raise SettingsError("REDIS_URL: the API needs the queue's Redis")
     queue = queue or JobQueue(connect(settings.redis_url, API_TIMEOUT_S), settings)
     cards, waiters = CardStore(queue.redis), Waiters(queue.redis)
-    metrics = make_http_metrics(settings)
+    roster, metrics = Roster(queue.redis, settings.lease_s), make_http_metrics(settings)
 
     app = Flask("headrace")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
@@ -37,8 +37,8 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
         queue=queue,
         dead_letters=DeadLetters(queue),
         cards=cards,
-        roster=Roster(queue.redis, settings.lease_s),
-        intake=Intake(cards, settings, metrics),
+        roster=roster,
+        intake=Intake(cards, roster, settings, metrics),
         admission=Admission(queue),
         waiters=waiters,
         follower=Follower(queue, waiters),
