@@ -316,7 +316,7 @@ def test_a_chat_has_the_logprobs_of_its_tokens_and_of_alternatives(
     tokens = choice.logprobs.content or []
     assert answer.usage is not None
     assert len(tokens) == answer.usage.completion_tokens == 8
-    assert "".join(token.token for token in tokens) == choice.message.content
+    assert "".join(token.token for token in tokens) == f"{choice.message.content}<|im_end|>"
     for token in tokens:
         assert token.bytes is not None
         assert bytes(token.bytes).decode() == token.token
@@ -402,7 +402,7 @@ def langchain(simulated: Deployment) -> ChatOpenAI:
         model=MODEL,
         base_url=f"{simulated.url}/v1",
         api_key="none",
-        max_tokens=6,
+        max_tokens=20,
         max_retries=0,
         stream_usage=True,
     )
@@ -413,7 +413,7 @@ def test_langchain_chats(langchain: ChatOpenAI) -> None:
 
     assert message.text
     assert message.usage_metadata is not None
-    assert message.usage_metadata["output_tokens"] == 6
+    assert message.usage_metadata["output_tokens"] == 20
 
 
 def test_langchain_streams(langchain: ChatOpenAI) -> None:
