@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
         dead_letters=DeadLetters(queue),
         cards=cards,
         roster=roster,
-        intake=Intake(cards, settings, metrics),
+        intake=Intake(cards, roster, settings, metrics),
         admission=Admission(queue, pace),
         pace=pace,
         waiters=waiters,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from uuid import uuid4
 
 import gevent
@@ -11,66 +12,97 @@ from flask import request
 
 from api import request_id
 from api.http_metrics import HttpMetrics
+from api.prompts import Prompt
 from api.schemas import Body, ChatBody, CompletionBody, JobBody, Message
 from headrace.core.card_store import CardStore
 from headrace.core.errors import InvalidRequest, UnknownModel
 from headrace.core.model_card import ModelCard
+from headrace.core.roster import Roster
 from headrace.core.settings import Settings
-from headrace.core.types import Request
+from headrace.core.types import Feature, Request, Sampling
+
+Tokenize = Callable[[ModelCard], tuple[int, ...]]
+
+RARE = {
+    Feature.TOP_LOGPROBS: ("logprobs", "name alternatives of a token"),
+    Feature.JSON_SCHEMA: ("response_format", "hold its output to a JSON schema"),
+}
+"""What not every engine can do: the field that asks for it, and what it asks."""
 
 SHORT_BYTES = 4_000
 """A body of this size is tokenised at once."""
 
 
 class Intake:
-    """Makes requests for the deployment's one model."""
+    """Makes requests for the deployment's one model: one for each choice of each prompt."""
 
-    def __init__(self, cards: CardStore, settings: Settings, metrics: HttpMetrics) -> None:
+    def __init__(
+        self, cards: CardStore, roster: Roster, settings: Settings, metrics: HttpMetrics
+    ) -> None:
         self._cards = cards
+        self._roster = roster
         self._settings = settings
         self._metrics = metrics
 
-    def completion(self, body: CompletionBody) -> Request:
-        return self._request(body, lambda card: card.tokenize(body.prompt), "prompt")
+    def completion(self, body: CompletionBody) -> list[Request]:
+        """The choices of the first prompt come first."""
+        prompts = [partial(_tokenize_prompt, prompt=prompt) for prompt in body.prompt]
+        return self._requests(body, prompts, "prompt", body.n)
 
-    def chat(self, body: ChatBody) -> Request:
-        return self._request(body, lambda card: _tokenize_chat(card, body.messages), "messages")
+    def chat(self, body: ChatBody) -> list[Request]:
+        prompt = partial(_tokenize_chat, messages=body.messages)
+        return self._requests(body, [prompt], "messages", body.n)
 
     def job(self, body: JobBody) -> Request:
-        prompt, messages = body.prompt, body.messages
-        if messages is not None:
-            tokenize, param = lambda card: _tokenize_chat(card, messages), "messages"
-        else:
-            tokenize, param = lambda card: card.tokenize(prompt or ""), "prompt"
-        return self._request(body, tokenize, param)
+        prompt: Tokenize = partial(_tokenize_prompt, prompt=body.prompt or "")
+        if body.messages is not None:
+            prompt = partial(_tokenize_chat, messages=body.messages)
+        param = "prompt" if body.messages is None else "messages"
+        [request] = self._requests(body, [prompt], param)
+        return request
 
-    def _request(
-        self, body: Body, tokenize: Callable[[ModelCard], tuple[int, ...]], param: str
-    ) -> Request:
+    def card(self, model: str | None) -> ModelCard:
+        """That of the one model. Raises `UnknownModel` where another one is asked for."""
         card = self._cards.current()
-        if body.model not in (None, card.name):
+        if model not in (None, card.name):
             raise UnknownModel(
-                f"model {body.model!r} is not served here; {card.name!r} is",
-                "model",
-                "model_not_found",
+                f"model {model!r} is not served here; {card.name!r} is", "model", "model_not_found"
             )
+        return card
+
+    def _requests(
+        self, body: Body, prompts: Sequence[Tokenize], param: str, n: int = 1
+    ) -> list[Request]:
+        card = self.card(body.model)
+        tokenized, tokenize_s = self._tokenize(card, prompts)
+        choices = [prompt_ids for prompt_ids in tokenized for _choice in range(n)]
+        requests = [
+            Request(
+                id=uuid4().hex,
+                model=card.name,
+                card_hash=card.hash,
+                prompt_ids=prompt_ids,
+                sampling=body.sampling(self._fit(len(prompt_ids), body, card, param), index),
+                priority=body.priority,
+                deadline_s=body.deadline_s,
+                ttl_s=self._ttl_s(body),
+                tokenize_s=tokenize_s / len(choices),
+                request_id=request_id.current(),
+            )
+            for index, prompt_ids in enumerate(choices)
+        ]
+        self._refuse_unable(requests[0].sampling)
+        return requests
+
+    def _tokenize(
+        self, card: ModelCard, prompts: Sequence[Tokenize]
+    ) -> tuple[list[tuple[int, ...]], float]:
+        """The ids of each prompt, and the seconds that it took to make all of them."""
         started = time.perf_counter()
-        prompt_ids = _prompt_ids(tokenize, card)
+        tokenized = _in_a_thread_if_long(lambda: [tokenize(card) for tokenize in prompts])
         tokenize_s = time.perf_counter() - started
         self._metrics.tokenized(tokenize_s)
-        max_tokens = self._fit(len(prompt_ids), body.output_limit, card, param)
-        return Request(
-            id=uuid4().hex,
-            model=card.name,
-            card_hash=card.hash,
-            prompt_ids=prompt_ids,
-            sampling=body.sampling(max_tokens),
-            priority=body.priority,
-            deadline_s=body.deadline_s,
-            ttl_s=self._ttl_s(body),
-            tokenize_s=tokenize_s,
-            request_id=request_id.current(),
-        )
+        return tokenized, tokenize_s
 
     def _ttl_s(self, body: Body) -> int | None:
         most = self._settings.result_ttl_max_s
@@ -78,9 +110,17 @@ class Intake:
             raise InvalidRequest(f"ttl_s: at most {most}", "ttl_s")
         return body.ttl_s
 
-    def _fit(self, prompt_tokens: int, limit: int | None, card: ModelCard, param: str) -> int:
+    def _refuse_unable(self, sampling: Sampling) -> None:
+        """Raises `InvalidRequest` for what a live worker's engine cannot do."""
+        missing = sampling.needs and sampling.needs - self._roster.features()
+        for feature in sorted(missing):
+            param, asked = RARE[feature]
+            message = f"{param}: the engine of this deployment cannot {asked}"
+            raise InvalidRequest(message, param, "unsupported_value")
+
+    def _fit(self, prompt_tokens: int, body: Body, card: ModelCard, param: str) -> int:
         """The output tokens to allow; a prompt or a limit that cannot fit is refused."""
-        room = card.context_tokens - prompt_tokens
+        room, limit = card.context_tokens - prompt_tokens, body.output_limit
         if prompt_tokens == 0:
             raise InvalidRequest(f"{param}: no tokens in it", param)
         if room < 1:
@@ -99,18 +139,25 @@ class Intake:
         return limit or min(self._settings.default_max_tokens, room)
 
 
-def _prompt_ids(
-    tokenize: Callable[[ModelCard], tuple[int, ...]], card: ModelCard
-) -> tuple[int, ...]:
+def _in_a_thread_if_long(tokenize: Callable[[], list[tuple[int, ...]]]) -> list[tuple[int, ...]]:
     """A long prompt must not hold up the other requests of this process: it has a thread.
 
     For a short one the way there and back costs more than its tokens.
     """
     length = request.content_length
     if length is not None and length <= SHORT_BYTES:
-        return tokenize(card)
-    ids: tuple[int, ...] = gevent.get_hub().threadpool.apply(tokenize, (card,))
+        return tokenize()
+    ids: list[tuple[int, ...]] = gevent.get_hub().threadpool.apply(tokenize)
     return ids
+
+
+def _tokenize_prompt(card: ModelCard, prompt: Prompt) -> tuple[int, ...]:
+    """Token ids are taken as they are. Raises `InvalidRequest` for ids that are none."""
+    if isinstance(prompt, str):
+        return card.tokenize(prompt)
+    if max(prompt) >= card.tokenizer.get_vocab_size(with_added_tokens=True):
+        raise InvalidRequest("prompt: a token id outside the model's vocabulary", "prompt")
+    return tuple(prompt)
 
 
 def _tokenize_chat(card: ModelCard, messages: list[Message]) -> tuple[int, ...]:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import structlog
-from flask import Blueprint, Response, jsonify, stream_with_context
+from flask import Blueprint, Response, after_this_request, jsonify, stream_with_context
+from redis.exceptions import RedisError
 
 from api import arguments, request_id
 from api.access_log import JOB_HEADER
 from api.body import read_json
 from api.errors import TABLE, error_body
 from api.follower import failure
+from api.interleave import interleave
 from api.jobs import server_timing
-from api.schemas import ChatBody, CompletionBody
+from api.openai_shapes import Chat, Completion, Shape
+from api.schemas import ChatBody, CompletionBody, OpenAiBody
 from api.services import services
+from headrace.core.errors import JobNotFound
 from headrace.core.events import TokenEvent
 from headrace.core.jobs.job import Job
+from headrace.core.model_card import ModelCard
 from headrace.core.types import JobState, Request
 
 log = structlog.get_logger()
@@ -44,113 +48,58 @@ def completions() -> Response:
 
 @blueprint.get("/models")
 def models() -> Response:
-    card = services().cards.current()
-    model = {
+    return jsonify({"object": "list", "data": [model_json(services().cards.current())]})
+
+
+@blueprint.get("/models/<path:name>")
+def model(name: str) -> Response:
+    arguments.only()
+    return jsonify(model_json(services().intake.card(name)))
+
+
+def model_json(card: ModelCard) -> dict[str, Any]:
+    return {
         "id": card.name,
         "object": "model",
         "created": 0,
         "owned_by": "headrace",
         "context_tokens": card.context_tokens,
     }
-    return jsonify({"object": "list", "data": [model]})
 
 
-class Shape:
-    """How one route writes answers: whole, or in chunks of a stream."""
-
-    prefix: str
-    whole: str
-    chunk: str
-
-    def __init__(self, request: Request, created: int) -> None:
-        self._request = request
-        self._created = created
-
-    def answer(self, job: Job) -> dict[str, Any]:
-        result = job.result or {}
-        choice = self.choice(result["text"]) | _ending(result["finish_reason"])
-        usage = self.usage(result["usage"]["completion_tokens"])
-        return self._envelope(self.whole, [choice]) | {"usage": usage}
-
-    def piece(self, choice: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
-        return self._envelope(self.chunk, [choice | _ending(finish_reason)])
-
-    def tally(self, output_tokens: int) -> dict[str, Any]:
-        """The last chunk of a stream that asked for its usage."""
-        return self._envelope(self.chunk, []) | {"usage": self.usage(output_tokens)}
-
-    def usage(self, output_tokens: int) -> dict[str, int]:
-        prompt_tokens = len(self._request.prompt_ids)
-        return {
-            "prompt_tokens": prompt_tokens,
-            "completion_tokens": output_tokens,
-            "total_tokens": prompt_tokens + output_tokens,
-        }
-
-    def _envelope(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
-        return {
-            "id": f"{self.prefix}-{self._request.id}",
-            "object": kind,
-            "created": self._created,
-            "model": self._request.model,
-            "choices": choices,
-        }
-
-    def choice(self, text: str) -> dict[str, Any]:
-        raise NotImplementedError
-
-    def opening(self) -> dict[str, Any]:
-        """The choice of a stream's first chunk."""
-        raise NotImplementedError
-
-    def delta(self, text: str) -> dict[str, Any]:
-        raise NotImplementedError
+def _serve(requests: Sequence[Request], body: OpenAiBody, kind: type[Shape]) -> Response:
+    submitted = services().admission.submit(requests)
+    card = None if body.wanted_logprobs is None else services().cards.current()
+    includes_usage = body.stream and body.stream_options.include_usage
+    shape = kind(requests, submitted, body.n, card, includes_usage)
+    _name_jobs(shape.job_ids)
+    return _streamed(shape, includes_usage) if body.stream else _whole(shape)
 
 
-class Chat(Shape):
-    prefix, whole, chunk = "chatcmpl", "chat.completion", "chat.completion.chunk"
+def _name_jobs(job_ids: Sequence[str]) -> None:
+    """In the answer to this request, whatever becomes of it."""
 
-    def choice(self, text: str) -> dict[str, Any]:
-        return {"message": {"role": "assistant", "content": text}}
-
-    def opening(self) -> dict[str, Any]:
-        return {"delta": {"role": "assistant", "content": ""}}
-
-    def delta(self, text: str) -> dict[str, Any]:
-        return {"delta": {"content": text} if text else {}}
+    @after_this_request
+    def name_jobs(response: Response) -> Response:
+        response.headers[JOB_HEADER] = ", ".join(job_ids)
+        return response
 
 
-class Completion(Shape):
-    prefix, whole, chunk = "cmpl", "text_completion", "text_completion"
-
-    def choice(self, text: str) -> dict[str, Any]:
-        return {"text": text}
-
-    def opening(self) -> dict[str, Any]:
-        return self.choice("")
-
-    def delta(self, text: str) -> dict[str, Any]:
-        return self.choice(text)
+def _whole(shape: Shape) -> Response:
+    """Of several jobs the first that fails, or is not done in time, decides; all of them go on."""
+    until = time.monotonic() + services().settings.max_wait_s
+    follower = services().follower
+    jobs = [follower.result(job_id, until - time.monotonic()) for job_id in shape.job_ids]
+    response = jsonify(shape.answer(jobs))
+    slowest = max(jobs, key=lambda job: sum(job.timings.stages.values()))
+    response.headers["Server-Timing"] = server_timing(slowest)
+    return response
 
 
-def _ending(finish_reason: str | None) -> dict[str, Any]:
-    return {"index": 0, "logprobs": None, "finish_reason": finish_reason}
-
-
-def _serve(request: Request, body: ChatBody | CompletionBody, kind: type[Shape]) -> Response:
-    [submitted] = services().admission.submit([request])
-    request = replace(request, id=submitted.job_id)  # an earlier one, where the call is a repeat
-    shape = kind(request, int(submitted.accepted))
-    if body.stream:
-        chunks = _stream(request.id, shape, body.stream_options.include_usage)
-        logged = _logged(chunks, request.id)
-        response = Response(stream_with_context(logged), mimetype="text/event-stream")
-        response.headers["Cache-Control"] = "no-store"
-    else:
-        job = services().follower.result(request.id, services().settings.max_wait_s)
-        response = jsonify(shape.answer(job))
-        response.headers["Server-Timing"] = server_timing(job)
-    response.headers[JOB_HEADER] = request.id
+def _streamed(shape: Shape, includes_usage: bool) -> Response:
+    chunks = _logged(_stream(shape, includes_usage), ", ".join(shape.job_ids))
+    response = Response(stream_with_context(chunks), mimetype="text/event-stream")
+    response.headers["Cache-Control"] = "no-store"
     return response
 
 
@@ -166,29 +115,45 @@ def _logged(chunks: Iterator[str], job_id: str) -> Iterator[str]:
         log.info("stream ended", job_id=job_id, duration_ms=duration_ms, complete=complete)
 
 
-def _stream(job_id: str, shape: Shape, include_usage: bool) -> Iterator[str]:
-    yield _event(shape.piece(shape.opening()))
+def _stream(shape: Shape, includes_usage: bool) -> Iterator[str]:
+    """The chunks of all choices as they come; the first that fails ends it."""
+    for index in range(len(shape.job_ids)):
+        yield _event(shape.opening(index))
     count = 0
-    for event in services().follower.tokens(job_id):
+    for index, event in _events(shape.job_ids):
         if event is None:
             yield ": waiting\n\n"
-            continue
-        count += len(event.token_ids)
-        if event.state is not None:
-            yield from _last(job_id, shape, event)
-        elif event.text:
-            yield _event(shape.piece(shape.delta(event.text)))
-    if include_usage:
-        yield _event(shape.tally(count))
+        elif event.state in (None, JobState.SUCCEEDED):
+            count += len(event.token_ids)
+            piece = shape.piece(index, event)
+            if piece is not None:
+                yield _event(piece)
+        else:
+            yield _event(_error(shape.job_ids[index], event))
+            break
+    else:
+        if includes_usage:
+            yield _event(shape.tally(count, _jobs(shape.job_ids)))
     yield "data: [DONE]\n\n"
 
 
-def _last(job_id: str, shape: Shape, event: TokenEvent) -> Iterator[str]:
-    if event.state is None or event.state is JobState.SUCCEEDED:
-        yield _event(shape.piece(shape.delta(event.text), event.reason))
-    else:
-        error = failure(job_id, event.state, event.reason)
-        yield _event({"error": error_body(error, TABLE[type(error)].type)})
+def _events(job_ids: Sequence[str]) -> Iterator[tuple[int, TokenEvent | None]]:
+    """The token events of all jobs, each with its job's place; None while one brings nothing."""
+    sources = [services().follower.tokens(job_id) for job_id in job_ids]
+    return interleave(sources) if len(sources) > 1 else ((0, event) for event in sources[0])
+
+
+def _jobs(job_ids: Sequence[str]) -> list[Job]:
+    """As they stand; none where they cannot be read: their tokens have been streamed already."""
+    try:
+        return [services().queue.get(job_id) for job_id in job_ids]
+    except (JobNotFound, RedisError):
+        return []
+
+
+def _error(job_id: str, event: TokenEvent) -> dict[str, Any]:
+    error = failure(job_id, event.state or JobState.FAILED, event.reason)
+    return {"error": error_body(error, TABLE[type(error)].type)}
 
 
 def _event(data: dict[str, Any]) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -14,28 +17,41 @@ from pydantic import (
     model_validator,
 )
 
+from api.prompts import Prompts
+from api.response_format import ResponseFormat
 from headrace.core.errors import InvalidRequest
 from headrace.core.types import Priority, Sampling
 
 SEED_BITS = 63
 MAX_STOPS = 4
+MAX_CHOICES = 16
+"""Most choices of one prompt."""
+
+MAX_JOBS = 64
+"""Most jobs that one request becomes: a choice of a prompt is one."""
+
+MAX_ALTERNATIVES, MAX_COMPLETION_ALTERNATIVES = 20, 5
+"""Most alternatives of a token in the logprobs of a chat and of a completion."""
 
 NEUTRAL: dict[str, tuple[Any, ...]] = {
     "n": (1,),
     "best_of": (1,),
     "echo": (False,),
     "logprobs": (False,),
-    "top_logprobs": (),
-    "presence_penalty": (0,),
-    "frequency_penalty": (0,),
     "logit_bias": ({},),
-    "response_format": ({"type": "text"},),
     "store": (False,),
     "suffix": ("",),
     "tools": ([],),
     "tool_choice": ("none", "auto"),
     "parallel_tool_calls": (True, False),
     "service_tier": ("auto", "default"),
+    "functions": ([],),
+    "function_call": ("none", "auto"),
+    "modalities": (["text"],),
+    "reasoning_effort": ("none",),
+    "verbosity": ("medium",),
+    **dict.fromkeys(("audio", "prediction", "moderation", "web_search_options"), ()),
+    **dict.fromkeys(("prompt_cache_options", "prompt_cache_retention", "top_logprobs"), ()),
 }
 """Fields of the OpenAI API that Headrace takes only where they change nothing; null never does."""
 
@@ -65,6 +81,16 @@ def _without_nulls(value: Any) -> Any:
     return {name: field for name, field in value.items() if field is not None}
 
 
+def _is_same(value: Any, neutral: Any) -> bool:
+    """Python takes 0 for False."""
+    return type(value) is type(neutral) and bool(value == neutral)
+
+
+def _as_known_role(role: str) -> str:
+    """What newer models of OpenAI call developer, chat templates call system."""
+    return "system" if role == "developer" else role
+
+
 Text = Annotated[str, Field(min_length=1)]
 PriorityName = Annotated[Priority, Field(strict=False)]
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -73,7 +99,9 @@ STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 class Message(BaseModel):
     model_config = STRICT
 
-    role: Literal["system", "user", "assistant"]
+    role: Annotated[
+        Literal["system", "developer", "user", "assistant"], AfterValidator(_as_known_role)
+    ]
     content: Annotated[str, BeforeValidator(_as_text)]
 
 
@@ -84,6 +112,7 @@ class StreamOptions(BaseModel):
     model_config = STRICT
 
     include_usage: bool = False
+    include_obfuscation: Literal[False] = False
 
 
 class StrictBody(BaseModel):
@@ -114,8 +143,13 @@ class Body(StrictBody):
     temperature: float = Field(1.0, ge=0, le=2)
     top_p: float = Field(1.0, gt=0, le=1)
     top_k: int = Field(0, ge=0)
+    min_p: float = Field(0.0, ge=0, le=1)
+    repetition_penalty: float = Field(1.0, gt=0, le=2)
+    presence_penalty: float = Field(0.0, ge=-2, le=2)
+    frequency_penalty: float = Field(0.0, ge=-2, le=2)
     seed: int | None = Field(None, ge=-(2**SEED_BITS), lt=2**SEED_BITS)
     stop: Annotated[list[Text], BeforeValidator(_as_list), Field(max_length=MAX_STOPS)] = []
+    response_format: ResponseFormat = ResponseFormat(type="text")
     priority: PriorityName = Priority.DEFAULT
     deadline_s: float | None = Field(None, gt=0)
     ttl_s: int | None = Field(None, ge=1)
@@ -133,7 +167,7 @@ class Body(StrictBody):
             return True
         if name not in NEUTRAL:
             return False
-        if value is None or value in NEUTRAL[name]:
+        if value is None or any(_is_same(value, neutral) for neutral in NEUTRAL[name]):
             return True
         raise InvalidRequest(f"{name}: this value is not supported", name, "unsupported_value")
 
@@ -142,33 +176,82 @@ class Body(StrictBody):
         """Most output tokens; None where the caller names no limit."""
         return self.max_tokens
 
-    def sampling(self, max_tokens: int) -> Sampling:
-        """`max_tokens` is the limit that fits the model.
+    @property
+    def wanted_logprobs(self) -> int | None:
+        """How many alternatives each token is reported with; None for no logprobs at all."""
+        return None
 
-        A missing seed is drawn here, once: every attempt of the job draws the same tokens.
-        """
+    @cached_property
+    def first_seed(self) -> int:
+        """A missing seed is drawn here, once: every attempt of the job draws the same tokens."""
         seed = secrets.randbits(SEED_BITS) if self.seed is None else self.seed
+        return seed % (1 << SEED_BITS)
+
+    def sampling(self, max_tokens: int, index: int = 0) -> Sampling:
+        """Of the choice with this index; `max_tokens` is the limit that fits the model."""
         return Sampling(
             max_tokens=max_tokens,
             temperature=self.temperature,
             top_p=self.top_p,
             top_k=self.top_k,
-            seed=seed % 2**SEED_BITS,
+            seed=_seed_of(self.first_seed, index),
             stop=tuple(self.stop),
+            min_p=self.min_p,
+            repetition_penalty=self.repetition_penalty,
+            presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty,
+            logprobs=self.wanted_logprobs,
+            json_schema=self.response_format.schema_text,
         )
 
 
-class CompletionBody(Body):
-    prompt: Text
+def _seed_of(first_seed: int, index: int) -> int:
+    """The first choice has the request's own, so that another `n` leaves it as it is."""
+    if index == 0:
+        return first_seed
+    digest = hashlib.blake2b(f"{first_seed} {index}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") % (1 << SEED_BITS)
+
+
+class OpenAiBody(Body):
+    """`n` is how many choices each prompt gets."""
+
+    n: int = Field(1, ge=1, le=MAX_CHOICES)
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
 
 
-class ChatBody(Body):
+class CompletionBody(OpenAiBody):
+    prompt: Prompts
+    logprobs: int | None = Field(None, ge=0, le=MAX_COMPLETION_ALTERNATIVES)
+
+    @model_validator(mode="after")
+    def _is_within_bounds(self) -> Self:
+        jobs = len(self.prompt) * self.n
+        if jobs > MAX_JOBS:
+            raise InvalidRequest(f"prompt: {jobs} choices in all, at most {MAX_JOBS}", "prompt")
+        return self
+
+    @property
+    def wanted_logprobs(self) -> int | None:
+        return self.logprobs
+
+
+class ChatBody(OpenAiBody):
     messages: Messages
     max_completion_tokens: int | None = Field(None, ge=1)
-    stream: bool = False
-    stream_options: StreamOptions = StreamOptions()
+    logprobs: bool = False
+    top_logprobs: int | None = Field(None, ge=0, le=MAX_ALTERNATIVES)
+
+    @model_validator(mode="after")
+    def _asks_for_logprobs(self) -> Self:
+        if self.top_logprobs and not self.logprobs:
+            raise InvalidRequest("top_logprobs: needs logprobs: true", "top_logprobs")
+        return self
+
+    @property
+    def wanted_logprobs(self) -> int | None:
+        return self.top_logprobs or 0 if self.logprobs else None
 
     @property
     def output_limit(self) -> int | None:

@@ -11,11 +11,15 @@ from batcher.model_store import PreparedModel
 from batcher.simulated import SimulatedEngine
 from headrace.core.errors import ModelError
 from headrace.core.settings import Settings
-from headrace.core.types import Delta, EngineStats, Request, Room
+from headrace.core.types import Delta, EngineStats, Feature, Request, Room
 
 
 class Engine(Protocol):
     """Runs many requests together. One thread calls it; one request's failure ends it alone."""
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        """What requests may ask of it that not every engine can do."""
 
     def add(self, request: Request, resume_ids: Sequence[int] = ()) -> None:
         """Takes a request in; `resume_ids` are tokens that an earlier attempt published.

@@ -14,7 +14,7 @@ from batcher.generation import Generation
 from headrace.core.clock import Clock, SystemClock
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import Settings
-from headrace.core.types import Delta, EngineStats, Request, Room, TokenLogprobs
+from headrace.core.types import Delta, EngineStats, Feature, Request, Room, TokenLogprobs
 
 
 class SimulatedEngine:
@@ -22,6 +22,8 @@ class SimulatedEngine:
 
     It draws nothing: every id is certain, its logprob is 0, and it has no alternatives.
     """
+
+    features = frozenset({Feature.TOP_LOGPROBS})
 
     def __init__(self, settings: Settings, card: ModelCard, clock: Clock | None = None) -> None:
         self._settings = settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import httpx
@@ -23,3 +24,12 @@ class JobsClient:
         assert response.status_code == 200, response.text
         job: dict[str, Any] = response.json()
         return job
+
+    def newest(self) -> list[str]:
+        """Ids of the newest jobs, at most a hundred."""
+        listed = self.client.get("/v1/jobs", params={"limit": 100}).json()["data"]
+        return [str(job["id"]) for job in listed]
+
+    def cancel(self, job_ids: Iterable[str]) -> None:
+        for job_id in job_ids:
+            assert self.client.delete(f"/v1/jobs/{job_id}").status_code == 200

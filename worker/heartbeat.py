@@ -100,4 +100,5 @@ class Heartbeat(threading.Thread):
             engine=type(worker.engine).__name__,
             stats=worker.engine.stats(),
             host=socket.gethostname(),
+            features=tuple(sorted(worker.engine.features)),
         )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from headrace.core.jobs.handover import Claim, Outcome, Publication
 from headrace.core.jobs.job import Report
-from headrace.core.types import Delta, Request
+from headrace.core.types import Delta, Request, TokenLogprobs
 
 TIMEOUT, ENGINE_ERROR, REFUSED, STOPPED = "timeout", "engine_error", "refused", "stopped"
 """Reasons of jobs that do not succeed, beside `EXPIRED`."""
@@ -29,6 +29,7 @@ class Running:
         self._count = len(claim.published_ids)
         self._pending_ids: list[int] = []
         self._pending_text = ""
+        self._logprobs = list(claim.published_logprobs)
         self._newest = now
         self._has_streamed = self._count > 0
         self._steps = self._rows = 0
@@ -42,6 +43,7 @@ class Running:
         self._count += len(delta.token_ids)
         self._pending_ids += delta.token_ids
         self._pending_text += delta.text
+        self._logprobs += delta.logprobs or ()
         self._text += delta.text
         if delta.token_ids:
             self._newest = now
@@ -61,6 +63,11 @@ class Running:
         """A reader waits for the first token: it is published without delay."""
         return self.has_news and not self._has_streamed
 
+    @property
+    def _pending_logprobs(self) -> list[TokenLogprobs]:
+        """Of the tokens not published yet; none where the request did not ask for them."""
+        return self._logprobs[max(0, len(self._logprobs) - len(self._pending_ids)) :]
+
     def publication(self, now: float) -> Publication:
         """The tokens not published yet; they count as published from here on."""
         publication = Publication(
@@ -69,6 +76,7 @@ class Running:
             tuple(self._pending_ids),
             self._pending_text,
             now - self._newest,
+            self._pending_logprobs,
         )
         self._pending_ids, self._pending_text, self._has_streamed = [], "", True
         return publication
@@ -88,6 +96,8 @@ class Running:
                 "cached_tokens": self._last.cached_tokens,
             },
         }
+        if self.request.sampling.logprobs is not None:
+            result["logprobs"] = [entry.encode() for entry in self._logprobs]
         return self._end(now, result=result, reason=str(reason))
 
     def failure(self, reason: str, error: str, now: float) -> Outcome:
@@ -106,6 +116,7 @@ class Running:
             count=self._count,
             token_ids=tuple(self._pending_ids),
             text=self._pending_text,
+            logprobs=self._pending_logprobs,
             age_s=now - self._newest,
             result=result,
             reason=reason,

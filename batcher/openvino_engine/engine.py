@@ -22,7 +22,7 @@ from headrace.core.clock import Clock, SystemClock
 from headrace.core.errors import EngineError, InvalidRequest
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import Settings
-from headrace.core.types import Delta, EngineStats, Request, Room, TokenLogprobs
+from headrace.core.types import Delta, EngineStats, Feature, Request, Room, TokenLogprobs
 
 OUT_OF_MEMORY = "the engine ran out of memory"
 
@@ -75,7 +75,7 @@ class OpenVinoEngine:
             self._card,
             self._vocabulary,
             resume_ids,
-            holds_json_schema=self._has_tokenizer,
+            holds_json_schema=Feature.JSON_SCHEMA in self.features,
         )
         generation.error = generation.error or complaint(request.sampling)
         row = Row.of(generation, self._card.eos_token_ids, self._is_exact)
@@ -127,6 +127,10 @@ class OpenVinoEngine:
     @property
     def is_idle(self) -> bool:
         return not self._rows
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        return frozenset({Feature.JSON_SCHEMA} if self._has_tokenizer else ())
 
     # -- into the pipeline -----------------------------------------------------------------------
 

@@ -50,10 +50,11 @@ class SchemaCheck:
         if schema in self._known:
             return
         try:
-            parsed = json.loads(schema)
+            unheld = sorted(set(_keywords(json.loads(schema))) & NOT_HELD)
         except (ValueError, RecursionError) as error:
-            raise InvalidRequest(f"json_schema: not JSON: {error}", "json_schema") from None
-        unheld = sorted(set(_keywords(parsed)) & NOT_HELD)
+            raise InvalidRequest(
+                f"json_schema: not JSON, or nested too deeply: {error}", "json_schema"
+            ) from None
         if unheld:
             raise InvalidRequest(
                 f"json_schema: this engine cannot hold output to {', '.join(unheld)}",

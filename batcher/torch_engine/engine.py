@@ -21,7 +21,7 @@ from headrace.core.clock import Clock, SystemClock
 from headrace.core.errors import EngineError
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import Settings
-from headrace.core.types import Delta, EngineStats, Request, Room
+from headrace.core.types import Delta, EngineStats, Feature, Request, Room
 
 CPU_OUT_OF_MEMORY = "can't allocate memory"
 """What torch's allocator says on a CPU, where it raises a plain RuntimeError."""
@@ -29,6 +29,8 @@ CPU_OUT_OF_MEMORY = "can't allocate memory"
 
 class TorchEngine:
     """A step reads some waiting prompts and decodes one token of every row that has been read."""
+
+    features = frozenset({Feature.TOP_LOGPROBS})
 
     def __init__(
         self, model: Any, settings: Settings, card: ModelCard, clock: Clock | None = None

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from headrace.core.connection import Client
 from headrace.core.jobs import keys
 from headrace.core.jobs.job import Report, Timings
+from headrace.core.jobs.logprobs import decode_logprobs
 from headrace.core.jobs.rq_adapter import job_state
-from headrace.core.types import JobState
+from headrace.core.types import JobState, TokenLogprobs
 
 START = "0-0"
 """Place before the first token of a stream."""
@@ -21,6 +22,7 @@ class TokenEvent:
     """One entry of a token stream. `place` is where a reader resumes behind it.
 
     The last entry has the job's terminal `state` and its reason (`stop`, `length` or an error).
+    `logprobs` has one entry a token where the request asked for them.
     """
 
     place: str
@@ -28,6 +30,7 @@ class TokenEvent:
     text: str
     state: JobState | None = None
     reason: str = ""
+    logprobs: tuple[TokenLogprobs, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ def _token_event(place: str, fields: Mapping[bytes, bytes]) -> TokenEvent:
         text=fields[b"text"].decode(),
         state=job_state(status.decode(), reason) if status else None,
         reason=reason,
+        logprobs=decode_logprobs(fields.get(b"logprobs")),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from headrace.core.connection import Client
 from headrace.core.jobs import keys
-from headrace.core.types import EngineStats
+from headrace.core.types import EngineStats, Feature
 
 Activity = Literal["ready", "draining", "drained"]
 """A worker that was told to drain takes no more jobs; once it runs none it is drained."""
@@ -16,7 +16,7 @@ Activity = Literal["ready", "draining", "drained"]
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:
-    """One heartbeat of a worker."""
+    """One heartbeat of a worker; `features` are those of its engine."""
 
     name: str
     activity: Activity
@@ -24,6 +24,7 @@ class WorkerState:
     engine: str
     stats: EngineStats
     host: str = ""
+    features: tuple[str, ...] = ()
 
 
 class Roster:
@@ -63,7 +64,16 @@ class Roster:
             self._redis.srem(keys.WORKERS, *gone)
         return [_decode(beat) for beat in beats if beat is not None]
 
+    def features(self) -> frozenset[str]:
+        """What the engine of every live worker can do: any of them may get the next job.
+
+        Where none lives, everything: it is not known who will come.
+        """
+        known = [frozenset(worker.features) for worker in self.workers()]
+        return frozenset.intersection(*known) if known else frozenset(Feature)
+
 
 def _decode(beat: bytes) -> WorkerState:
     fields = json.loads(beat)
-    return WorkerState(**fields | {"stats": EngineStats(**fields["stats"])})
+    features = tuple(fields.get("features", ()))
+    return WorkerState(**fields | {"stats": EngineStats(**fields["stats"]), "features": features})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 PAYLOAD_VERSION = 2
 """Version of the encoded `Request`: older ones lack fields, newer ones wait for newer workers."""
+
+IMPOSSIBLE = -9999.0
+"""Logprob of a token that cannot be drawn, as OpenAI writes it."""
 
 
 class Priority(StrEnum):
@@ -45,6 +48,15 @@ class FinishReason(StrEnum):
     LENGTH = "length"
 
 
+class Feature(StrEnum):
+    """What a request may ask for that not every engine can do."""
+
+    TOP_LOGPROBS = "top_logprobs"
+    """The logprobs of tokens that were not drawn."""
+
+    JSON_SCHEMA = "json_schema"
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How the tokens of one request are drawn.
@@ -69,6 +81,12 @@ class Sampling:
     frequency_penalty: float = 0.0
     logprobs: int | None = None
     json_schema: str | None = None
+
+    @property
+    def needs(self) -> frozenset[Feature]:
+        """What of this not every engine can do."""
+        asked = {Feature.TOP_LOGPROBS: self.logprobs, Feature.JSON_SCHEMA: self.json_schema}
+        return frozenset(feature for feature, value in asked.items() if value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +150,15 @@ class TokenLogprobs:
     logprob: float
     top: tuple[tuple[int, float], ...] = ()
 
+    def encode(self) -> list[Any]:
+        """Short enough for thousands: the id, the logprob, `[id, logprob]` of each of `top`."""
+        return [self.token_id, _short(self.logprob), [[i, _short(value)] for i, value in self.top]]
+
+    @staticmethod
+    def decode(fields: Sequence[Any]) -> TokenLogprobs:
+        token_id, logprob, top = fields
+        return TokenLogprobs(token_id, logprob, tuple((i, value) for i, value in top))
+
 
 @dataclass(frozen=True, slots=True)
 class Delta:
@@ -193,3 +220,8 @@ def _request_adapter() -> TypeAdapter[Request]:
     from pydantic import TypeAdapter  # late: `headrace --help` reads these types too
 
     return TypeAdapter(Request)
+
+
+def _short(logprob: float) -> float:
+    """Six digits, and a finite number for what is impossible: JSON knows no other."""
+    return round(max(logprob, IMPOSSIBLE), 6)

@@ -12,8 +12,9 @@ from rq import Queue
 
 from headrace.core.jobs import rq_adapter
 from headrace.core.jobs.job import Report, Timings
+from headrace.core.jobs.logprobs import decode_logprobs, encode_logprobs
 from headrace.core.jobs.pace import Place
-from headrace.core.types import JobState, Request
+from headrace.core.types import JobState, Request, TokenLogprobs
 
 EXPIRED_ERROR = rq_adapter.encode_exc_string("its time was over before a worker was free")
 
@@ -64,8 +65,8 @@ class Submitted:
 class Claim:
     """A job leased to one worker. `execution_id` is the fencing token of this attempt.
 
-    `published_ids` and `published_text` are what earlier attempts streamed: the truth to go on
-    from.
+    `published_ids`, `published_text` and `published_logprobs` are what earlier attempts streamed:
+    the truth to go on from.
     `request` is None for a job that cannot be run; `refusal` then says why. `remaining_s` is the
     time to its deadline, `timeout_s` how long it may run. One that `is_alone` is suspected of
     killing its workers: nothing may run beside it.
@@ -80,6 +81,7 @@ class Claim:
     timeout_s: float = math.inf
     published_ids: tuple[int, ...] = ()
     published_text: str = ""
+    published_logprobs: tuple[TokenLogprobs, ...] = ()
     is_alone: bool = False
 
     @classmethod
@@ -99,6 +101,11 @@ class Claim:
             timeout_s=_seconds(timeout),
             published_ids=tuple(i for entry in published for i in json.loads(entry[b"ids"])),
             published_text="".join(entry[b"text"].decode() for entry in published),
+            published_logprobs=tuple(
+                logprobs
+                for entry in published
+                for logprobs in decode_logprobs(entry.get(b"logprobs"))
+            ),
             is_alone=bool(is_alone),
         )
 
@@ -142,13 +149,17 @@ def _encode_ids(token_ids: Sequence[int]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """New tokens of a running job; `count` tokens exist up to and with these."""
+    """New tokens of a running job; `count` tokens exist up to and with these.
+
+    `logprobs` has one entry a token where the request asked for them.
+    """
 
     claim: Claim
     count: int
     token_ids: Sequence[int]
     text: str
     age_s: float
+    logprobs: Sequence[TokenLogprobs] = ()
 
     def arguments(self, late_s: float) -> tuple[Any, ...]:
         """As `publish.lua` wants them, handed over `late_s` after they were made."""
@@ -159,6 +170,7 @@ class Publication:
             _encode_ids(self.token_ids),
             self.text,
             self.age_s + late_s,
+            encode_logprobs(self.logprobs),
         )
 
 
@@ -175,6 +187,7 @@ class Outcome:
     count: int
     token_ids: Sequence[int] = ()
     text: str = ""
+    logprobs: Sequence[TokenLogprobs] = ()
     age_s: float = 0.0
     result: dict[str, Any] | None = None
     reason: str = ""
@@ -212,6 +225,7 @@ class Outcome:
             self.age_s + late_s,
             int(self.is_dead),
             "" if self.retry_share is None else self.retry_share,
+            encode_logprobs(self.logprobs),
         )
 
 

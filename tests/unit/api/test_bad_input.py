@@ -20,6 +20,14 @@ def chat(**fields: Any) -> dict[str, Any]:
     return HELLO | fields
 
 
+def schema(schema: Any) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+
+
+def nested(levels: int) -> dict[str, Any]:
+    return {"items": nested(levels - 1)} if levels else {}
+
+
 BODIES: list[tuple[str, Any, str]] = [
     (CHAT, {}, "messages"),
     (CHAT, [], "body"),
@@ -58,16 +66,48 @@ BODIES: list[tuple[str, Any, str]] = [
     (CHAT, chat(stop=5), "stop"),
     (CHAT, chat(stream="yes"), "stream"),
     (CHAT, chat(stream_options={"include_usage": 1}), "stream_options.include_usage"),
-    (CHAT, chat(n=2), "n"),
-    (CHAT, chat(logprobs=True), "logprobs"),
+    (CHAT, chat(n=0), "n"),
+    (CHAT, chat(n=17), "n"),
+    (CHAT, chat(n=True), "n"),
+    (CHAT, chat(logprobs=1), "logprobs"),
+    (CHAT, chat(top_logprobs=2), "top_logprobs"),
+    (CHAT, chat(logprobs=True, top_logprobs=21), "top_logprobs"),
+    (CHAT, chat(min_p=1.5), "min_p"),
+    (CHAT, chat(repetition_penalty=0), "repetition_penalty"),
+    (CHAT, chat(presence_penalty=3), "presence_penalty"),
+    (CHAT, chat(frequency_penalty="a"), "frequency_penalty"),
+    (CHAT, chat(audio={"voice": "alloy"}), "audio"),
+    (CHAT, chat(modalities=["text", "audio"]), "modalities"),
+    (
+        CHAT,
+        chat(stream_options={"include_obfuscation": True}),
+        "stream_options.include_obfuscation",
+    ),
     (CHAT, chat(tools=[{"type": "function"}]), "tools"),
-    (CHAT, chat(response_format={"type": "json_object"}), "response_format"),
+    (CHAT, chat(response_format={"type": "xml"}), "response_format.type"),
+    (CHAT, chat(response_format={"type": "json_schema"}), "response_format"),
+    (CHAT, chat(response_format=schema(5)), "response_format.json_schema.schema"),
+    (CHAT, chat(response_format=schema(nested(65))), "response_format.json_schema.schema"),
     (CHAT, chat(temprature=0.5), "temprature"),
     (CHAT, chat(model=5), "model"),
     (CHAT, {"messages": [{"role": "user", "content": "x" * 500}]}, "messages"),
     (TEXT, {}, "prompt"),
     (TEXT, {"prompt": ""}, "prompt"),
     (TEXT, {"prompt": 5}, "prompt"),
+    (TEXT, {"prompt": []}, "prompt"),
+    (TEXT, {"prompt": ["x", ""]}, "prompt"),
+    (TEXT, {"prompt": ["x", 5]}, "prompt"),
+    (TEXT, {"prompt": [True]}, "prompt"),
+    (TEXT, {"prompt": [-1]}, "prompt"),
+    (TEXT, {"prompt": [[1], []]}, "prompt"),
+    (TEXT, {"prompt": [1_000_000]}, "prompt"),
+    (TEXT, {"prompt": ["x"] * 65}, "prompt"),
+    (TEXT, {"prompt": ["x"] * 5, "n": 13}, "prompt"),
+    (TEXT, {"prompt": "x", "logprobs": 6}, "logprobs"),
+    (TEXT, {"prompt": "x", "logprobs": True}, "logprobs"),
+    (TEXT, {"prompt": "x", "echo": True}, "echo"),
+    (TEXT, {"prompt": "x", "suffix": "y"}, "suffix"),
+    (TEXT, {"prompt": "x", "best_of": 2}, "best_of"),
     (TEXT, {"prompt": "x" * 500}, "prompt"),
     (TEXT, {"prompt": "half a pair: \ud800"}, "prompt"),
     (TEXT, {"prompt": "x", "messages": []}, "messages"),
@@ -76,6 +116,8 @@ BODIES: list[tuple[str, Any, str]] = [
     (JOBS, {"prompt": "x", "priority": "urgent"}, "priority"),
     (JOBS, {"prompt": "x", "deadline_s": 0}, "deadline_s"),
     (JOBS, {"prompt": "x", "stream": True}, "stream"),
+    (JOBS, {"prompt": "x", "n": 2}, "n"),
+    (JOBS, {"prompt": "x", "logprobs": 0}, "logprobs"),
 ]
 
 
@@ -146,6 +188,10 @@ def test_an_unknown_model_is_not_found(client: FlaskClient) -> None:
 
 NEUTRAL = [
     {"n": 1},
+    {"best_of": 1},
+    {"modalities": ["text"]},
+    {"top_logprobs": None},
+    {"stream_options": {"include_obfuscation": False}},
     {"logprobs": False},
     {"presence_penalty": 0.0},
     {"frequency_penalty": 0},

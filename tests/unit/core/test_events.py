@@ -7,7 +7,7 @@ import json
 from headrace.core import events
 from headrace.core.connection import Client
 from headrace.core.jobs import keys
-from headrace.core.types import JobState
+from headrace.core.types import JobState, TokenLogprobs
 
 STAMPS = "1.0 2.0 3.0 5.0 8.0"
 
@@ -27,6 +27,15 @@ def test_the_end_of_a_stream_has_the_state_and_its_reason(fake_redis: Client) ->
     first, last = events.tokens(fake_redis, "a")
     assert (first.place, first.token_ids, first.text, first.state) == ("2-0", (1, 2), "käse", None)
     assert (last.place, last.state, last.reason) == ("2-1", JobState.EXPIRED, "expired")
+
+
+def test_an_entry_may_have_logprobs_and_older_ones_have_none(fake_redis: Client) -> None:
+    add(fake_redis, "1-0", [1], "a")
+    add(fake_redis, "2-0", [2], "b", logprobs="[[2,-0.5,[[2,-0.5],[3,-1.5]]]]")
+
+    first, second = events.tokens(fake_redis, "a")
+    assert first.logprobs == ()
+    assert second.logprobs == (TokenLogprobs(2, -0.5, ((2, -0.5), (3, -1.5))),)
 
 
 def test_only_what_lies_behind_a_place_is_read(fake_redis: Client) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from headrace.core.connection import Client
 from headrace.core.roster import Roster, WorkerState
-from headrace.core.types import EngineStats
+from headrace.core.types import EngineStats, Feature
 from tests.waiting import eventually
 
 
@@ -28,3 +30,16 @@ def test_a_worker_that_leaves_or_falls_silent_is_forgotten(fake_redis: Client) -
 
     eventually(lambda: roster.workers() == [])
     assert fake_redis.scard("headrace:workers") == 0
+
+
+def test_a_fleet_can_do_what_each_of_its_workers_can(fake_redis: Client) -> None:
+    roster = Roster(fake_redis, ttl_s=60)
+    assert roster.features() == set(Feature)
+
+    roster.beat(replace(state("a"), features=(Feature.JSON_SCHEMA, Feature.TOP_LOGPROBS)))
+    assert roster.features() == set(Feature)
+
+    roster.beat(replace(state("b"), features=(Feature.TOP_LOGPROBS,)))
+    assert roster.features() == {Feature.TOP_LOGPROBS}
+    roster.beat(state("of an older version"))
+    assert roster.features() == set()

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
+from typing import Any
 
 import pytest
 
-from headrace.core.types import EngineStats, JobState, Priority, Request, Sampling
+from headrace.core.types import (
+    IMPOSSIBLE,
+    EngineStats,
+    Feature,
+    JobState,
+    Priority,
+    Request,
+    Sampling,
+    TokenLogprobs,
+)
 from tests.fakes import make_request
 
 
@@ -51,3 +62,26 @@ def test_only_waiting_and_running_are_not_terminal() -> None:
 def test_the_mean_batch_size_of_an_engine_that_never_ran_is_zero() -> None:
     assert EngineStats().mean_batch_size == 0.0
     assert EngineStats(steps=4, rows=10).mean_batch_size == 2.5
+
+
+def test_logprobs_survive_their_encoding_but_for_the_digits_that_nobody_reads() -> None:
+    entry = TokenLogprobs(7, -0.123456789, ((7, -0.123456789), (9, -math.inf)))
+
+    decoded = TokenLogprobs.decode(json.loads(json.dumps(entry.encode())))
+    assert decoded == TokenLogprobs(7, -0.123457, ((7, -0.123457), (9, IMPOSSIBLE)))
+    assert decoded.encode() == entry.encode()
+
+
+@pytest.mark.parametrize(
+    ("rules", "needs"),
+    [
+        ({}, set()),
+        ({"logprobs": 0}, set()),
+        ({"logprobs": 1}, {Feature.TOP_LOGPROBS}),
+        ({"json_schema": "{}"}, {Feature.JSON_SCHEMA}),
+    ],
+)
+def test_a_request_says_what_not_every_engine_can_do(
+    rules: dict[str, Any], needs: set[Feature]
+) -> None:
+    assert Sampling(5, **rules).needs == needs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -14,11 +15,12 @@ from rq.serializers import JSONSerializer
 
 from batcher.admission import MicroBatchAdmission
 from batcher.simulated import SimulatedEngine
+from headrace.core import events
 from headrace.core.connection import Client
 from headrace.core.jobs import keys
 from headrace.core.jobs.handover import Finished, Outcome
 from headrace.core.settings import Settings
-from headrace.core.types import Delta, JobState
+from headrace.core.types import Delta, JobState, Sampling
 from tests.bench import Bench
 from tests.fakes import CARD, make_request
 
@@ -74,9 +76,9 @@ def test_the_first_token_is_published_at_once_and_later_ones_together(
     assert bench.text() == "hell"
 
 
-def stream_two_tokens_and_die(redis: Client, settings: Settings) -> None:
+def stream_two_tokens_and_die(redis: Client, settings: Settings, **changes: Any) -> None:
     first = Bench(redis, settings)
-    first.submit(make_request(max_tokens=5))
+    first.submit(make_request(**{"max_tokens": 5} | changes))
     first.turn(2)
     first.leases.take_back("worker-1")
 
@@ -94,6 +96,19 @@ def test_another_worker_continues_behind_the_published_tokens(
     assert job.result is not None
     assert job.result["text"] == "hello"
     assert job.result["usage"]["completion_tokens"] == 5
+
+
+def test_logprobs_go_on_where_another_worker_continues(redis: Client, settings: Settings) -> None:
+    rules = Sampling(max_tokens=5, temperature=0.0, logprobs=1)
+    stream_two_tokens_and_die(redis, settings, sampling=rules)
+    second = Bench(redis, settings, "worker-2")
+    second.turn(3)
+
+    result = second.queue.get("job-1").result
+    assert result is not None
+    assert result["logprobs"] == [[i, 0.0, [[i, 0.0]]] for i in CARD.tokenize("hello")]
+    streamed = [entry for event in events.tokens(redis, "job-1") for entry in event.logprobs]
+    assert [entry.encode() for entry in streamed] == result["logprobs"]
 
 
 def test_a_worker_that_lost_its_job_drops_it_at_the_next_publish(bench: Bench) -> None:

@@ -21,7 +21,7 @@ from headrace.core import events
 from headrace.core.connection import Client
 from headrace.core.jobs import keys
 from headrace.core.settings import Settings
-from headrace.core.types import JobState, Priority, Room
+from headrace.core.types import JobState, Priority, Room, Sampling
 from tests.bench import Bench
 from tests.fakes import CARD, make_request
 
@@ -143,7 +143,8 @@ class World:
     def _submit(self, max_tokens: int) -> None:
         if len(self.accepted) < JOBS:
             job_id = f"job-{len(self.accepted)}"
-            self.workers[0].submit(make_request(job_id, max_tokens=max_tokens))
+            rules = Sampling(max_tokens, temperature=0.0, logprobs=1)
+            self.workers[0].submit(make_request(job_id, sampling=rules))
             self.accepted[job_id] = max_tokens
 
     def _has_work(self, bench: Bench) -> bool:
@@ -193,6 +194,9 @@ def test_every_accepted_job_ends_once_and_its_stream_says_what_its_result_says(
             assert job.result is not None
             assert job.result["text"] == streamed
             assert len(streamed) == job.result["usage"]["completion_tokens"] == max_tokens
+            entries = [entry for event in stream for entry in event.logprobs]
+            assert [entry.encode() for entry in entries] == job.result["logprobs"]
+            assert [entry.token_id for entry in entries] == [*CARD.tokenize(streamed)]
         assert all(seconds >= 0 for seconds in job.timings.stages.values())
     assert redis.zcard(keys.LEASES) == 0
     assert world.workers[0].queue.waiting() == 0

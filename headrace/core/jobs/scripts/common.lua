@@ -265,6 +265,18 @@ local function owns(id, eid, ...)
   return fields[1] == 'started' and fields[2] == eid, fields[1], fields
 end
 
+-- Appends an entry to a job's token stream; one that stands there already stays as it is. Logprobs
+-- are part of it only where they were asked for. Returns what Redis complains of, or nil.
+local function append(id, place, ids, text, logprobs, ...)
+  local entry = {'ids', ids, 'text', text, ...}
+  if logprobs and logprobs ~= '' then
+    entry[#entry + 1] = 'logprobs'
+    entry[#entry + 1] = logprobs
+  end
+  local added = redis.pcall('XADD', stream_key(id), place, unpack(entry))
+  if added.err and not string.find(added.err, 'equal or smaller') then return added end
+end
+
 -- Puts a leased job back to the front of its queue, with a deadline if it has one.
 local function put_back(id, eid)
   local key = job_key(id)
@@ -469,7 +481,8 @@ end
 --   outcome: status (finished|failed|stopped|canceled), reason, dead (true for a dead letter),
 --            ended_at (RQ's format), return_value and exc_string (base64, or ''), report (JSON or ''),
 --            ended_by (the execution that hands in its result, or ''),
---            ids (JSON) and text not published yet, count (tokens in all), age (s since the last)
+--            ids (JSON), text and logprobs (JSON, or nil) not published yet, count (tokens in all),
+--            age (s since the last)
 --   job:     its fields, where they are at hand
 -- Returns the job's five stamps: accepted, claimed, first token, last token, committed.
 local function end_job(id, outcome, job)
@@ -489,9 +502,9 @@ local function end_job(id, outcome, job)
   local is_cancelled = outcome.status == 'canceled'
   outcome.prompt_tokens = tonumber(string.match(outcome.report, '"prompt_tokens":(%d+)') or nil) or 0
 
-  local added = redis.pcall('XADD', stream_key(id), string.format('%d-1', outcome.count),
-    'ids', outcome.ids, 'text', outcome.text, 'end', outcome.status, 'reason', outcome.reason)
-  if added.err and not string.find(added.err, 'equal or smaller') then error(added) end
+  local problem = append(id, string.format('%d-1', outcome.count), outcome.ids, outcome.text,
+    outcome.logprobs, 'end', outcome.status, 'reason', outcome.reason)
+  if problem then error(problem) end
   redis.call('HSET', key, 'status', outcome.status,
     'ended_at', is_cancelled and (job[11] or '') or outcome.ended_at,
     'hr_reason', outcome.reason, 'hr_report', outcome.report, 'hr_ended_by', outcome.ended_by,

@@ -1,11 +1,11 @@
 -- finish: writes the result of each ended job once, or has it tried again. A worker that runs
 -- nothing any more is shown as idle.
 -- KEYS: none (keys are built from job ids)
--- ARGV: 1 now in RQ's format, 2 RQ key of the worker, then for each job 13 values:
+-- ARGV: 1 now in RQ's format, 2 RQ key of the worker, then for each job 14 values:
 --       id, execution id, status (finished|failed|stopped), reason, return_value, exc_string
 --       (base64 or ''), report (JSON), ids (JSON) and text not published yet, tokens in all, age of
 --       the newest in s, dead (1 for a dead letter), share of the retry interval to wait, or '' for
---       an error that another try would meet as well
+--       an error that another try would meet as well, logprobs (JSON) of what was not published or ''
 -- Returns {for each job {verdict, its five stamps; none if retried, lost or gone}, 1 if jobs that
 -- depend on ended ones are still to be enqueued}
 --   verdict: written; retried: it waits for its next try; mine: this attempt wrote it already and the answer got lost;
@@ -52,14 +52,14 @@ local function write(i, job)
     ended_at = ARGV[1], status = ARGV[i + 2], reason = ARGV[i + 3], return_value = ARGV[i + 4],
     exc_string = ARGV[i + 5], report = ARGV[i + 6], ended_by = ARGV[i + 1], ids = ARGV[i + 7],
     text = ARGV[i + 8], count = tonumber(ARGV[i + 9]), age = tonumber(ARGV[i + 10]),
-    dead = ARGV[i + 11] == '1',
+    dead = ARGV[i + 11] == '1', logprobs = ARGV[i + 13],
   }, job)
 end
 
 local succeeded, failed, working_s = 0, 0, 0
 local results = {}
 complete(function()
-  for i = 3, #ARGV, 13 do
+  for i = 3, #ARGV, 14 do
     local id, eid = ARGV[i], ARGV[i + 1]
     local job = load_job(id)
     if job[1] == 'started' and job[2] == eid then

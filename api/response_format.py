@@ -1,0 +1,58 @@
+"""The form that a caller wants an answer in: text, any JSON object, or one that fits a schema."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+ANY_OBJECT = {"type": "object", "additionalProperties": True}
+MOST_LEVELS = 64
+"""Of a schema: those who read it go down by recursion."""
+
+
+def _is_flat_enough(schema: dict[str, Any]) -> dict[str, Any]:
+    level: list[Any] = [schema]
+    for _depth in range(MOST_LEVELS + 1):
+        level = [part for value in level for part in _parts(value)]
+    if level:
+        raise ValueError(f"nested deeper than {MOST_LEVELS} levels")
+    return schema
+
+
+def _parts(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+class JsonSchema(BaseModel):
+    """`strict` changes nothing: output is held to the schema either way."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str = ""
+    description: str | None = None
+    schema_: Annotated[dict[str, Any], AfterValidator(_is_flat_enough)] = Field(alias="schema")
+    strict: bool | None = None
+
+
+class ResponseFormat(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+    @model_validator(mode="after")
+    def _has_its_schema(self) -> Self:
+        if (self.type == "json_schema") != (self.json_schema is not None):
+            raise ValueError("json_schema belongs to type json_schema, and must be there with it")
+        return self
+
+    @property
+    def schema_text(self) -> str | None:
+        """The schema that the output has to fit; None for plain text."""
+        if self.json_schema is not None:
+            return json.dumps(self.json_schema.schema_)
+        return json.dumps(ANY_OBJECT) if self.type == "json_object" else None
