@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
-import structlog
-from flask import Blueprint, Response, jsonify, stream_with_context
+from flask import Blueprint, Response, jsonify
 
-from api import arguments, request_id
+from api import arguments, event_stream
 from api.access_log import JOB_HEADER
 from api.body import read_json
+from api.disconnect import watch_disconnect, while_connected
 from api.errors import TABLE, error_body
 from api.follower import failure
 from api.jobs import server_timing
@@ -21,8 +20,6 @@ from api.services import services
 from headrace.core.events import TokenEvent
 from headrace.core.jobs.job import Job
 from headrace.core.types import JobState, Request
-
-log = structlog.get_logger()
 
 blueprint = Blueprint("openai", __name__, url_prefix="/v1")
 
@@ -141,27 +138,14 @@ def _serve(request: Request, body: ChatBody | CompletionBody, kind: type[Shape])
     shape = kind(request, int(submitted.accepted))
     if body.stream:
         chunks = _stream(request.id, shape, body.stream_options.include_usage)
-        logged = _logged(chunks, request.id)
-        response = Response(stream_with_context(logged), mimetype="text/event-stream")
-        response.headers["Cache-Control"] = "no-store"
-    else:
+        watched = while_connected(chunks, body.on_disconnect, [request.id])
+        return event_stream.respond(watched, request.id)
+    with watch_disconnect(body.on_disconnect, [request.id]):
         job = services().follower.result(request.id, services().settings.max_wait_s)
-        response = jsonify(shape.answer(job))
-        response.headers["Server-Timing"] = server_timing(job)
+    response = jsonify(shape.answer(job))
+    response.headers["Server-Timing"] = server_timing(job)
     response.headers[JOB_HEADER] = request.id
     return response
-
-
-def _logged(chunks: Iterator[str], job_id: str) -> Iterator[str]:
-    """The same, and a line when the stream ends; `complete` unless its reader went away."""
-    request_id.bind()  # Flask has ended the request: the stream runs behind it
-    started, complete = time.perf_counter(), False
-    try:
-        yield from chunks
-        complete = True
-    finally:
-        duration_ms = round((time.perf_counter() - started) * 1000, 1)
-        log.info("stream ended", job_id=job_id, duration_ms=duration_ms, complete=complete)
 
 
 def _stream(job_id: str, shape: Shape, include_usage: bool) -> Iterator[str]:
@@ -169,7 +153,7 @@ def _stream(job_id: str, shape: Shape, include_usage: bool) -> Iterator[str]:
     count = 0
     for event in services().follower.tokens(job_id):
         if event is None:
-            yield ": waiting\n\n"
+            yield event_stream.KEEP_ALIVE
             continue
         count += len(event.token_ids)
         if event.state is not None:

@@ -67,6 +67,7 @@ def _without_nulls(value: Any) -> Any:
 
 Text = Annotated[str, Field(min_length=1)]
 PriorityName = Annotated[Priority, Field(strict=False)]
+OnDisconnect = Literal["continue", "cancel"]
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
@@ -105,7 +106,8 @@ class StrictBody(BaseModel):
 class Body(StrictBody):
     """What every way of asking has in common. `model` may be left out: there is only one.
 
-    `priority` and `deadline_s` are ours, on OpenAI's routes as well (`extra_body` in its client).
+    `priority`, `deadline_s` and `on_disconnect` are ours, on OpenAI's routes as well (`extra_body`
+    in its client).
     """
 
     model: str | None = None
@@ -117,6 +119,7 @@ class Body(StrictBody):
     stop: Annotated[list[Text], BeforeValidator(_as_list), Field(max_length=MAX_STOPS)] = []
     priority: PriorityName = Priority.DEFAULT
     deadline_s: float | None = Field(None, gt=0)
+    on_disconnect: OnDisconnect = "continue"
 
     @model_validator(mode="before")
     @classmethod

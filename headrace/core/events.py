@@ -29,6 +29,11 @@ class TokenEvent:
     state: JobState | None = None
     reason: str = ""
 
+    @property
+    def count(self) -> int:
+        """Tokens of the job up to the end of this entry."""
+        return int(self.place.partition("-")[0])
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import count, islice
+from collections.abc import Iterable, Sequence
 from secrets import token_hex
 from typing import Any
 
@@ -25,9 +24,6 @@ from headrace.core.jobs.handover import (
 from headrace.core.jobs.job import Job, decode_job
 from headrace.core.settings import Settings
 from headrace.core.types import PAYLOAD_VERSION, JobState, Priority, Request, Room
-
-PAGE = 200
-"""Ids of a queue or registry that are read, and looked at, in one round trip."""
 
 
 class JobQueue:
@@ -81,11 +77,13 @@ class JobQueue:
                 *(token_hex(16) for _ in range(room.slots)),
             ],
         )
+        expired_ids = [job_id.decode() for job_id in expired]
         return Claimed(
             claims=[Claim.decode(fields) for fields in claimed],
-            expired=[job_id.decode() for job_id in expired],
+            expired=expired_ids,
             odd=[(job_id.decode(errors="replace"), status.decode()) for job_id, status in odd],
             is_draining=bool(is_draining),
+            request_ids=rq_adapter.request_ids(self.redis, expired_ids),
         )
 
     def publish(self, publications: Sequence[Publication], late_s: float = 0.0) -> list[bool]:
@@ -159,36 +157,43 @@ class JobQueue:
 
     def state(self, job_id: str) -> JobState:
         """Raises `JobNotFound`."""
-        status, reason = self.redis.hmget(rq_adapter.job_key(job_id), ["status", "hr_reason"])
-        if status is None:
+        (state,) = self.states([job_id])
+        if state is None:
             raise JobNotFound(f"no job {job_id}")
-        return rq_adapter.job_state(status.decode(), (reason or b"").decode())
+        return state
+
+    def states(self, job_ids: Sequence[str]) -> list[JobState | None]:
+        """Of many, in one round trip; None for each that is no job."""
+        with self.redis.pipeline(transaction=False) as pipeline:
+            for job_id in job_ids:
+                pipeline.hmget(rq_adapter.job_key(job_id), ["status", "hr_reason"])
+            return [_state_of(*words) for words in pipeline.execute()]
 
     def get(self, job_id: str) -> Job:
         """Raises `JobNotFound`, also for an RQ job that is not ours."""
-        with self.redis.pipeline(transaction=True) as pipeline:
-            pipeline.hgetall(rq_adapter.job_key(job_id))
-            pipeline.xrevrange(rq_adapter.results_key(job_id), count=1)
-            for name in keys.QUEUE_NAMES.values():
-                pipeline.zrank(keys.fair(name), job_id)
-                pipeline.zcard(keys.fair(name))
-            fields, results, *places = pipeline.execute()
-        if fields.get(b"origin", b"").decode() not in keys.QUEUE_NAMES.values():
+        (job,) = self.get_many([job_id])
+        if job is None:
             raise JobNotFound(f"no job {job_id}")
-        try:
-            return decode_job(job_id, fields, results[0][1] if results else {}, _position(places))
-        except ValueError as problem:
-            raise JobNotFound(f"no job {job_id}") from problem
+        return job
 
-    def recent(self, limit: int, state: JobState | None = None) -> list[Job]:
-        """The newest jobs first, at most `limit`; those of one state if asked."""
-        found: dict[str, Job] = {}
-        for ids in self._places(state):
-            # `state` again: a job may have moved on since its page was read.
-            jobs = (job for job in map(self._find, ids) if job and state in (None, job.state))
-            found |= {job.id: job for job in islice(jobs, limit)}
-        jobs_by_age = sorted(found.values(), key=lambda job: job.timings.accepted or 0.0)
-        return jobs_by_age[::-1][:limit]
+    def get_many(self, job_ids: Sequence[str]) -> list[Job | None]:
+        """All read at one moment; None for each that is no job of ours."""
+        fairs = [keys.fair(name) for name in keys.QUEUE_NAMES.values()]
+        with self.redis.pipeline(transaction=True) as pipeline:
+            for fair in fairs:
+                pipeline.zcard(fair)
+            for job_id in job_ids:
+                pipeline.hgetall(rq_adapter.job_key(job_id))
+                pipeline.xrevrange(rq_adapter.results_key(job_id), count=1)
+                for fair in fairs:
+                    pipeline.zrank(fair, job_id)
+            answers = iter(pipeline.execute())
+        lengths = [next(answers) for _fair in fairs]
+        rows = ((next(answers), next(answers), [next(answers) for _fair in fairs]) for _ in job_ids)
+        return [
+            _job(job_id, fields, results, _position(ranks, lengths))
+            for job_id, (fields, results, ranks) in zip(job_ids, rows, strict=True)
+        ]
 
     def waiting(self) -> int:
         """Jobs in all queues."""
@@ -248,66 +253,34 @@ class JobQueue:
         except QueueFull as error:
             return error
 
-    def _places(self, state: JobState | None) -> Iterator[Iterator[str]]:
-        """Of each queue and registry in which jobs of the state may stand: their ids."""
-        for name in keys.QUEUE_NAMES.values():
-            if state in (None, JobState.QUEUED):
-                yield self._ids_of(self._queue_pages(rq_adapter.queue_key(name)), state)
-            for kind in rq_adapter.registries(state):
-                yield self._ids_of(self._registry_pages(rq_adapter.registry_key(kind, name)), state)
-
-    def _ids_of(self, pages: Iterable[list[str]], state: JobState | None) -> Iterator[str]:
-        """Those of the state: a registry of RQ may hold jobs of several."""
-        for ids in pages:
-            yield from ids if state is None else self._in_state(ids, state)
-
-    def _in_state(self, ids: Sequence[str], state: JobState) -> list[str]:
-        with self.redis.pipeline(transaction=False) as pipeline:
-            for job_id in ids:
-                pipeline.hmget(rq_adapter.job_key(job_id), ["status", "hr_reason"])
-            answers = pipeline.execute()
-        pairs = zip(ids, answers, strict=True)
-        return [job_id for job_id, words in pairs if _state_of(*words) is state]
-
-    def _queue_pages(self, key: str) -> Iterator[list[str]]:
-        """A page at a time, the newest first."""
-        for start in count(0, PAGE):
-            entries = self.redis.lrange(key, -(start + PAGE), -(start + 1))
-            if not entries:
-                return
-            yield [entry.decode() for entry in reversed(entries)]
-
-    def _registry_pages(self, key: str) -> Iterator[list[str]]:
-        """A page at a time, the newest first."""
-        for start in count(0, PAGE):
-            entries = self.redis.zrange(key, start, start + PAGE - 1, desc=True)
-            if not entries:
-                return
-            # RQ adds the execution to the id of a job that runs.
-            yield [entry.split(b":")[0].decode() for entry in entries]
-
-    def _find(self, job_id: str) -> Job | None:
-        try:
-            return self.get(job_id)
-        except JobNotFound:
-            return None
-
 
 def _state_of(status: bytes | None, reason: bytes | None) -> JobState | None:
     """None for a job that is gone, or whose status RQ does not know."""
     try:
         return rq_adapter.job_state((status or b"").decode(), (reason or b"").decode())
-    except ValueError:
+    except (ValueError, KeyError):
         return None
 
 
-def _position(places: list[int | None]) -> int | None:
-    """Jobs in front of this one; None unless it waits. `places`: (index, length) a queue."""
+def _job(
+    job_id: str, fields: dict[bytes, bytes], results: Sequence[Any], position: int | None
+) -> Job | None:
+    """None for what is no job of ours, or cannot be read."""
+    if fields.get(b"origin", b"").decode() not in keys.QUEUE_NAMES.values():
+        return None
+    try:
+        return decode_job(job_id, fields, results[0][1] if results else {}, position)
+    except (ValueError, KeyError):
+        return None
+
+
+def _position(ranks: Sequence[int | None], lengths: Sequence[int]) -> int | None:
+    """Jobs in front of one that has this rank in one of the queues; None unless it waits."""
     ahead = 0
-    for index, length in zip(places[::2], places[1::2], strict=True):
-        if index is not None:
-            return ahead + index
-        ahead += length or 0
+    for rank, length in zip(ranks, lengths, strict=True):
+        if rank is not None:
+            return ahead + rank
+        ahead += length
     return None
 
 

@@ -76,6 +76,7 @@ BODIES: list[tuple[str, Any, str]] = [
     (JOBS, {"prompt": "x", "priority": "urgent"}, "priority"),
     (JOBS, {"prompt": "x", "deadline_s": 0}, "deadline_s"),
     (JOBS, {"prompt": "x", "stream": True}, "stream"),
+    (JOBS, {"prompt": "x", "on_disconnect": "explode"}, "on_disconnect"),
 ]
 
 
