@@ -28,7 +28,7 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
     if settings.redis_url is None:
         raise SettingsError("REDIS_URL: the API needs the queue's Redis")
     queue = queue or JobQueue(connect(settings.redis_url, API_TIMEOUT_S), settings)
-    cards, waiters = CardStore(queue.redis), Waiters(queue.redis)
+    cards, waiters = CardStore(queue.redis), Waiters(queue)
     roster = Roster(queue.redis, settings.lease_s)
     pace, metrics = PaceMeter(queue.redis, roster), make_http_metrics(settings)
 

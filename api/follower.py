@@ -15,8 +15,8 @@ from headrace.core.jobs.job import Job
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.types import JobState
 
-LOOK_AGAIN_S = 5.0
-"""Longest trust in wake-ups alone: jobs that stock RQ ends send none."""
+KEEP_ALIVE_S = 5.0
+"""Longest silence of a stream."""
 
 
 class Follower:
@@ -29,10 +29,8 @@ class Follower:
         until = time.monotonic() + timeout_s
         with self._waiters.watch(job_id) as news:
             while not self._has_ended(job_id):
-                left_s = until - time.monotonic()
-                if left_s <= 0:
+                if not news.wait(until - time.monotonic()):
                     break
-                news.wait(min(left_s, LOOK_AGAIN_S))
                 news.clear()
         return self._queue.get(job_id)
 
@@ -55,16 +53,13 @@ class Follower:
         """
         with self._waiters.watch(job_id, tokens=True) as news:
             while True:
-                for event in self._new_tokens(job_id, after):
+                for event in self._news(job_id, after):
                     yield event
                     after = event.place
                     if event.state is not None:
                         return
-                if not news.wait(LOOK_AGAIN_S):
-                    end = self._ended_elsewhere(job_id, after)
-                    yield end
-                    if end is not None:
-                        return
+                while not news.wait(KEEP_ALIVE_S):
+                    yield None
                 news.clear()
 
     def _has_ended(self, job_id: str) -> bool:
@@ -74,23 +69,26 @@ class Follower:
         except RedisError:
             return False
 
-    def _new_tokens(self, job_id: str, after: str) -> list[TokenEvent]:
+    def _news(self, job_id: str, after: str) -> list[TokenEvent]:
+        """What stands in the stream behind a place; where nothing does, an end that is missing."""
         try:
-            return events.tokens(self._queue.redis, job_id, after)
+            return events.tokens(self._queue.redis, job_id, after) or self._ended_elsewhere(
+                job_id, after
+            )
         except RedisError:
             return []
 
-    def _ended_elsewhere(self, job_id: str, after: str) -> TokenEvent | None:
+    def _ended_elsewhere(self, job_id: str, after: str) -> list[TokenEvent]:
         """The end of a job that left no end in its stream: stock RQ cancelled or deleted it."""
         try:
             state = self._queue.state(job_id)
-            if not state.is_terminal or events.tokens(self._queue.redis, job_id, after):
-                return None
-        except RedisError:
-            return None
+            if not state.is_terminal:
+                return []
         except JobNotFound:
             state = JobState.CANCELLED
-        return TokenEvent(after, (), "", state, state.value)
+        # It may have ended between the two looks.
+        last_words = events.tokens(self._queue.redis, job_id, after)
+        return last_words or [TokenEvent(after, (), "", state, state.value)]
 
 
 def failure(job_id: str, state: JobState, reason: str) -> JobFailed:

@@ -7,6 +7,7 @@ from gevent import monkey
 monkey.patch_all()  # before anything else imports a socket; so no preload_app either
 
 import os  # noqa: E402
+import resource  # noqa: E402
 import shutil  # noqa: E402
 import tempfile  # noqa: E402
 
@@ -25,6 +26,17 @@ worker_class = "gevent"
 worker_connections = 2000
 graceful_timeout = int(_settings.drain_s)
 control_socket_disable = True  # gunicorn 27 would write into the home folder
+
+
+def _allow_files(number: int) -> None:
+    """A waiting caller is an open file, and a shell often allows 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = number if hard == resource.RLIM_INFINITY else min(number, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+_allow_files(worker_connections + 500)
 
 # Before anything imports prometheus_client, which decides then where it counts.
 _counts = tempfile.mkdtemp(prefix="headrace-metrics-")

@@ -1,21 +1,25 @@
-"""The jobs API: submit, poll, list, change, cancel, purge."""
+"""The jobs API: submit, poll, stream, list, change, cancel, purge."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import structlog
 from flask import Blueprint, Response, jsonify, request, url_for
 from redis.exceptions import RedisError
 
-from api import arguments
+from api import arguments, cancellation, job_stream, preference
 from api.access_log import JOB_HEADER
 from api.body import read_json
+from api.disconnect import watch_disconnect
 from api.schemas import JobBody, PriorityBody
 from api.services import services
-from headrace.core.errors import InvalidRequest, JobNotFound, WrongState
+from headrace.core.errors import InvalidRequest, WaitEnded, WrongState
 from headrace.core.jobs.handover import Submitted
 from headrace.core.jobs.job import STAMPS, Job, Timings
+from headrace.core.jobs.job_list import Place, read_page
+from headrace.core.jobs.timeline import Moment, read_timeline
 from headrace.core.types import JobState, Request
 
 MAX_LISTED = 1000
@@ -26,21 +30,53 @@ blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
 @blueprint.post("")
 def submit() -> Response:
+    """`Prefer: wait=S` answers with the ended job, if it ends within S seconds."""
     arguments.only()
-    asked = services().intake.job(JobBody.parse(read_json()))
+    body, wait_s = JobBody.parse(read_json()), preference.wait_s()
+    if body.on_disconnect == "cancel" and not wait_s:
+        raise InvalidRequest("on_disconnect: cancel needs `Prefer: wait=S`", "on_disconnect")
+    asked = services().intake.job(body)
     [submitted] = services().admission.submit([asked])
-    response = job_response(_accepted(asked, submitted))
-    response.status_code = 202
-    response.headers["Location"] = url_for("jobs.show", job_id=submitted.job_id)
+    job_id = submitted.job_id
+    response = _waited(job_id, body, wait_s) if wait_s else _accepted(asked, submitted)
+    response.headers["Location"] = url_for("jobs.show", job_id=job_id)
     return response
 
 
-def _accepted(asked: Request, submitted: Submitted) -> Job:
+def _accepted(asked: Request, submitted: Submitted) -> Response:
+    response = job_response(_put(asked, submitted))
+    response.status_code = 202
+    return response
+
+
+def _waited(job_id: str, body: JobBody, wait_s: int) -> Response:
+    """200 with a job that has ended, 202 with one that goes on."""
+    try:
+        with watch_disconnect(body.on_disconnect, [job_id]):
+            job = services().follower.wait(job_id, wait_s)
+    except RedisError as error:  # who is told to come again would ask for another job
+        raise WaitEnded(job_id) from error
+    response = job_response(job)
+    response.status_code = 200 if job.state.is_terminal else 202
+    response.headers["Preference-Applied"] = f"wait={wait_s}"
+    return response
+
+
+def _put(asked: Request, submitted: Submitted) -> Job:
     """A new job as it was put into its queue; an earlier one as it stands."""
     if not submitted.is_new:
         return services().queue.get(submitted.job_id)
-    timings = Timings(accepted=submitted.accepted)
-    return Job(asked, JobState.QUEUED, timings, attempts=0, place=submitted.place)
+    accepted, expires = submitted.accepted, submitted.accepted + services().settings.queue_ttl_s
+    deadline = None if asked.deadline_s is None else accepted + asked.deadline_s
+    return Job(
+        asked,
+        JobState.QUEUED,
+        Timings(accepted=accepted),
+        attempts=0,
+        place=submitted.place,
+        deadline=deadline,
+        expires=expires if deadline is None else min(expires, deadline),
+    )
 
 
 @blueprint.get("/<job_id>")
@@ -51,12 +87,39 @@ def show(job_id: str) -> Response:
     return job_response(services().follower.wait(arguments.job_id(job_id), wait_s))
 
 
+@blueprint.get("/<job_id>/stream")
+def stream(job_id: str) -> Response:
+    """Server-sent events; `Last-Event-ID`, or `?after=`, goes on behind that event."""
+    arguments.only(job_stream.PARAMETER)
+    return job_stream.answer(services().queue.get(arguments.job_id(job_id)))
+
+
+@blueprint.get("/<job_id>/timeline")
+def timeline(job_id: str) -> Response:
+    """What happened to the job, and when: also to attempts that came to nothing."""
+    arguments.only()
+    moments = read_timeline(services().queue.redis, arguments.job_id(job_id))
+    data = [moment_json(moment, moments[0].at) for moment in moments]
+    response = jsonify({"id": job_id, "object": "timeline", "data": data})
+    response.headers[JOB_HEADER] = job_id
+    return response
+
+
 @blueprint.get("")
 def index() -> Response:
-    arguments.only("limit", "state")
+    """The newest first; `?after=` takes the `next_cursor` of the page before."""
+    arguments.only("limit", "state", "after")
     limit = int(arguments.number("limit", 20, MAX_LISTED, least=1))
-    jobs = services().queue.recent(limit, _state(request.args.get("state")))
-    return jsonify({"object": "list", "data": [job_json(job) for job in jobs]})
+    state, behind = _state(request.args.get("state")), _place(request.args.get("after"))
+    page = read_page(services().queue, limit, behind, state)
+    return jsonify(
+        {
+            "object": "list",
+            "data": [job_json(job) for job in page.jobs],
+            "has_more": page.behind is not None,
+            "next_cursor": page.behind and page.behind.encode(),
+        }
+    )
 
 
 @blueprint.patch("/<job_id>")
@@ -75,26 +138,10 @@ def cancel(job_id: str) -> Response:
     """`?purge=true` removes prompt and result as well."""
     arguments.only("purge")
     has_to_go = arguments.flag("purge")
-    if services().queue.cancel(arguments.job_id(job_id)):
-        _log_cancelled(job_id)
+    cancellation.cancel(services().queue, arguments.job_id(job_id))
     if has_to_go:
         return _purge(job_id)
     return job_response(services().queue.get(job_id))
-
-
-def _log_cancelled(job_id: str) -> None:
-    """As a worker logs an end: under the id of the request that brought the job, not of this."""
-    try:
-        request_id = services().queue.get(job_id).request.request_id
-    except (JobNotFound, RedisError):  # it cannot be read, or Redis went away: cancelled it is
-        request_id = None
-    log.info(
-        "request finished",
-        job_id=job_id,
-        request_id=request_id,
-        state=JobState.CANCELLED,
-        reason="cancelled",
-    )
 
 
 def _purge(job_id: str) -> Response:
@@ -114,8 +161,9 @@ def job_response(job: Job) -> Response:
 def job_json(job: Job) -> dict[str, Any]:
     """A job as clients see it.
 
-    While it waits, `position` is how many jobs go before it, and `eta_s` the seconds from now until
-    it will probably have *ended*: null where nothing has been measured that says so.
+    While it waits, `position` is how many jobs go before it, `eta_s` the seconds from now until it
+    will probably have *ended* (null where nothing has been measured that says so), and `expires_at`
+    the end of its wait.
     """
     result, report = job.result, job.report
     return {
@@ -126,12 +174,16 @@ def job_json(job: Job) -> dict[str, Any]:
         "model": job.request.model,
         "priority": job.request.priority,
         "created_at": job.timings.accepted,
+        "deadline_s": job.request.deadline_s,
+        "deadline_at": job.deadline,
+        "expires_at": job.expires,
         "position": job.position,
         "eta_s": _eta_s(job),
         "prompt_tokens": len(job.request.prompt_ids),
         "result": result and {key: result[key] for key in ("text", "finish_reason")},
         "usage": result and result["usage"],
         "error": job.error if job.state is not JobState.SUCCEEDED else None,
+        "reason": job.reason,
         "replay_of": job.replay_of,
         "attempts": job.attempts,
         "worker": job.worker,
@@ -159,6 +211,12 @@ def timings_json(job: Job) -> dict[str, Any]:
     }
 
 
+def moment_json(moment: Moment, accepted: float) -> dict[str, Any]:
+    """What is known of it, and the ms since the job was accepted."""
+    known = {name: value for name, value in asdict(moment).items() if value is not None}
+    return known | {"after_ms": _ms(moment.at - accepted)}
+
+
 def server_timing(job: Job) -> str:
     """The job's stages for browsers and proxies, as the `Server-Timing` header wants them."""
     stages = {"tokenize": job.request.tokenize_s} | job.timings.stages
@@ -174,3 +232,10 @@ def _state(text: str | None) -> JobState | None:
         return JobState(text) if text else None
     except ValueError as error:
         raise InvalidRequest(f"state: one of {', '.join(JobState)}", "state") from error
+
+
+def _place(text: str | None) -> Place | None:
+    try:
+        return Place.decode(text) if text else None
+    except ValueError as error:
+        raise InvalidRequest("after: the next_cursor of an earlier page", "after") from error

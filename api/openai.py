@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import structlog
-from flask import Blueprint, Response, after_this_request, jsonify, stream_with_context
+from flask import Blueprint, Response, after_this_request, jsonify
 from redis.exceptions import RedisError
 
-from api import arguments, request_id
+from api import arguments, event_stream
 from api.access_log import JOB_HEADER
 from api.body import read_json
+from api.disconnect import watch_disconnect, while_connected
 from api.errors import TABLE, error_body
 from api.follower import failure
 from api.interleave import interleave
@@ -26,8 +26,6 @@ from headrace.core.events import TokenEvent
 from headrace.core.jobs.job import Job
 from headrace.core.model_card import ModelCard
 from headrace.core.types import JobState, Request
-
-log = structlog.get_logger()
 
 blueprint = Blueprint("openai", __name__, url_prefix="/v1")
 
@@ -73,7 +71,12 @@ def _serve(requests: Sequence[Request], body: OpenAiBody, kind: type[Shape]) -> 
     includes_usage = body.stream and body.stream_options.include_usage
     shape = kind(requests, submitted, body.n, card, includes_usage)
     _name_jobs(shape.job_ids)
-    return _streamed(shape, includes_usage) if body.stream else _whole(shape)
+    if body.stream:
+        chunks = _stream(shape, includes_usage)
+        watched = while_connected(chunks, body.on_disconnect, shape.job_ids)
+        return event_stream.respond(watched, ", ".join(shape.job_ids))
+    with watch_disconnect(body.on_disconnect, shape.job_ids):
+        return _whole(shape)
 
 
 def _name_jobs(job_ids: Sequence[str]) -> None:
@@ -96,25 +99,6 @@ def _whole(shape: Shape) -> Response:
     return response
 
 
-def _streamed(shape: Shape, includes_usage: bool) -> Response:
-    chunks = _logged(_stream(shape, includes_usage), ", ".join(shape.job_ids))
-    response = Response(stream_with_context(chunks), mimetype="text/event-stream")
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
-def _logged(chunks: Iterator[str], job_id: str) -> Iterator[str]:
-    """The same, and a line when the stream ends; `complete` unless its reader went away."""
-    request_id.bind()  # Flask has ended the request: the stream runs behind it
-    started, complete = time.perf_counter(), False
-    try:
-        yield from chunks
-        complete = True
-    finally:
-        duration_ms = round((time.perf_counter() - started) * 1000, 1)
-        log.info("stream ended", job_id=job_id, duration_ms=duration_ms, complete=complete)
-
-
 def _stream(shape: Shape, includes_usage: bool) -> Iterator[str]:
     """The chunks of all choices as they come; the first that fails ends it."""
     for index in range(len(shape.job_ids)):
@@ -122,7 +106,7 @@ def _stream(shape: Shape, includes_usage: bool) -> Iterator[str]:
     count = 0
     for index, event in _events(shape.job_ids):
         if event is None:
-            yield ": waiting\n\n"
+            yield event_stream.KEEP_ALIVE
         elif event.state in (None, JobState.SUCCEEDED):
             count += len(event.token_ids)
             piece = shape.piece(index, event)

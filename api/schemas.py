@@ -93,6 +93,7 @@ def _as_known_role(role: str) -> str:
 
 Text = Annotated[str, Field(min_length=1)]
 PriorityName = Annotated[Priority, Field(strict=False)]
+OnDisconnect = Literal["continue", "cancel"]
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
@@ -134,8 +135,8 @@ class StrictBody(BaseModel):
 class Body(StrictBody):
     """What every way of asking has in common. `model` may be left out: there is only one.
 
-    `priority`, `deadline_s` and `ttl_s` are ours, on OpenAI's routes as well (`extra_body` in its
-    client).
+    `priority`, `deadline_s`, `ttl_s` and `on_disconnect` are ours, on OpenAI's routes as well
+    (`extra_body` in its client).
     """
 
     model: str | None = None
@@ -153,6 +154,7 @@ class Body(StrictBody):
     priority: PriorityName = Priority.DEFAULT
     deadline_s: float | None = Field(None, gt=0)
     ttl_s: int | None = Field(None, ge=1)
+    on_disconnect: OnDisconnect = "continue"
 
     @model_validator(mode="before")
     @classmethod

@@ -96,6 +96,11 @@ class Deployment(JobsClient):
         assert [job["status"] for job in jobs] == ["succeeded"] * len(jobs)
         return [job["result"]["text"] for job in jobs]
 
+    def headrace(self, *arguments: str) -> str:
+        """What a command says that speaks to this deployment."""
+        command = [sys.executable, "-m", "headrace", *arguments, "--url", self.url]
+        return subprocess.run(command, capture_output=True, check=True, text=True).stdout
+
     def _ready_lines(self) -> int:
         return self.log.read_text().count("ready http://") if self.log.exists() else 0
 

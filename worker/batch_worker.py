@@ -354,7 +354,13 @@ class BatchWorker(SimpleWorker):
 
 def _log_unclaimed(claimed: Claimed) -> None:
     for job_id in claimed.expired:
-        log.info("request finished", job_id=job_id, state=JobState.EXPIRED, reason=EXPIRED)
+        log.info(
+            "request finished",
+            job_id=job_id,
+            request_id=claimed.request_ids.get(job_id),
+            state=JobState.EXPIRED,
+            reason=EXPIRED,
+        )
     for job_id, status in claimed.odd:
         log.error("queued id without a waiting job", job_id=job_id, status=status)
 

@@ -24,7 +24,7 @@ def show_stream(client: ApiClient, body: Json) -> None:
             usage = event.get("usage") or usage
             if text := _delta(event):
                 first_text_s = first_text_s or time.monotonic() - started
-                click.echo(_shown(text), nl=False)
+                click.echo(shown(text), nl=False)
     except KeyboardInterrupt:
         click.secho(f"\nthe job goes on: headrace jobs {job_id}", dim=True, err=True)
         raise
@@ -35,7 +35,7 @@ def show_stream(client: ApiClient, body: Json) -> None:
 def show_whole(client: ApiClient, body: Json) -> None:
     started = time.monotonic()
     answer = client.post(CHAT, body)
-    click.echo(_shown(answer["choices"][0]["message"]["content"]))
+    click.echo(shown(answer["choices"][0]["message"]["content"]))
     _show_cost(answer.get("usage"), time.monotonic() - started)
 
 
@@ -44,7 +44,8 @@ def _delta(event: Json) -> str:
     return choices[0].get("delta", {}).get("content") or ""
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """A terminal gets no control characters, a pipe the text as it is."""
     return harmless(text) if sys.stdout.isatty() else text
 
 

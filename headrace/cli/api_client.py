@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -25,6 +26,9 @@ JOBS = "/v1/jobs"
 ANSWER_TIMEOUT_S = 600.0
 """A little more than the API's longest wait."""
 
+SILENCE_TIMEOUT_S = 30.0
+"""An event stream says something every few seconds."""
+
 BROKEN_OFF = "the connection ended before the answer; the job goes on: see `headrace jobs`"
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 REFUSALS: Mapping[int, type[HeadraceError]] = {
@@ -33,6 +37,15 @@ REFUSALS: Mapping[int, type[HeadraceError]] = {
     429: QueueFull,
     503: Unavailable,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One server-sent event; a reader goes on behind its `place`, where it has one."""
+
+    name: str
+    data: Json
+    place: str | None
 
 
 class ApiClient:
@@ -78,6 +91,13 @@ class ApiClient:
                     yield _event(data)
         raise Unavailable(BROKEN_OFF)
 
+    def events(self, path: str, after: str | None = None) -> Iterator[Event]:
+        """The events of a stream, behind the place `after`."""
+        headers = {"Last-Event-ID": after} if after else {}
+        timeout = httpx.Timeout(SILENCE_TIMEOUT_S, connect=5.0)
+        with self._answer("GET", path, headers=headers, timeout=timeout) as answer:
+            yield from _events(answer.iter_lines())
+
     @contextmanager
     def _answer(self, method: str, path: str, **options: Any) -> Iterator[httpx.Response]:
         try:
@@ -118,6 +138,18 @@ def _event(data: str) -> Json:
     if "error" in event:
         raise HeadraceError(_message(event))
     return event
+
+
+def _events(lines: Iterable[str]) -> Iterator[Event]:
+    fields: dict[str, str] = {}
+    for line in lines:
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+            continue
+        if "event" in fields:
+            yield Event(fields["event"], json.loads(fields["data"]), fields.get("id"))
+        fields = {}
 
 
 def _refusal(answer: httpx.Response) -> HeadraceError:

@@ -12,6 +12,7 @@ EPILOG = """\b
 For example:
   headrace jobs --state running
   headrace jobs 0b8a3f6e5d0c4f1e9f0a2b8c7d6e5f40
+  headrace jobs 0b8a3f6e5d0c4f1e9f0a2b8c7d6e5f40 --watch
 """
 
 
@@ -30,14 +31,33 @@ For example:
     show_default=True,
     help="Newest jobs to show.",
 )
+@click.option("--watch", is_flag=True, help="Show the text of JOB_ID while it is written.")
+@click.option("--timeline", is_flag=True, help="Show what happened to JOB_ID, and when.")
 @json_option()
-def jobs(job_id: str | None, url: str, state: str | None, limit: int, as_json: bool) -> None:
+def jobs(
+    job_id: str | None,
+    url: str,
+    state: str | None,
+    limit: int,
+    watch: bool,
+    timeline: bool,
+    as_json: bool,
+) -> None:
     """List the newest jobs, or show the one named JOB_ID."""
     from headrace.cli.api_client import ApiClient
-    from headrace.cli.job_view import show_job, show_jobs
+    from headrace.cli.job_view import show_job, show_jobs, show_timeline
+    from headrace.cli.job_watch import watch_job
 
+    if (watch or timeline) and not job_id:
+        raise click.UsageError("name the job")
+    if watch and (timeline or as_json):
+        raise click.UsageError("--watch shows the text, and nothing else")
     client = ApiClient(url)
-    if job_id:
-        show_job(client, job_id, as_json)
-    else:
+    if not job_id:
         show_jobs(client, state, limit, as_json)
+    elif watch:
+        watch_job(client, job_id)
+    elif timeline:
+        show_timeline(client, job_id, as_json)
+    else:
+        show_job(client, job_id, as_json)

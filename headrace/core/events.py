@@ -32,6 +32,11 @@ class TokenEvent:
     reason: str = ""
     logprobs: tuple[TokenLogprobs, ...] = ()
 
+    @property
+    def count(self) -> int:
+        """Tokens of the job up to the end of this entry."""
+        return int(self.place.partition("-")[0])
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:

@@ -123,13 +123,9 @@ def test_the_dashboard_lists_the_worker(deployment: Deployment) -> None:
 
 
 def test_the_command_line_submits_and_lists(deployment: Deployment) -> None:
-    def headrace(*arguments: str) -> str:
-        command = [sys.executable, "-m", "headrace", *arguments, "--url", deployment.url]
-        return subprocess.run(command, capture_output=True, check=True, text=True).stdout
-
-    answer = headrace("submit", "What is the capital of France?", "--temperature", "0")
+    answer = deployment.headrace("submit", "What is the capital of France?", "--temperature", "0")
     assert "Paris" in answer
-    assert "succeeded" in headrace("jobs", "--limit", "1")
+    assert "succeeded" in deployment.headrace("jobs", "--limit", "1")
 
 
 def test_one_line_is_logged_for_each_finished_request_and_no_prompt(

@@ -59,7 +59,7 @@ def decode_dead_letter(
 ) -> DeadLetter:
     """`fields` are the job's hash, `ending` the newest of its results."""
     text = {name: fields.get(name.encode(), b"").decode() for name in FIELDS}
-    died = _died(text["hr_died"])
+    died = decode_died(text["hr_died"])
     return DeadLetter(
         job_id=job_id,
         priority=priority_of(text["origin"]),
@@ -79,7 +79,7 @@ def decode_dead_letter(
     )
 
 
-def _died(encoded: str) -> tuple[Death, ...]:
+def decode_died(encoded: str) -> tuple[Death, ...]:
     deaths = json.loads(encoded or "[]")
     return tuple(
         Death(death["worker"], float(death["at"]), int(death["batch_size"])) for death in deaths

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from rq import Queue
@@ -133,13 +133,15 @@ def _readable(job_id: str, data: bytes, queue: str, foreign: str) -> tuple[Reque
 class Claimed:
     """What one claim brought: jobs to run, and ids that ended or turned out odd on the way.
 
-    A worker that `is_draining` gets nothing until its flag is taken back.
+    A worker that `is_draining` gets nothing until its flag is taken back. `request_ids` are those
+    of the HTTP requests which brought the expired jobs, where known.
     """
 
     claims: list[Claim]
     expired: list[str]
     odd: list[tuple[str, str]]
     is_draining: bool = False
+    request_ids: dict[str, str] = field(default_factory=dict)
 
 
 def _encode_ids(token_ids: Sequence[int]) -> str:

@@ -77,7 +77,9 @@ class Report:
 class Job:
     """One job. `result` is set once it has succeeded, `error` once it has not.
 
-    It has a `place` while it waits. `replay_of` is the dead letter whose request it asks again.
+    It has a `place` while it waits. `reason` says why it did not succeed. `deadline` is Redis TIME,
+    as is `expires`: the end of a wait, where it waits. `replay_of` is the dead letter whose request
+    it asks again.
     """
 
     request: Request
@@ -88,7 +90,10 @@ class Job:
     report: Report | None = None
     result: dict[str, Any] | None = None
     error: str | None = None
+    reason: str | None = None
     place: Place | None = None
+    deadline: float | None = None
+    expires: float | None = None
     replay_of: str | None = None
 
     @property
@@ -115,6 +120,7 @@ def decode_job(
     stamps = {name: _seconds(fields, name) for name in STAMPS}
     if not state.is_terminal:
         stamps["committed"] = None
+    has_failed = state.is_terminal and state is not JobState.SUCCEEDED
     return Job(
         request=decode_request(job_id, fields[b"data"], fields[b"origin"].decode()),
         state=state,
@@ -123,8 +129,11 @@ def decode_job(
         worker=fields.get(b"worker_name", b"").decode() or None,
         report=Report.decode(fields.get(b"hr_report")),
         result=result,
-        error=error or (reason if state.is_terminal and state is not JobState.SUCCEEDED else None),
+        error=error or (reason if has_failed else None),
+        reason=(reason or None) if has_failed else None,
         place=place,
+        deadline=_seconds(fields, "deadline"),
+        expires=_seconds(fields, "expires") if state is JobState.QUEUED else None,
         replay_of=fields.get(b"hr_replay_of", b"").decode() or None,
     )
 

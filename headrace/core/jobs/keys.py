@@ -9,6 +9,7 @@ On each RQ job hash (`rq:job:ID`) we keep fields of our own, all prefixed `hr_`:
     hr_reason hr_report               why it did not succeed; the worker's figures
     hr_replay_of hr_replayed_as       ids: the dead letter it replays; the job that replays it
     hr_idempotency                    Redis key of the caller's Idempotency-Key
+    hr_timeline                       lines of JSON: each claim, and what became of it
 """
 
 from __future__ import annotations
@@ -50,6 +51,9 @@ COMPLETIONS = "headrace:completions"
 
 DEAD = "headrace:dead"
 """Sorted set: id of a dead letter -> Redis TIME at which it is forgotten."""
+
+JOBS = "headrace:jobs"
+"""Sorted set: id of each job that is kept -> Redis TIME at which it was accepted."""
 
 COUNTS = "headrace:counts"
 """Hash: everything that was counted for the whole fleet; see `counters.py`."""

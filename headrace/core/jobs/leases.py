@@ -20,20 +20,29 @@ DEAD_ERROR = rq_adapter.encode_exc_string("too many workers died while they ran 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """Ids of jobs that wait again, that became dead letters, and that expired."""
+    """Ids of jobs that wait again, that became dead letters, and that expired.
+
+    `request_ids` are those of the HTTP requests which brought them, where known.
+    """
 
     redelivered: list[str]
     dead: list[str]
     expired: list[str]
+    request_ids: dict[str, str]
 
     def log(self) -> None:
         """One line a job, whoever swept."""
         for job_id in self.redelivered:
-            log.warning("job redelivered: its worker died", job_id=job_id)
+            log.warning("job redelivered: its worker died", **self._ids(job_id))
         for job_id in self.dead:
-            log.error("request finished", job_id=job_id, state=JobState.FAILED, reason="dead")
+            ids = self._ids(job_id)
+            log.error("request finished", **ids, state=JobState.FAILED, reason="dead")
         for job_id in self.expired:
-            log.info("request finished", job_id=job_id, state=JobState.EXPIRED, reason="expired")
+            ids = self._ids(job_id)
+            log.info("request finished", **ids, state=JobState.EXPIRED, reason="expired")
+
+    def _ids(self, job_id: str) -> dict[str, str | None]:
+        return {"job_id": job_id, "request_id": self.request_ids.get(job_id)}
 
 
 class Leases:
@@ -93,7 +102,10 @@ class Leases:
         )
         if has_dependents:
             rq_adapter.enqueue_dependents(self._redis)
-        return Swept(*([job_id.decode() for job_id in ids] for ids in (redelivered, dead, expired)))
+        kinds = (redelivered, dead, expired)
+        redelivered, dead, expired = ([job_id.decode() for job_id in ids] for ids in kinds)
+        request_ids = rq_adapter.request_ids(self._redis, [*redelivered, *dead, *expired])
+        return Swept(redelivered, dead, expired, request_ids)
 
 
 def _ids(claims: Sequence[Claim]) -> list[str]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import count, islice
+from collections.abc import Iterable, Sequence
 from secrets import token_hex
 from typing import Any
 
@@ -27,9 +26,6 @@ from headrace.core.jobs.pace import UNKNOWN, Pace, Place
 from headrace.core.jobs.submission import Submission
 from headrace.core.settings import Settings
 from headrace.core.types import PAYLOAD_VERSION, JobState, Priority, Request, Room
-
-PAGE = 200
-"""Ids of a queue or registry that are read, and looked at, in one round trip."""
 
 
 class JobQueue:
@@ -100,11 +96,13 @@ class JobQueue:
                 *(token_hex(16) for _ in range(room.slots)),
             ],
         )
+        expired_ids = [job_id.decode() for job_id in expired]
         return Claimed(
             claims=[Claim.decode(fields) for fields in claimed],
-            expired=[job_id.decode() for job_id in expired],
+            expired=expired_ids,
             odd=[(job_id.decode(errors="replace"), status.decode()) for job_id, status in odd],
             is_draining=bool(is_draining),
+            request_ids=rq_adapter.request_ids(self.redis, expired_ids),
         )
 
     def publish(self, publications: Sequence[Publication], late_s: float = 0.0) -> list[bool]:
@@ -178,44 +176,47 @@ class JobQueue:
 
     def state(self, job_id: str) -> JobState:
         """Raises `JobNotFound`."""
-        status, reason = self.redis.hmget(rq_adapter.job_key(job_id), ["status", "hr_reason"])
-        if status is None:
+        (state,) = self.states([job_id])
+        if state is None:
             raise JobNotFound(f"no job {job_id}")
-        return rq_adapter.job_state(status.decode(), (reason or b"").decode())
+        return state
+
+    def states(self, job_ids: Sequence[str]) -> list[JobState | None]:
+        """Of many, in one round trip; None for each that is no job."""
+        with self.redis.pipeline(transaction=False) as pipeline:
+            for job_id in job_ids:
+                pipeline.hmget(rq_adapter.job_key(job_id), ["status", "hr_reason"])
+            return [_state_of(*words) for words in pipeline.execute()]
 
     def get(self, job_id: str) -> Job:
         """Raises `JobNotFound`, also for an RQ job that is not ours."""
+        (job,) = self.get_many([job_id])
+        if job is None:
+            raise JobNotFound(f"no job {job_id}")
+        return job
+
+    def get_many(self, job_ids: Sequence[str]) -> list[Job | None]:
+        """All read at one moment; None for each that is no job of ours."""
+        names = list(keys.QUEUE_NAMES.values())
         with self.redis.pipeline(transaction=True) as pipeline:
-            pipeline.hgetall(rq_adapter.job_key(job_id))
-            pipeline.xrevrange(rq_adapter.results_key(job_id), count=1)
-            for name in keys.QUEUE_NAMES.values():
-                pipeline.zrank(keys.fair(name), job_id)
-                pipeline.zcard(keys.fair(name))
-                pipeline.hget(keys.share(name), "tokens")
             pipeline.zcard(keys.LEASES)
             pipeline.hexists(keys.PACE, "full_since")
-            fields, results, *queues, running, is_full = pipeline.execute()
-        if fields.get(b"origin", b"").decode() not in keys.QUEUE_NAMES.values():
-            raise JobNotFound(f"no job {job_id}")
-        try:
-            return decode_job(
-                job_id,
-                fields,
-                results[0][1] if results else {},
-                _place(queues, running, bool(is_full)),
-            )
-        except ValueError as problem:
-            raise JobNotFound(f"no job {job_id}") from problem
-
-    def recent(self, limit: int, state: JobState | None = None) -> list[Job]:
-        """The newest jobs first, at most `limit`; those of one state if asked."""
-        found: dict[str, Job] = {}
-        for ids in self._places(state):
-            # `state` again: a job may have moved on since its page was read.
-            jobs = (job for job in map(self._find, ids) if job and state in (None, job.state))
-            found |= {job.id: job for job in islice(jobs, limit)}
-        jobs_by_age = sorted(found.values(), key=lambda job: job.timings.accepted or 0.0)
-        return jobs_by_age[::-1][:limit]
+            for name in names:
+                pipeline.zcard(keys.fair(name))
+                pipeline.hget(keys.share(name), "tokens")
+            for job_id in job_ids:
+                pipeline.hgetall(rq_adapter.job_key(job_id))
+                pipeline.xrevrange(rq_adapter.results_key(job_id), count=1)
+                for name in names:
+                    pipeline.zrank(keys.fair(name), job_id)
+            answers = iter(pipeline.execute())
+        running, is_full = next(answers), bool(next(answers))
+        queues = [(next(answers), float(next(answers) or 0)) for _name in names]
+        rows = ((next(answers), next(answers), [next(answers) for _name in names]) for _ in job_ids)
+        return [
+            _job(job_id, fields, results, _place(ranks, queues, running, is_full))
+            for job_id, (fields, results, ranks) in zip(job_ids, rows, strict=True)
+        ]
 
     def waiting(self) -> int:
         """Jobs in all queues."""
@@ -244,67 +245,38 @@ class JobQueue:
         except QueueFull as error:
             return error
 
-    def _places(self, state: JobState | None) -> Iterator[Iterator[str]]:
-        """Of each queue and registry in which jobs of the state may stand: their ids."""
-        for name in keys.QUEUE_NAMES.values():
-            if state in (None, JobState.QUEUED):
-                yield self._ids_of(self._queue_pages(rq_adapter.queue_key(name)), state)
-            for kind in rq_adapter.registries(state):
-                yield self._ids_of(self._registry_pages(rq_adapter.registry_key(kind, name)), state)
-
-    def _ids_of(self, pages: Iterable[list[str]], state: JobState | None) -> Iterator[str]:
-        """Those of the state: a registry of RQ may hold jobs of several."""
-        for ids in pages:
-            yield from ids if state is None else self._in_state(ids, state)
-
-    def _in_state(self, ids: Sequence[str], state: JobState) -> list[str]:
-        with self.redis.pipeline(transaction=False) as pipeline:
-            for job_id in ids:
-                pipeline.hmget(rq_adapter.job_key(job_id), ["status", "hr_reason"])
-            answers = pipeline.execute()
-        pairs = zip(ids, answers, strict=True)
-        return [job_id for job_id, words in pairs if _state_of(*words) is state]
-
-    def _queue_pages(self, key: str) -> Iterator[list[str]]:
-        """A page at a time, the newest first."""
-        for start in count(0, PAGE):
-            entries = self.redis.lrange(key, -(start + PAGE), -(start + 1))
-            if not entries:
-                return
-            yield [entry.decode() for entry in reversed(entries)]
-
-    def _registry_pages(self, key: str) -> Iterator[list[str]]:
-        """A page at a time, the newest first."""
-        for start in count(0, PAGE):
-            entries = self.redis.zrange(key, start, start + PAGE - 1, desc=True)
-            if not entries:
-                return
-            # RQ adds the execution to the id of a job that runs.
-            yield [entry.split(b":")[0].decode() for entry in entries]
-
-    def _find(self, job_id: str) -> Job | None:
-        try:
-            return self.get(job_id)
-        except JobNotFound:
-            return None
-
 
 def _state_of(status: bytes | None, reason: bytes | None) -> JobState | None:
     """None for a job that is gone, or whose status RQ does not know."""
     try:
         return rq_adapter.job_state((status or b"").decode(), (reason or b"").decode())
-    except ValueError:
+    except (ValueError, KeyError):
         return None
 
 
-def _place(queues: list[int | bytes | None], running: int, is_full: bool) -> Place | None:
-    """None unless it stands in a queue. `queues`: (index, length, tokens) of each."""
+def _job(
+    job_id: str, fields: dict[bytes, bytes], results: Sequence[Any], place: Place | None
+) -> Job | None:
+    """None for what is no job of ours, or cannot be read."""
+    if fields.get(b"origin", b"").decode() not in keys.QUEUE_NAMES.values():
+        return None
+    try:
+        return decode_job(job_id, fields, results[0][1] if results else {}, place)
+    except (ValueError, KeyError):
+        return None
+
+
+def _place(
+    ranks: Sequence[int | None], queues: Sequence[tuple[int, float]], running: int, is_full: bool
+) -> Place | None:
+    """Of one that has this rank in one of the queues, each of so many jobs and tokens.
+
+    None unless it waits.
+    """
     ahead, before = 0, 0.0
-    for index, length, tokens in zip(queues[::3], queues[1::3], queues[2::3], strict=True):
-        waiting, cost = int(length or 0), float(tokens or 0)
-        if index is not None:
-            ahead_here = int(index)
-            return Place(ahead + ahead_here, before + cost * ahead_here / waiting, running, is_full)
+    for rank, (waiting, cost) in zip(ranks, queues, strict=True):
+        if rank is not None:
+            return Place(ahead + rank, before + cost * rank / waiting, running, is_full)
         ahead, before = ahead + waiting, before + cost
     return None
 

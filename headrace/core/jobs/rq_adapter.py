@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from typing import Any
 
@@ -71,19 +71,6 @@ def job_state(status: str, reason: str = "") -> JobState:
     if status == JobStatus.FAILED and reason == EXPIRED:
         return JobState.EXPIRED
     return _STATES[JobStatus(status)]
-
-
-def registries(state: JobState | None) -> list[str]:
-    """Kinds of the registries in which jobs of a state stand; of every state for None."""
-    kinds = {
-        "scheduled": [JobState.QUEUED],
-        "deferred": [JobState.QUEUED],
-        "wip": [JobState.RUNNING],
-        "finished": [JobState.SUCCEEDED],
-        "failed": [JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED],  # or stopped by rq
-        "canceled": [JobState.CANCELLED],
-    }
-    return [kind for kind, states in kinds.items() if state is None or state in states]
 
 
 def job_key(job_id: str) -> str:
@@ -220,6 +207,23 @@ def decode_request(job_id: str, data: bytes, queue_name: str) -> Request:
     return Request.decode(args[0], id=job_id, priority=priority)
 
 
+def request_ids(redis: Client, job_ids: Sequence[str]) -> dict[str, str]:
+    """For log lines: the ids of the HTTP requests that brought these jobs, as far as known."""
+    try:
+        with redis.pipeline(transaction=False) as pipeline:
+            for job_id in job_ids:
+                pipeline.hmget(job_key(job_id), "data", "origin")
+            rows = pipeline.execute() if job_ids else []
+    except RedisError:
+        return {}
+    found = {}
+    for job_id, (data, queue) in zip(job_ids, rows, strict=True):
+        with suppress(ValueError):  # gone, or not ours
+            request = decode_request(job_id, data or b"", (queue or b"").decode())
+            found[job_id] = request.request_id
+    return found
+
+
 def _decompress(data: bytes) -> bytes:
     """Anybody may write to a queue: a small job must not unpack to all of our memory."""
     inflater = zlib.decompressobj()
@@ -263,6 +267,7 @@ def load_script(redis: Client, name: str, settings: Settings) -> Script:
         "{ended_channel}": keys.ENDED_CHANNEL,
         "{tokens_channel}": keys.TOKENS_CHANNEL,
         "{dead}": keys.DEAD,
+        "{jobs}": keys.JOBS,
         "{counts}": keys.COUNTS,
         "{pace}": keys.PACE,
         "{counting}": str(settings.metrics).lower(),

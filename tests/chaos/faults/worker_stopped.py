@@ -7,6 +7,8 @@ import signal
 import time
 from typing import Any
 
+from headrace.core.jobs.job import Job
+from headrace.core.jobs.job_list import read_page
 from headrace.core.types import JobState
 from tests.chaos.fault import Fault
 from tests.chaos.member import Member
@@ -38,7 +40,7 @@ class WorkerStopped(Fault):
         sleeper = site.fleet.add()
         site.fleet.wait_until_ready()
         load = site.load(orders(dice, (40, 150)), pace_s=0.0, most=JOBS)
-        until("all jobs run", lambda: self._running(site) == JOBS, 10.0)
+        until("all jobs run", lambda: len(self._running(site)) == JOBS, 10.0)
         load.stop()
         site.fleet.wait_until_ready(site.fleet.add())
         time.sleep(dice.uniform(0.0, 0.5))
@@ -63,8 +65,7 @@ class WorkerStopped(Fault):
         require(not missing, f"nothing that the woken worker said of {missing} was refused")
 
     def _held(self, site: Site, worker: Member) -> set[str]:
-        jobs = site.queue.recent(JOBS, JobState.RUNNING)
-        return {job.id for job in jobs if job.worker == worker.run_name}
+        return {job.id for job in self._running(site) if job.worker == worker.run_name}
 
-    def _running(self, site: Site) -> int:
-        return len(site.queue.recent(JOBS, JobState.RUNNING))
+    def _running(self, site: Site) -> list[Job]:
+        return read_page(site.queue, JOBS, state=JobState.RUNNING).jobs

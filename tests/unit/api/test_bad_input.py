@@ -118,6 +118,7 @@ BODIES: list[tuple[str, Any, str]] = [
     (JOBS, {"prompt": "x", "stream": True}, "stream"),
     (JOBS, {"prompt": "x", "n": 2}, "n"),
     (JOBS, {"prompt": "x", "logprobs": 0}, "logprobs"),
+    (JOBS, {"prompt": "x", "on_disconnect": "explode"}, "on_disconnect"),
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from rq.job import Job as RqJob
 from rq.serializers import JSONSerializer
 
 import api.follower
+import api.waiters
 from api.follower import Follower
 from api.waiters import Waiters
 from headrace.core.errors import JobFailed, WaitEnded
@@ -23,8 +25,9 @@ from tests.fakes import make_request
 
 @pytest.fixture
 def follower(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Follower]:
-    monkeypatch.setattr(api.follower, "LOOK_AGAIN_S", 0.05)
-    waiters = Waiters(bench.redis)
+    monkeypatch.setattr(api.follower, "KEEP_ALIVE_S", 0.05)
+    monkeypatch.setattr(api.waiters, "LOOK_AGAIN_S", 0.05)
+    waiters = Waiters(bench.queue)
     yield Follower(bench.queue, waiters)
     waiters.close()
 
@@ -59,19 +62,23 @@ def test_a_reader_is_told_while_nothing_comes(bench: Bench, follower: Follower) 
 
 def test_a_stream_ends_when_stock_rq_cancels_its_job(bench: Bench, follower: Follower) -> None:
     bench.submit(make_request())
+    stream = follower.tokens("job-1")
+    assert next(stream) is None
     cancel_by_rq(bench)
 
-    *_nothing, last = list(itertools.islice(follower.tokens("job-1"), 100))
+    *_nothing, last = list(itertools.islice(stream, 100))
     assert last is not None
     assert last.state is JobState.CANCELLED
 
 
 def test_a_wait_ends_when_stock_rq_cancels_its_job(bench: Bench, follower: Follower) -> None:
     bench.submit(make_request())
-    cancel_by_rq(bench)
+    rq = threading.Timer(0.1, cancel_by_rq, [bench])
+    rq.start()
 
     with pytest.raises(JobFailed, match="cancelled"):
         follower.result("job-1", timeout_s=60)
+    rq.join()
 
 
 def test_a_wait_whose_time_is_over_names_the_job(bench: Bench, follower: Follower) -> None:

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from flask.testing import FlaskClient
+from redis.exceptions import ConnectionError as RedisConnectionError
 from structlog.testing import capture_logs
 
 from tests.bench import Bench
@@ -256,3 +257,122 @@ def test_an_unknown_job_can_be_neither_changed_nor_purged(client: FlaskClient, j
         assert response.status_code == 404
         assert response.json is not None
         assert response.json["error"]["type"] == "invalid_request_error"
+
+
+# -- waiting ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prefer", ["wait=60", "Wait = 60; x=y", 'respond-async, wait="60"'])
+def test_who_prefers_to_wait_gets_the_ended_job(served: FlaskClient, prefer: str) -> None:
+    response = served.post("/v1/jobs", json=PROMPT, headers={"Prefer": prefer})
+
+    assert response.status_code == 200
+    assert response.headers["Preference-Applied"] == "wait=60"
+    assert response.json is not None
+    assert response.json["status"] == "succeeded"
+    assert response.headers["Location"] == f"/v1/jobs/{response.json['id']}"
+
+
+def test_who_waits_for_a_job_that_takes_longer_gets_it_as_it_stands(client: FlaskClient) -> None:
+    response = client.post("/v1/jobs", json=PROMPT, headers={"Prefer": "wait=1"})
+
+    assert response.status_code == 202
+    assert response.headers["Preference-Applied"] == "wait=1"
+    assert response.json is not None
+    assert response.json["status"] == "queued"
+
+
+@pytest.mark.parametrize(
+    "prefer", ["wait", "wait=0", "wait=soon", "wait=-1", "handling=strict", ","]
+)
+def test_a_preference_that_means_nothing_here_is_ignored(client: FlaskClient, prefer: str) -> None:
+    response = client.post("/v1/jobs", json=PROMPT, headers={"Prefer": prefer})
+
+    assert response.status_code == 202
+    assert "Preference-Applied" not in response.headers
+
+
+def test_nobody_waits_longer_than_is_allowed(served: FlaskClient) -> None:
+    response = served.post("/v1/jobs", json=PROMPT, headers={"Prefer": "wait=86400"})
+
+    assert response.headers["Preference-Applied"] == "wait=590"
+
+
+def test_who_waits_while_redis_goes_away_learns_the_id_and_not_to_ask_again(
+    client: FlaskClient, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_arguments: object) -> None:
+        raise RedisConnectionError("away")
+
+    queue = client.application.extensions["headrace"].queue
+    monkeypatch.setattr(queue, "states", away)
+    monkeypatch.setattr(queue, "get_many", away)
+
+    response = client.post("/v1/jobs", json=PROMPT, headers={"Prefer": "wait=1"})
+
+    assert response.status_code == 504
+    assert response.headers["x-should-retry"] == "false"
+    assert response.json is not None
+    assert bench.state(response.json["error"]["job_id"]) == "queued"
+
+
+# -- list ------------------------------------------------------------------------------------------
+
+
+def test_the_list_goes_on_behind_its_cursor(client: FlaskClient) -> None:
+    ids = [submit(client) for _job in range(3)]
+
+    first = client.get("/v1/jobs?limit=2").json
+    assert first is not None
+    assert [job["id"] for job in first["data"]] == ids[:0:-1]
+    assert first["has_more"] is True
+    submit(client)
+    last = client.get(f"/v1/jobs?limit=2&after={first['next_cursor']}").json
+    assert last is not None
+    assert [job["id"] for job in last["data"]] == ids[:1]
+    assert (last["has_more"], last["next_cursor"]) == (False, None)
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "käse", "aW5mIGE"])
+def test_what_is_no_cursor_is_refused_by_its_name(client: FlaskClient, cursor: str) -> None:
+    response = client.get("/v1/jobs", query_string={"after": cursor})
+
+    assert response.status_code == 400
+    assert response.json is not None
+    assert response.json["error"]["param"] == "after"
+
+
+# -- what is told ----------------------------------------------------------------------------------
+
+
+def test_a_waiting_job_tells_its_deadline_and_a_cancelled_one_its_reason(
+    client: FlaskClient,
+) -> None:
+    job_id = submit(client, deadline_s=60)
+    waiting = client.get(f"/v1/jobs/{job_id}").json
+    assert waiting is not None
+    assert waiting["deadline_s"] == 60
+    assert waiting["deadline_at"] == pytest.approx(waiting["created_at"] + 60, abs=1e-3)
+    assert (waiting["expires_at"], waiting["reason"]) == (waiting["deadline_at"], None)
+
+    cancelled = client.delete(f"/v1/jobs/{job_id}").json
+    assert cancelled is not None
+    assert (cancelled["expires_at"], cancelled["reason"]) == (None, "cancelled")
+
+
+def test_the_timeline_tells_what_happened_and_when(client: FlaskClient, bench: Bench) -> None:
+    job_id = submit(client)
+    bench.turn(1)
+    bench.leases.take_back("worker-1")
+    client.delete(f"/v1/jobs/{job_id}")
+
+    timeline = client.get(f"/v1/jobs/{job_id}/timeline").json
+    assert timeline is not None
+    assert (timeline["id"], timeline["object"]) == (job_id, "timeline")
+    events = [moment["event"] for moment in timeline["data"]]
+    assert events[:2] == ["accepted", "claimed"]
+    assert events[-3:] == ["died", "redelivered", "cancelled"]
+    first, claimed = timeline["data"][:2]
+    assert set(first) == {"event", "at", "after_ms"}
+    assert (first["after_ms"], claimed["worker"], claimed["attempt"]) == (0, "worker-1", 1)
+    assert client.get("/v1/jobs/nobody/timeline").status_code == 404

@@ -9,12 +9,14 @@ import pytest
 from api.waiters import Waiters
 from headrace.core.connection import Client
 from headrace.core.jobs import keys
+from headrace.core.jobs.queue import JobQueue
+from headrace.core.settings import Settings
 
 
 @pytest.fixture
-def waiters(redis: Client) -> Iterator[Waiters]:
+def waiters(redis: Client, settings: Settings) -> Iterator[Waiters]:
     """Already listening to both channels."""
-    waiters = Waiters(redis)
+    waiters = Waiters(JobQueue(redis, settings))
     with waiters.watch("warm-up", tokens=True) as event:
         for channel in (keys.TOKENS_CHANNEL, keys.ENDED_CHANNEL):
             assert event.wait(10)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from headrace.cli import job_watch
+from headrace.cli.api_client import ApiClient, Event
 from headrace.cli.main import cli
-from headrace.core.errors import JobNotFound
+from headrace.core.errors import JobFailed, JobNotFound, Unavailable
 from tests.unit.cli.fake_api import FakeApi
 
 
@@ -86,3 +89,123 @@ def test_a_job_that_is_not_there_is_said(api: FakeApi, job_id: str, path: str) -
     failure = jobs(api, job_id).exception
     assert isinstance(failure, JobNotFound)
     assert str(failure) == f"no job {job_id}"
+
+
+# -- one job, while it runs and afterwards ---------------------------------------------------------
+
+
+def stream(*tokens: str, **end: Any) -> str:
+    blocks = [
+        f"id: {place}-0\nevent: token\ndata: {json.dumps({'text': text})}\n\n"
+        for place, text in enumerate(tokens, start=1)
+    ]
+    usage = {"usage": {"completion_tokens": len(tokens)}}
+    ending = f"id: 9-2\nevent: end\ndata: {json.dumps(usage | end)}\n\n" if end else ""
+    return "retry: 1000\n\n: waiting\n\n" + "".join(blocks) + ending
+
+
+def test_the_text_of_a_job_is_shown_as_it_is_written(api: FakeApi) -> None:
+    api.answers["/v1/jobs/a1/stream"] = (
+        200,
+        stream("Hel", "lo", status="succeeded", finish_reason="stop"),
+    )
+    shown = jobs(api, "a1", "--watch")
+    assert shown.stdout == "Hello\n"
+    assert shown.stderr == "2 output tokens · stop\n"
+
+
+def test_a_watched_job_that_does_not_succeed_is_an_error(api: FakeApi) -> None:
+    api.answers["/v1/jobs/a1/stream"] = (200, stream("Hel", status="cancelled", reason="cancelled"))
+    shown = jobs(api, "a1", "--watch")
+    assert shown.stdout == "Hel\n"
+    assert isinstance(shown.exception, JobFailed)
+    assert str(shown.exception) == "job a1 cancelled: cancelled"
+
+
+def test_a_watch_goes_on_where_the_connection_broke(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_watch, "RETRY_S", 0.0)
+    asked: list[str | None] = []
+
+    def events(_client: ApiClient, _path: str, after: str | None) -> Iterator[Event]:
+        asked.append(after)
+        if after is None:
+            yield Event("token", {"text": "Hel"}, "1-0")
+            raise Unavailable("broken")
+        if len(asked) == 2:
+            raise Unavailable("still away")
+        yield Event("token", {"text": "lo"}, "2-0")
+        if len(asked) == 4:
+            yield Event("end", {"status": "succeeded"}, "2-2")
+
+    monkeypatch.setattr(ApiClient, "events", events)
+    told = [event.data.get("text") for event in job_watch.job_events(ApiClient(api.url), "a1")]
+
+    assert told == ["Hel", "lo", "lo", None]
+    assert asked == [None, "1-0", "1-0", "2-0"]
+
+
+def test_a_watch_gives_up_on_an_api_that_stays_away(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_watch, "PATIENCE_S", -1.0)
+    api.answers["/v1/jobs/a1/stream"] = (503, {"error": {"message": "away"}})
+    assert isinstance(jobs(api, "a1", "--watch").exception, Unavailable)
+
+
+TIMELINE = {
+    "data": [
+        {"event": "accepted", "at": 1_700_000_000.0, "after_ms": 0.0},
+        {
+            "event": "retried",
+            "at": 1_700_000_002.0,
+            "after_ms": 2000.0,
+            "worker": "worker-1",
+            "batch_size": 2.5,
+            "reason": "engine_error",
+        },
+    ]
+}
+
+
+def test_the_timeline_of_a_job_is_a_table(api: FakeApi) -> None:
+    api.answers["/v1/jobs/a1/timeline"] = (200, TIMELINE)
+    _header, first, second = jobs(api, "a1", "--timeline").stdout.splitlines()
+    assert first.split()[2:] == ["0.000", "accepted"]
+    assert second.split()[2:] == ["2.000", "retried", "worker-1", "2.5", "reason=engine_error"]
+    assert json.loads(jobs(api, "a1", "--timeline", "--json").stdout) == TIMELINE
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--watch"], ["--timeline"], ["a1", "--watch", "--timeline"], ["a1", "--watch", "--json"]],
+)
+def test_options_that_do_not_fit_are_a_usage_error(api: FakeApi, arguments: list[str]) -> None:
+    assert jobs(api, *arguments).exit_code == 2
+    assert api.asked == []
+
+
+def test_short_pages_are_put_together(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = iter(
+        [
+            {"data": [job("a1", "failed")], "has_more": True, "next_cursor": "c1"},
+            {"data": [], "has_more": True, "next_cursor": "c2"},
+            {"data": [job("b2", "failed")], "has_more": False, "next_cursor": None},
+        ]
+    )
+    asked: list[dict[str, Any]] = []
+
+    def get(_client: ApiClient, _path: str, **query: Any) -> dict[str, Any]:
+        asked.append(query)
+        return next(pages)
+
+    monkeypatch.setattr(ApiClient, "get", get)
+    listed = json.loads(jobs(api, "--limit", "3", "--json").stdout)
+
+    assert [each["id"] for each in listed["data"]] == ["a1", "b2"]
+    assert [(query["limit"], query.get("after")) for query in asked] == [
+        (3, None),
+        (2, "c1"),
+        (2, "c2"),
+    ]

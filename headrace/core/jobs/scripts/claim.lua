@@ -45,12 +45,14 @@ end
 -- A job in a queue as a table; nil where it cannot run, and then it no longer stands there.
 local function read(queue, id)
   local fields = redis.call('HMGET', job_key(id), 'status', 'data', 'hr_tokens', 'hr_attempt',
-    'hr_accepted', 'hr_claimed', 'hr_first_token', 'hr_deadline', 'hr_expires', 'hr_version', 'timeout')
+    'hr_accepted', 'hr_claimed', 'hr_first_token', 'hr_deadline', 'hr_expires', 'hr_version', 'timeout',
+    'hr_timeline')
   local job = {
     id = id, queue = queue, data = fields[2], cost = tonumber(fields[3] or nil) or 1,
     attempt = (tonumber(fields[4] or nil) or 0) + 1,
     accepted = tonumber(fields[5] or nil) or now, claimed_at = fields[6] or NOW, has_tokens = fields[7], deadline = fields[8],
     version = tonumber(fields[10] or nil), timeout = fields[11] or '',
+    timeline = fields[12],
   }
   if fields[1] ~= 'queued' then
     discarded = discarded + 1
@@ -83,7 +85,8 @@ local function start(job, is_alone)
   gather('SADD', executions_key(worker), composite)
   redis.call('HSET', job_key(id), 'status', 'started', 'started_at', ARGV[8],
     'last_heartbeat', ARGV[8], 'worker_name', worker, 'hr_lease', eid, 'hr_attempt', job.attempt,
-    'hr_claimed', job.claimed_at)
+    'hr_claimed', job.claimed_at, 'hr_timeline', noted(job.timeline,
+      {event = 'claimed', worker = worker, attempt = job.attempt, alone = is_alone or nil}))
   if is_alone then redis.call('HSET', job_key(id), 'hr_alone', '1') end
 
   local execution, executions = RQ .. ':execution:' .. composite, RQ .. ':executions:' .. id

@@ -15,6 +15,7 @@ local COMPLETIONS = '{completions}'
 local ENDED_CHANNEL = '{ended_channel}'
 local TOKENS_CHANNEL = '{tokens_channel}'
 local DEAD = '{dead}'
+local JOBS = '{jobs}'
 local COUNTS = '{counts}'
 local PACE = '{pace}'
 local COUNTING = {counting}
@@ -31,6 +32,7 @@ local AT_ONCE = 1000 -- members of one call, and ids looked at in one go
 local LONGEST_S = 315360000 -- ten years: what others write as a time may be beyond any
 local SUSPECT_DEATHS = {suspect_deaths} -- from so many worker deaths a job runs alone
 local PACE_S = 30 -- how far back the fleet's pace reaches: a job this old counts for a third
+local MOST_NOTED = 4096 -- bytes of a job's timeline
 local FORGET_S = 60 -- what readers and late workers may still ask of a job that keeps no result
 local FAILURE_TTL_S = 31536000 -- RQ's, for jobs that name none
 
@@ -73,6 +75,17 @@ end
 local function keep_for(key, ttl)
   ttl = math.floor(math.min(ttl, LONGEST_S))
   if ttl > 0 then redis.call('EXPIRE', key, ttl) else redis.call('PERSIST', key) end
+end
+
+-- A job's timeline with one more entry. A job that moves very often keeps its newest ones.
+local function noted(timeline, entry)
+  entry.at = NOW
+  local line = cjson.encode(entry)
+  if not timeline then return line end
+  if #timeline > MOST_NOTED then
+    timeline = string.sub(timeline, (string.find(timeline, '\n', 1, true) or 0) + 1)
+  end
+  return timeline .. '\n' .. line
 end
 
 -- What one call can do for all jobs of a script is gathered here, and done by close() as its last
@@ -118,17 +131,18 @@ local function forget_last_life(id)
   redis.call('DEL', stream_key(id))
   redis.call('HDEL', job_key(id), 'hr_committed', 'hr_claimed', 'hr_first_token', 'hr_last_token',
     'hr_reason', 'hr_report', 'hr_ended_by', 'hr_attempt', 'hr_deaths', 'hr_died', 'hr_deadline',
-    'hr_expires', 'hr_replayed_as', 'hr_alone')
+    'hr_expires', 'hr_replayed_as', 'hr_alone', 'hr_timeline')
   redis.call('HSET', job_key(id), 'hr_accepted', NOW)
   redis.call('PERSIST', job_key(id))
   expire_at(id, now + QUEUE_TTL_S)
 end
 
--- Gives a job its tag in the fair order of a queue, and its place in the line as RQ's list has it.
--- RQ would let one with a ttl vanish: it expires.
+-- Gives a job its tag in the fair order of a queue, its place in the line as RQ's list has it, and
+-- one in the list of all jobs. RQ would let one with a ttl vanish: it expires.
 local function order(queue, id, at_front)
   if redis.call('HEXISTS', job_key(id), 'hr_committed') == 1 then forget_last_life(id) end
-  local job = redis.call('HMGET', job_key(id), 'hr_tenant', 'hr_tokens', 'hr_deaths', 'ttl')
+  local job = redis.call('HMGET', job_key(id), 'hr_tenant', 'hr_tokens', 'hr_deaths', 'ttl',
+    'hr_accepted')
   local tenant, cost = job[1] or 'default', tonumber(job[2]) or 1
   local virtual = tonumber(redis.call('HGET', share_key(queue), 'now')) or 0
   local end_of_line = at_front and 'first' or 'last'
@@ -150,6 +164,7 @@ local function order(queue, id, at_front)
   redis.call('ZADD', line_key(queue), place, id)
   redis.call('HSET', costs_key(queue), id, cost)
   redis.call('HINCRBY', share_key(queue), 'tokens', cost)
+  redis.call('ZADD', JOBS, job[5] or NOW, id)
   if job[4] then
     redis.call('PERSIST', job_key(id))
     expire_at(id, now + math.min(tonumber(job[4]) or 0, LONGEST_S))
@@ -277,13 +292,13 @@ local function append(id, place, ids, text, logprobs, ...)
   if added.err and not string.find(added.err, 'equal or smaller') then return added end
 end
 
--- Puts a leased job back to the front of its queue, with a deadline if it has one.
-local function put_back(id, eid)
+-- Puts a leased job back to the front of its queue, with a deadline if it has one, and notes why.
+local function put_back(id, eid, event)
   local key = job_key(id)
-  local job = redis.call('HMGET', key, 'origin', 'worker_name', 'hr_deadline')
+  local job = redis.call('HMGET', key, 'origin', 'worker_name', 'hr_deadline', 'hr_timeline')
   drop_execution(id, eid, job[1], job[2] or '')
   redis.call('HSET', key, 'status', 'queued', 'started_at', '', 'worker_name', '', 'hr_lease', '',
-    'hr_alone', '')
+    'hr_alone', '', 'hr_timeline', noted(job[4], {event = event, worker = job[2] or nil}))
   redis.call('HDEL', key, 'hr_expires')
   enqueue(job[1], id, true)
   if job[3] then expire_at(id, tonumber(job[3])) end
@@ -530,6 +545,8 @@ local function end_job(id, outcome, job)
   settle(id, queue, outcome.status, ttl, eid)
   if job[12] and ttl ~= 0 and not is_cancelled then keep_for(dependencies_key(id), ttl) end
   if job[14] and ttl > 0 then redis.call('EXPIRE', job[14], math.floor(ttl), 'GT') end
+  -- One that an older version accepted is not in the list yet.
+  if ttl == 0 then gather('ZREM', JOBS, id) else gather_scored(JOBS, stamps[1], id) end
   if outcome.dead and ttl ~= 0 then
     redis.call('ZADD', DEAD, ttl < 0 and '+inf' or stamp(now + ttl), id)
   end

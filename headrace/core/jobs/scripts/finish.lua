@@ -24,16 +24,19 @@ local function retry_interval(id)
 end
 
 -- What was streamed stands; what was not is made again.
-local function try_again(id, eid, interval)
+local function try_again(id, eid, interval, reason, report)
   local key = job_key(id)
   local job = redis.call('HMGET', key, 'origin', 'worker_name', 'hr_deadline',
-    'enqueue_at_front_on_retry')
+    'enqueue_at_front_on_retry', 'hr_timeline')
   local queue = job[1]
   drop_execution(id, eid, queue, job[2] or '')
   redis.call('HINCRBY', key, 'retries_left', -1)
   redis.call('HDEL', key, 'hr_expires')
   redis.call('HSET', key, 'ended_at', ARGV[1], 'last_heartbeat', ARGV[1], 'hr_lease', '',
-    'hr_alone', '')
+    'hr_alone', '', 'hr_timeline', noted(job[5], {
+      event = 'retried', worker = job[2] or nil, reason = reason, due_at = stamp(now + interval),
+      batch_size = tonumber(string.match(report, '"batch_size":([%d.]+)')),
+    }))
   if interval > 0 then
     redis.call('HSET', key, 'status', 'scheduled')
     redis.call('SADD', RQ .. ':queues', queue_key(queue))
@@ -65,7 +68,7 @@ complete(function()
     if job[1] == 'started' and job[2] == eid then
       local interval = ARGV[i + 12] ~= '' and retry_interval(id)
       if interval then
-        try_again(id, eid, interval * tonumber(ARGV[i + 12]))
+        try_again(id, eid, interval * tonumber(ARGV[i + 12]), ARGV[i + 3], ARGV[i + 6])
         table.insert(results, {'retried', {}})
         working_s = working_s + now - tonumber(job[6])
       else

@@ -26,6 +26,7 @@ local function purge(id)
   -- RQ may have deleted the job itself: what is ours of it goes even then.
   redis.call('DEL', stream_key(id))
   redis.call('ZREM', DEAD, id)
+  gather('ZREM', JOBS, id)
   if not job[1] then return -1 end
   if job[5] then redis.call('DEL', job[5]) end
   delete(id, job[2], job[3], job[4] or '')

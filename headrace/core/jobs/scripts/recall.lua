@@ -14,7 +14,7 @@ complete(function()
     if id and not known[eid] then
       if owns(id, eid) then
         redis.call('HINCRBY', job_key(id), 'hr_attempt', -1)
-        put_back(id, eid)
+        put_back(id, eid, 'recalled')
         recalled = recalled + 1
       else
         drop_attempt(id, eid, ARGV[1])

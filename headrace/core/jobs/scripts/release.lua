@@ -9,7 +9,7 @@ complete(function()
   for i = 1, #ARGV, 2 do
     if owns(ARGV[i], ARGV[i + 1]) then
       redis.call('HINCRBY', job_key(ARGV[i]), 'hr_attempt', -1)
-      put_back(ARGV[i], ARGV[i + 1])
+      put_back(ARGV[i], ARGV[i + 1], 'released')
       released = released + 1
     end
   end

@@ -6,11 +6,12 @@
 -- Atomic, so that no claim finds the job in no queue, or in two. When it expires stays as it was.
 
 local id, to = ARGV[1], ARGV[2]
-local job = redis.call('HMGET', KEYS[1], 'status', 'origin')
+local job = redis.call('HMGET', KEYS[1], 'status', 'origin', 'hr_timeline')
 local status, from = job[1], job[2]
 
 local function settle_in()
-  redis.call('HSET', KEYS[1], 'origin', to)
+  redis.call('HSET', KEYS[1], 'origin', to, 'hr_timeline',
+    noted(job[3], {event = 'reprioritised', queue = to}))
   redis.call('SADD', KEYS[2], queue_key(to))
 end
 

@@ -32,16 +32,24 @@ end
 -- A death is noted with the worker and how many jobs it had: who died alone is to blame.
 local function bury(id, job)
   local died = cjson.decode(job.died or '[]')
-  table.insert(died, {worker = job.worker, at = now, batch_size = batch_size(job.worker)})
+  table.insert(died, {worker = job.worker, at = NOW, batch_size = batch_size(job.worker)})
   redis.call('HSET', job_key(id), 'hr_died', cjson.encode(died))
   local deaths = redis.call('HINCRBY', job_key(id), 'hr_deaths', 1)
   if job.is_alone or deaths >= tonumber(ARGV[2]) then
     end_job(id, failure(id, 'failed', 'dead', ARGV[4], ARGV[3]))
     table.insert(dead, id)
   else
-    put_back(id, job.lease)
+    put_back(id, job.lease, 'redelivered')
     count('redelivered', 1)
     table.insert(redelivered, id)
+  end
+end
+
+-- Ended jobs whose time in a registry is over, a thousand at a time.
+local function forget(registry, from, to)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', registry, from, stamp(to), 'LIMIT', 0, AT_ONCE)) do
+    gather('ZREM', registry, id)
+    gather('ZREM', JOBS, id)
   end
 end
 
@@ -86,14 +94,18 @@ complete(function()
   for _, queue in ipairs(QUEUES) do
     for _, id in ipairs(due(scheduled_key(queue))) do promote(queue, id) end
     adopt(queue)
-    redis.call('ZREMRANGEBYSCORE', RQ .. ':finished:' .. queue, 0, stamp(now))
-    redis.call('ZREMRANGEBYSCORE', RQ .. ':failed:' .. queue, 0, stamp(now))
-    redis.call('ZREMRANGEBYSCORE', RQ .. ':canceled:' .. queue, '-inf', stamp(now - RESULT_TTL_S))
+    forget(RQ .. ':finished:' .. queue, 0, now)
+    forget(RQ .. ':failed:' .. queue, 0, now)
+    forget(RQ .. ':canceled:' .. queue, '-inf', now - RESULT_TTL_S)
   end
   redis.call('ZREMRANGEBYSCORE', DEAD, '-inf', stamp(now))
   -- Dead letters that RQ's own tools deleted or brought back, a few at a time.
   for _, id in ipairs(redis.call('ZRANDMEMBER', DEAD, 10)) do
     if redis.call('HGET', job_key(id), 'status') ~= 'failed' then gather('ZREM', DEAD, id) end
+  end
+  -- Listed jobs that RQ's own tools deleted, likewise.
+  for _, id in ipairs(redis.call('ZRANDMEMBER', JOBS, 10)) do
+    if redis.call('EXISTS', job_key(id)) == 0 then gather('ZREM', JOBS, id) end
   end
 end)
 return {redelivered, dead, expired, redis.call('EXISTS', PARENTS)}

@@ -13,6 +13,7 @@ from headrace.core.jobs import dead_letters as dead_letters_module
 from headrace.core.jobs import keys
 from headrace.core.jobs.dead_letter import Death
 from headrace.core.jobs.dead_letters import DeadLetters
+from headrace.core.jobs.job_list import read_page
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.settings import Settings
@@ -343,7 +344,7 @@ def test_all_dead_letters_are_purged_and_nothing_else(
 
     assert letters.purge_all() == 3
     assert letters.purge_all() == 0
-    assert [job.id for job in queue.recent(10)] == ["waits"]
+    assert [job.id for job in read_page(queue, 10).jobs] == ["waits"]
 
 
 def test_only_dead_letters_of_an_age_are_purged(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rq import Queue, SimpleWorker
+from structlog.testing import capture_logs
 
 from headrace.core.connection import Client
 from headrace.core.jobs import keys
@@ -122,3 +123,18 @@ def test_scripts_survive_a_server_that_forgot_them(
     claim = claim_one(queue)
     redis.script_flush()
     assert leases.renew([claim]) == 1
+
+
+def test_a_redelivery_is_logged_with_the_request_that_brought_the_job(
+    queue: JobQueue, leases: Leases, redis: Client
+) -> None:
+    for name in ("readable", "odd"):
+        queue.submit(make_request(name, request_id=f"request-{name}"))
+    queue.claim("worker-1", ROOM)
+    redis.hset("rq:job:odd", "data", b"nothing that can be read")
+
+    with capture_logs() as logs:
+        leases.take_back("worker-1").log()
+
+    told = {line["job_id"]: line["request_id"] for line in logs}
+    assert told == {"readable": "request-readable", "odd": None}

@@ -8,7 +8,6 @@ from rq.job import JobStatus
 
 from headrace.core.connection import Client
 from headrace.core.errors import JobNotFound
-from headrace.core.jobs import queue as job_queue
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.types import JobState, Priority
 from tests.fakes import make_request
@@ -23,16 +22,36 @@ def test_a_waiting_job_knows_its_place_behind_all_that_goes_first(queue: JobQueu
     assert [queue.get(name).position for name in ("first", "a", "b")] == [0, 1, 2]
 
 
-def test_recent_jobs_come_newest_first_whatever_their_state(queue: JobQueue) -> None:
+def test_many_jobs_are_read_at_once_and_what_is_none_is_said(queue: JobQueue) -> None:
+    queue.submit(make_request("runs"))
+    claim_one(queue)
+    queue.submit(make_request("waits"))
+
+    jobs = queue.get_many(["waits", "nobody", "runs"])
+    assert [job and (job.id, job.position) for job in jobs] == [("waits", 0), None, ("runs", None)]
+    assert queue.get_many([]) == []
+    states = queue.states(["waits", "nobody", "runs"])
+    assert states == [JobState.QUEUED, None, JobState.RUNNING]
+
+
+def test_a_waiting_job_says_when_its_wait_is_over(queue: JobQueue) -> None:
+    queue.submit(make_request(deadline_s=60))
+    waiting = queue.get("job-1")
+    assert waiting.timings.accepted is not None
+    assert waiting.deadline == pytest.approx(waiting.timings.accepted + 60, abs=1e-5)
+    assert waiting.expires == waiting.deadline
+
+    claim_one(queue)
+    assert queue.get("job-1").expires is None
+
+
+def test_a_job_that_did_not_succeed_has_its_reason(queue: JobQueue) -> None:
     queue.submit(make_request("done"))
     succeed(queue, claim_one(queue))
-    queue.submit(make_request("running"))
-    claim_one(queue)
-    queue.submit(make_request("waiting"))
+    queue.submit(make_request("cancelled"))
+    queue.cancel("cancelled")
 
-    assert [job.id for job in queue.recent(10)] == ["waiting", "running", "done"]
-    assert [job.id for job in queue.recent(1)] == ["waiting"]
-    assert [job.id for job in queue.recent(10, JobState.RUNNING)] == ["running"]
+    assert (queue.get("done").reason, queue.get("cancelled").reason) == (None, "cancelled")
 
 
 def test_a_job_that_rq_requeues_starts_a_new_life(queue: JobQueue, redis: Client) -> None:
@@ -59,72 +78,6 @@ def test_a_requeued_job_shows_nothing_of_its_last_life_and_can_be_cancelled(
     assert queue.cancel("job-1")
     assert queue.get("job-1").state is JobState.CANCELLED
     assert queue.waiting() == 0
-
-
-def test_jobs_of_one_state_are_found_behind_any_number_of_others(queue: JobQueue) -> None:
-    queue.submit(make_request("old"))
-    succeed(queue, claim_one(queue))
-    for number in range(5):
-        queue.submit(make_request(f"new-{number}"))
-
-    assert [job.id for job in queue.recent(2, JobState.SUCCEEDED)] == ["old"]
-
-
-def fail(queue: JobQueue, job_id: str, reason: str = "engine_error") -> None:
-    queue.submit(make_request(job_id))
-    succeed(queue, claim_one(queue), result=None, reason=reason, error="broken")
-
-
-@pytest.mark.parametrize("page", [1, 2, 200])
-def test_failed_jobs_are_found_behind_expired_ones_which_share_their_registry(
-    queue: JobQueue, monkeypatch: pytest.MonkeyPatch, page: int
-) -> None:
-    monkeypatch.setattr(job_queue, "PAGE", page)
-    for number in range(2):
-        fail(queue, f"failed-{number}")
-    for number in range(5):
-        fail(queue, f"expired-{number}", reason="expired")
-
-    failed = [job.id for job in queue.recent(3, JobState.FAILED)]
-    expired = [job.id for job in queue.recent(2, JobState.EXPIRED)]
-    assert failed == ["failed-1", "failed-0"]
-    assert set(expired) < {f"expired-{number}" for number in range(5)}
-    assert len(expired) == 2
-
-
-def test_a_job_that_rq_stopped_is_listed_as_cancelled(queue: JobQueue, redis: Client) -> None:
-    fail(queue, "stopped")
-    rq_job(redis, "stopped").set_status(JobStatus.STOPPED)
-    fail(queue, "failed")
-    queue.submit(make_request("cancelled"))
-    queue.cancel("cancelled")
-
-    assert [job.id for job in queue.recent(9, JobState.CANCELLED)] == ["cancelled", "stopped"]
-    assert [job.id for job in queue.recent(9, JobState.FAILED)] == ["failed"]
-
-
-def test_a_job_that_is_gone_or_cannot_be_read_takes_no_place_in_a_list(
-    queue: JobQueue, redis: Client
-) -> None:
-    for name in ("readable", "unreadable", "gone"):
-        fail(queue, name)
-    redis.hset("rq:job:unreadable", "data", b"nothing that RQ wrote")
-    redis.delete("rq:job:gone")
-
-    assert [job.id for job in queue.recent(1, JobState.FAILED)] == ["readable"]
-    assert [job.id for job in queue.recent(1)] == ["readable"]
-
-
-def test_waiting_jobs_are_listed_newest_first_over_any_number_of_pages(
-    queue: JobQueue, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(job_queue, "PAGE", 2)
-    for number in range(5):
-        queue.submit(make_request(str(number)))
-
-    for state in (None, JobState.QUEUED):
-        assert [job.id for job in queue.recent(4, state)] == ["4", "3", "2", "1"]
-        assert [job.id for job in queue.recent(9, state)] == ["4", "3", "2", "1", "0"]
 
 
 def test_an_rq_job_of_somebody_else_is_not_found_and_not_touched(

@@ -6,6 +6,7 @@ from headrace.core.connection import Client
 from headrace.core.jobs import keys, rq_adapter
 from headrace.core.jobs.handover import Claim, Finished, Outcome
 from headrace.core.jobs.job import Report
+from headrace.core.jobs.job_list import read_page
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.settings import Settings
@@ -108,7 +109,7 @@ def test_a_job_that_waits_for_its_retry_is_listed(queue: JobQueue) -> None:
     queue.submit(make_request())
     fail(queue, claim_one(queue))
 
-    assert [job.id for job in queue.recent(10, JobState.QUEUED)] == ["job-1"]
+    assert [job.id for job in read_page(queue, 10, state=JobState.QUEUED).jobs] == ["job-1"]
 
 
 def test_a_retry_whose_deadline_passes_expires(

@@ -1,0 +1,115 @@
+"""The list of all jobs that are kept, the newest first, a page at a time."""
+
+from __future__ import annotations
+
+import math
+from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Self
+
+from headrace.core.connection import Client
+from headrace.core.jobs import keys
+from headrace.core.jobs.job import Job
+from headrace.core.jobs.queue import JobQueue
+from headrace.core.types import JobState
+
+CHUNK = 200
+"""Ids that are looked at in one round trip."""
+
+MOST_CHUNKS = 50
+"""Looked at for one page: jobs of a rare state may stand behind any number of others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a job stands in the list. New jobs come before every place that is known."""
+
+    accepted: float
+    job_id: str
+
+    def encode(self) -> str:
+        text = f"{self.accepted!r} {self.job_id}"
+        return urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, text: str) -> Self:
+        """Raises `ValueError`."""
+        padded = text + "=" * (-len(text) % 4)
+        accepted, _, job_id = b64decode(padded, b"-_", validate=True).decode().partition(" ")
+        if not math.isfinite(float(accepted)):
+            raise ValueError("no time")
+        return cls(float(accepted), job_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some jobs, and the place `behind` which the next page begins; None: there is no other."""
+
+    jobs: list[Job]
+    behind: Place | None
+
+
+def read_page(
+    queue: JobQueue, limit: int, behind: Place | None = None, state: JobState | None = None
+) -> Page:
+    """At most `limit` jobs behind a place, of one state if asked.
+
+    A page may be short, or empty, though there is another one: it looks at so many jobs and no
+    more. Raises `redis.exceptions.RedisError` when the server is away.
+    """
+    found: list[tuple[Place, Job]] = []
+    looked_at = None
+    size = CHUNK if state else min(CHUNK, limit + 1)
+    for places in islice(_chunks(queue.redis, behind, size), CHUNK * MOST_CHUNKS // size):
+        found += _read(queue, places, state, limit + 1 - len(found))
+        if len(found) > limit:
+            return Page([job for _place, job in found[:limit]], found[limit - 1][0])
+        looked_at = places[-1]
+    has_more = looked_at is not None and bool(_behind(queue.redis, looked_at, 1))
+    return Page([job for _place, job in found], looked_at if has_more else None)
+
+
+def _read(
+    queue: JobQueue, places: list[Place], state: JobState | None, most: int
+) -> list[tuple[Place, Job]]:
+    """The first `most` of these that are jobs of the state."""
+    if state is not None:
+        states = queue.states([place.job_id for place in places])
+        places = [place for place, each in zip(places, states, strict=True) if each is state]
+    found: list[tuple[Place, Job]] = []
+    while places and len(found) < most:
+        left = most - len(found)
+        some, places = places[:left], places[left:]
+        jobs = queue.get_many([place.job_id for place in some])
+        # `state` again: a job may have moved on meanwhile.
+        found += [
+            (place, job)
+            for place, job in zip(some, jobs, strict=True)
+            if job and state in (None, job.state)
+        ]
+    return found
+
+
+def _chunks(redis: Client, behind: Place | None, size: int) -> Iterator[list[Place]]:
+    while places := _behind(redis, behind, size):
+        yield places
+        behind = places[-1]
+
+
+def _behind(redis: Client, place: Place | None, size: int) -> list[Place]:
+    """The next places: by time, and by id those of one script, which have the same time."""
+    if place is None:
+        return _places(redis.zrevrange(keys.JOBS, 0, size - 1, withscores=True))
+    moment = repr(place.accepted)
+    with redis.pipeline(transaction=True) as pipeline:
+        pipeline.zrevrangebyscore(keys.JOBS, moment, moment, withscores=True)
+        pipeline.zrevrangebyscore(keys.JOBS, f"({moment}", "-inf", 0, size, withscores=True)
+        same_moment, earlier = pipeline.execute()
+    same = [each for each in _places(same_moment) if each.job_id < place.job_id]
+    return (same + _places(earlier))[:size]
+
+
+def _places(entries: Sequence[Any]) -> list[Place]:
+    return [Place(float(accepted), job_id.decode()) for job_id, accepted in entries]
