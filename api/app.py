@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from flask import Flask
 
-from api import access_log, dashboard, dead, jobs, openai, operations, request_id
+from api import (
+    access,
+    access_log,
+    dashboard,
+    dead,
+    jobs,
+    openai,
+    operations,
+    rate_limits,
+    request_id,
+)
 from api.admission import Admission
 from api.errors import register_error_handlers
 from api.follower import Follower
 from api.http_metrics import make_http_metrics
 from api.intake import Intake
+from api.rate_limits import RateLimits
 from api.services import KEY, Services
 from api.waiters import Waiters
+from headrace.core.api_key_store import ApiKeyStore
 from headrace.core.card_store import CardStore
 from headrace.core.connection import API_TIMEOUT_S, connect
 from headrace.core.errors import SettingsError
+from headrace.core.exposure import require_lock
 from headrace.core.jobs.dead_letters import DeadLetters
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.roster import Roster
@@ -22,32 +35,40 @@ from headrace.core.settings import Settings, load_settings
 
 
 def create_app(settings: Settings | None = None, queue: JobQueue | None = None) -> Flask:
-    """An app on the queue's Redis. Raises `SettingsError` where none is named."""
+    """An app on the queue's Redis.
+
+    Raises `SettingsError` where none is named, or where it would be open to others without a key.
+    """
     settings = settings or load_settings()
     if settings.redis_url is None:
         raise SettingsError("REDIS_URL: the API needs the queue's Redis")
     queue = queue or JobQueue(connect(settings.redis_url, API_TIMEOUT_S), settings)
+    api_keys, dead_letters = ApiKeyStore(queue.redis), DeadLetters(queue)
+    require_lock(settings, api_keys)
     cards, waiters = CardStore(queue.redis), Waiters(queue.redis)
     metrics = make_http_metrics(settings)
 
-    app = Flask("headrace")
+    app = Flask("headrace", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
     app.extensions[KEY] = Services(
         settings=settings,
+        api_keys=api_keys,
         queue=queue,
-        dead_letters=DeadLetters(queue),
+        dead_letters=dead_letters,
         cards=cards,
         roster=Roster(queue.redis, settings.lease_s),
         intake=Intake(cards, settings, metrics),
-        admission=Admission(queue),
+        admission=Admission(queue, dead_letters, RateLimits(queue.redis)),
         waiters=waiters,
         follower=Follower(queue, waiters),
         metrics=metrics,
     )
     app.before_request(request_id.assign)
     app.before_request(access_log.begin)
+    app.before_request(access.require)
     app.after_request(access_log.end)
     app.after_request(request_id.show)
+    app.after_request(rate_limits.show)
     app.teardown_request(request_id.forget)
     for blueprint in (jobs.blueprint, dead.blueprint, openai.blueprint, operations.blueprint):
         app.register_blueprint(blueprint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any, NamedTuple
 
 import structlog
@@ -13,12 +14,15 @@ from api.access_log import JOB_HEADER
 from api.services import services
 from headrace.core.errors import (
     DeadlineExceeded,
+    Forbidden,
     HeadraceError,
     InvalidRequest,
     JobFailed,
     JobNotFound,
+    LimitExceeded,
     NotReplayable,
     QueueFull,
+    Unauthorised,
     Unavailable,
     UnknownModel,
     WaitEnded,
@@ -43,11 +47,14 @@ class Refusal(NamedTuple):
 
 
 TABLE: dict[type[Exception], Refusal] = {
+    Unauthorised: Refusal(401, "invalid_request_error", rejected="unauthorised"),
+    Forbidden: Refusal(403, "permission_error", rejected="unauthorised"),
     UnknownModel: Refusal(404, "invalid_request_error", rejected="unknown_model"),
     InvalidRequest: Refusal(400, "invalid_request_error", rejected="invalid_request"),
     JobNotFound: Refusal(404, "invalid_request_error"),
     WrongState: Refusal(409, "invalid_request_error"),
     NotReplayable: Refusal(409, "invalid_request_error"),
+    LimitExceeded: Refusal(429, "rate_limit_error", MAY_RETRY, "rate_limited"),
     QueueFull: Refusal(429, "rate_limit_error", MAY_RETRY, "queue_full"),
     Unavailable: Refusal(503, "service_unavailable", MAY_RETRY, "unavailable"),
     RedisError: Refusal(503, "service_unavailable", MAY_RETRY, "unavailable"),
@@ -90,10 +97,20 @@ def _refuse(error: Exception) -> Response:
         log.warning("Redis refuses or is away", error=str(error))
     if refusal.rejected and request.method == "POST":
         services().metrics.rejected(refusal.rejected)
-    response = _answer(refusal.status, error_body(error, refusal.type), refusal.headers)
+    headers = refusal.headers | _own_headers(error)
+    response = _answer(refusal.status, error_body(error, refusal.type), headers)
     if isinstance(error, WaitEnded | JobFailed):
         response.headers[JOB_HEADER] = error.job_id
     return response
+
+
+def _own_headers(error: Exception) -> dict[str, str]:
+    """What only this error can say."""
+    if isinstance(error, Unauthorised):
+        return {"WWW-Authenticate": error.challenge}
+    if isinstance(error, LimitExceeded) and error.retry_after_s is not None:
+        return {"Retry-After": str(max(1, ceil(error.retry_after_s)))}
+    return {}
 
 
 def _refuse_http(error: HTTPException) -> Response:

@@ -9,6 +9,7 @@ from uuid import uuid4
 import gevent
 
 from api import request_id
+from api.caller import caller
 from api.http_metrics import HttpMetrics
 from api.schemas import Body, ChatBody, CompletionBody, JobBody, Message
 from headrace.core.card_store import CardStore
@@ -66,6 +67,7 @@ class Intake:
             deadline_s=body.deadline_s,
             tokenize_s=tokenize_s,
             request_id=request_id.current(),
+            tenant=caller().tenant,
         )
 
     def _fit(self, prompt_tokens: int, limit: int | None, card: ModelCard, param: str) -> int:

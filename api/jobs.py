@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from api import arguments
 from api.access_log import JOB_HEADER
 from api.body import read_json
+from api.caller import caller
 from api.schemas import JobBody, PriorityBody
 from api.services import services
 from headrace.core.errors import InvalidRequest, JobNotFound, WrongState
@@ -46,7 +47,8 @@ def show(job_id: str) -> Response:
 def index() -> Response:
     arguments.only("limit", "state")
     limit = int(arguments.number("limit", 20, MAX_LISTED, least=1))
-    jobs = services().queue.recent(limit, _state(request.args.get("state")))
+    state = _state(request.args.get("state"))
+    jobs = services().queue.recent(limit, state, caller().sees)
     return jsonify({"object": "list", "data": [job_json(job) for job in jobs]})
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
+from headrace.cli.api_options import api_options
 from headrace.cli.json_option import json_option
-from headrace.cli.url_option import url_option
 from headrace.core.types import JobState
+
+if TYPE_CHECKING:
+    from headrace.cli.api_client import ApiClient
 
 EPILOG = """\b
 For example:
@@ -17,7 +22,7 @@ For example:
 
 @click.command(epilog=EPILOG)
 @click.argument("job_id", required=False)
-@url_option()
+@api_options()
 @click.option(
     "--state",
     type=click.Choice([state.value for state in JobState]),
@@ -31,12 +36,12 @@ For example:
     help="Newest jobs to show.",
 )
 @json_option()
-def jobs(job_id: str | None, url: str, state: str | None, limit: int, as_json: bool) -> None:
+def jobs(
+    job_id: str | None, client: ApiClient, state: str | None, limit: int, as_json: bool
+) -> None:
     """List the newest jobs, or show the one named JOB_ID."""
-    from headrace.cli.api_client import ApiClient
     from headrace.cli.job_view import show_job, show_jobs
 
-    client = ApiClient(url)
     if job_id:
         show_job(client, job_id, as_json)
     else:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 PAYLOAD_VERSION = 2
 """Version of the encoded `Request`: older ones lack fields, newer ones wait for newer workers."""
 
+DEFAULT_TENANT = "default"
+"""Tenant of whoever names none."""
+
 
 class Priority(StrEnum):
     """Order in which workers take waiting jobs; each is an RQ queue of its own."""
@@ -87,7 +90,7 @@ class Request:
     card_hash: str
     prompt_ids: tuple[int, ...]
     sampling: Sampling
-    tenant: str = "default"
+    tenant: str = DEFAULT_TENANT
     priority: Priority = Priority.DEFAULT
     deadline_s: float | None = None
     tokenize_s: float = 0.0

@@ -55,6 +55,11 @@ TOKENS_CHANNEL = "headrace:events:tokens"
 ENDED_CHANNEL = "headrace:events:ended"
 """Pub/sub channels; a message is a space-separated list of job ids."""
 
+API_KEYS = "headrace:api-keys"
+"""Hash: id of an API key -> the key as JSON; `LOCKED` -> Redis TIME at which the first was made."""
+
+LOCKED = "locked"
+
 CARD = "headrace:card"
 """Hash: `hash` and `card`, the encoded model card of this deployment."""
 
@@ -82,9 +87,14 @@ def share(queue_name: str) -> str:
     return f"headrace:share:{queue_name}"
 
 
-def idempotency(key: str) -> str:
-    """Hash: id and fingerprint of the job that was accepted under a caller's key."""
-    return f"headrace:idempotency:{key}"
+def unfinished(tenant: str) -> str:
+    """Hash: waiting or running job of a tenant -> its cost in tokens; `:tokens` -> their sum."""
+    return f"headrace:unfinished:{tenant}"
+
+
+def idempotency(tenant: str, key: str) -> str:
+    """Hash: id and fingerprint of the job that was accepted under a key of a tenant's caller."""
+    return f"headrace:idempotency:{tenant}:{key}"
 
 
 def worker(name: str) -> str:

@@ -8,26 +8,41 @@ from secrets import token_hex
 from typing import Any
 
 from headrace.core.connection import Client
-from headrace.core.errors import IdempotencyConflict, JobNotFound, QueueFull
+from headrace.core.errors import IdempotencyConflict, JobNotFound, LimitExceeded, QueueFull
 from headrace.core.jobs import keys, rq_adapter
 from headrace.core.jobs.handover import (
     EXPIRED_ERROR,
     NO_KEY,
+    NO_QUOTA,
     Claim,
     Claimed,
     Finished,
     Idempotency,
     Outcome,
     Publication,
+    Quota,
     Replay,
     Submitted,
 )
 from headrace.core.jobs.job import Job, decode_job
 from headrace.core.settings import Settings
-from headrace.core.types import PAYLOAD_VERSION, JobState, Priority, Request, Room
+from headrace.core.types import (
+    DEFAULT_TENANT,
+    PAYLOAD_VERSION,
+    JobState,
+    Priority,
+    Request,
+    Room,
+)
 
 PAGE = 200
 """Ids of a queue or registry that are read, and looked at, in one round trip."""
+
+BROKEN = {
+    b"running_jobs": "as many jobs as this key allows wait and run already; try again later",
+    b"queue_share": "this key's share of the queue is full; try again later",
+}
+"""Verdicts of a quota."""
 
 
 class JobQueue:
@@ -48,10 +63,17 @@ class JobQueue:
         self._queue_keys = [rq_adapter.queue_key(name) for name in keys.QUEUE_NAMES.values()]
 
     def submit(
-        self, request: Request, idempotency: Idempotency = NO_KEY, replay: Replay | None = None
+        self,
+        request: Request,
+        idempotency: Idempotency = NO_KEY,
+        replay: Replay | None = None,
+        quota: Quota = NO_QUOTA,
     ) -> Submitted:
-        """Accepts a request as a durable job. Raises `QueueFull`, `IdempotencyConflict`."""
-        return self._submitted(self._submit(request, idempotency, replay))
+        """Accepts a request as a durable job.
+
+        Raises `QueueFull`, `IdempotencyConflict`, `LimitExceeded` where its tenant has its quota.
+        """
+        return self._submitted(self._submit(request, idempotency, replay, quota))
 
     def submit_many(self, requests: Sequence[Request]) -> list[Submitted | QueueFull]:
         """Accepts each request or says that there was no room for it, in one round trip."""
@@ -164,6 +186,13 @@ class JobQueue:
             raise JobNotFound(f"no job {job_id}")
         return rq_adapter.job_state(status.decode(), (reason or b"").decode())
 
+    def tenant_of(self, job_id: str) -> str:
+        """Whose job it is. Raises `JobNotFound`."""
+        status, tenant = self.redis.hmget(rq_adapter.job_key(job_id), ["status", "hr_tenant"])
+        if status is None:
+            raise JobNotFound(f"no job {job_id}")
+        return _tenant(tenant)
+
     def get(self, job_id: str) -> Job:
         """Raises `JobNotFound`, also for an RQ job that is not ours."""
         with self.redis.pipeline(transaction=True) as pipeline:
@@ -180,10 +209,12 @@ class JobQueue:
         except ValueError as problem:
             raise JobNotFound(f"no job {job_id}") from problem
 
-    def recent(self, limit: int, state: JobState | None = None) -> list[Job]:
-        """The newest jobs first, at most `limit`; those of one state if asked."""
+    def recent(
+        self, limit: int, state: JobState | None = None, tenant: str | None = None
+    ) -> list[Job]:
+        """The newest jobs first, at most `limit`; those of one state or tenant if asked."""
         found: dict[str, Job] = {}
-        for ids in self._places(state):
+        for ids in self._places(state, tenant):
             # `state` again: a job may have moved on since its page was read.
             jobs = (job for job in map(self._find, ids) if job and state in (None, job.state))
             found |= {job.id: job for job in islice(jobs, limit)}
@@ -206,6 +237,7 @@ class JobQueue:
         request: Request,
         idempotency: Idempotency = NO_KEY,
         replay: Replay | None = None,
+        quota: Quota = NO_QUOTA,
         client: Client = None,
     ) -> Any:
         """The script's answer; nothing yet where `client` is a pipeline."""
@@ -217,7 +249,7 @@ class JobQueue:
             keys=[
                 rq_adapter.job_key(request.id),
                 rq_adapter.QUEUES_KEY,
-                keys.idempotency(idempotency.key) if idempotency.key else "",
+                keys.idempotency(request.tenant, idempotency.key) if idempotency.key else "",
             ],
             args=[
                 request.id,
@@ -227,6 +259,8 @@ class JobQueue:
                 "" if request.deadline_s is None else request.deadline_s,
                 settings.queue_ttl_s,
                 idempotency.fingerprint,
+                request.tenant,
+                *_bounds(quota, settings),
                 *_flat(fields.items()),
             ],
             client=client,
@@ -240,6 +274,8 @@ class JobQueue:
             raise IdempotencyConflict(
                 f"this Idempotency-Key was used for another request: job {job_id.decode()}"
             )
+        if verdict in BROKEN:
+            raise LimitExceeded(BROKEN[verdict], verdict.decode())
         return Submitted(job_id.decode(), float(accepted), waiting, verdict == b"accepted")
 
     def _submitted_or_full(self, answer: Sequence[Any]) -> Submitted | QueueFull:
@@ -248,26 +284,36 @@ class JobQueue:
         except QueueFull as error:
             return error
 
-    def _places(self, state: JobState | None) -> Iterator[Iterator[str]]:
+    def _places(self, state: JobState | None, tenant: str | None) -> Iterator[Iterator[str]]:
         """Of each queue and registry in which jobs of the state may stand: their ids."""
         for name in keys.QUEUE_NAMES.values():
             if state in (None, JobState.QUEUED):
-                yield self._ids_of(self._queue_pages(rq_adapter.queue_key(name)), state)
+                pages = self._queue_pages(rq_adapter.queue_key(name))
+                yield self._ids_of(pages, state, tenant)
             for kind in rq_adapter.registries(state):
-                yield self._ids_of(self._registry_pages(rq_adapter.registry_key(kind, name)), state)
+                pages = self._registry_pages(rq_adapter.registry_key(kind, name))
+                yield self._ids_of(pages, state, tenant)
 
-    def _ids_of(self, pages: Iterable[list[str]], state: JobState | None) -> Iterator[str]:
-        """Those of the state: a registry of RQ may hold jobs of several."""
+    def _ids_of(
+        self, pages: Iterable[list[str]], state: JobState | None, tenant: str | None
+    ) -> Iterator[str]:
+        """Those of the state and tenant: a registry of RQ may hold jobs of several."""
+        is_wanted_as_it_is = state is None and tenant is None
         for ids in pages:
-            yield from ids if state is None else self._in_state(ids, state)
+            yield from ids if is_wanted_as_it_is else self._matching(ids, state, tenant)
 
-    def _in_state(self, ids: Sequence[str], state: JobState) -> list[str]:
+    def _matching(
+        self, ids: Sequence[str], state: JobState | None, tenant: str | None
+    ) -> list[str]:
         with self.redis.pipeline(transaction=False) as pipeline:
             for job_id in ids:
-                pipeline.hmget(rq_adapter.job_key(job_id), ["status", "hr_reason"])
+                pipeline.hmget(rq_adapter.job_key(job_id), ["status", "hr_reason", "hr_tenant"])
             answers = pipeline.execute()
-        pairs = zip(ids, answers, strict=True)
-        return [job_id for job_id, words in pairs if _state_of(*words) is state]
+        return [
+            job_id
+            for job_id, (status, reason, owner) in zip(ids, answers, strict=True)
+            if state in (None, _state_of(status, reason)) and tenant in (None, _tenant(owner))
+        ]
 
     def _queue_pages(self, key: str) -> Iterator[list[str]]:
         """A page at a time, the newest first."""
@@ -299,6 +345,21 @@ def _state_of(status: bytes | None, reason: bytes | None) -> JobState | None:
         return rq_adapter.job_state((status or b"").decode(), (reason or b"").decode())
     except ValueError:
         return None
+
+
+def _tenant(field: bytes | None) -> str:
+    """Jobs of stock RQ name none."""
+    return field.decode() if field else DEFAULT_TENANT
+
+
+def _bounds(quota: Quota, settings: Settings) -> tuple[int | str, ...]:
+    """As `submit.lua` wants them: most jobs, then the share of the queue in jobs and tokens."""
+    most_jobs = "" if quota.running_jobs is None else quota.running_jobs
+    if quota.queue_share is None:
+        return most_jobs, "", ""
+    bounds = settings.queue_max_jobs, settings.queue_max_tokens
+    # One job at least: a share that takes none would be no share.
+    return most_jobs, *(max(1, int(quota.queue_share * bound)) for bound in bounds)
 
 
 def _position(places: list[int | None]) -> int | None:

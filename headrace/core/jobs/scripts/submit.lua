@@ -2,10 +2,12 @@
 -- KEYS: 1 the job's hash, 2 RQ's set of queues, 3 the caller's idempotency key or ''
 -- ARGV: 1 job id, 2 its queue, 3 most waiting jobs, 4 most waiting tokens,
 --       5 deadline in s after acceptance or '', 6 longest wait in s, 7 fingerprint of the request,
---       8… the RQ job's fields
+--       8 tenant, 9 most jobs that it may have unfinished, 10 and 11 most jobs and tokens that are
+--       its part of the queue ('' each: no limit), 12… the RQ job's fields
 -- Returns {verdict, job id, Redis TIME of acceptance, waiting jobs, waiting tokens}
 --   verdict: accepted; already (this id, or this idempotency key with the same fingerprint: the id
---   is that of the job accepted then); conflict (that key with another fingerprint); full
+--   is that of the job accepted then); conflict (that key with another fingerprint); full;
+--   running_jobs or queue_share (the limit that the tenant is at)
 -- Atomic, so that the bounds hold, a key names one job, and no job exists without standing in a
 -- queue. A job id that exists was accepted by an earlier try whose answer got lost.
 
@@ -28,9 +30,11 @@ end
 if waiting >= tonumber(ARGV[3]) or tokens >= tonumber(ARGV[4]) then
   return {'full', id, '', waiting, tokens}
 end
+local broken = broken_quota(ARGV[8], 1, tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]))
+if broken then return {broken, id, '', waiting, tokens} end
 
 local expires = now + tonumber(ARGV[6])
-redis.call('HSET', KEYS[1], 'hr_accepted', stamp(now), unpack(ARGV, 8))
+redis.call('HSET', KEYS[1], 'hr_accepted', stamp(now), unpack(ARGV, 12))
 if ARGV[5] ~= '' then
   local deadline = now + tonumber(ARGV[5])
   redis.call('HSET', KEYS[1], 'hr_deadline', stamp(deadline))

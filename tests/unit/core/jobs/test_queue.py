@@ -98,7 +98,7 @@ def test_one_idempotency_key_for_two_requests_is_a_conflict(queue: JobQueue) -> 
 def test_an_idempotency_key_is_forgotten_with_its_result(queue: JobQueue, redis: Client) -> None:
     queue.submit(make_request("a"), KEY)
 
-    assert 86_000 < redis.ttl(keys.idempotency("key-1")) <= 86_400
+    assert 86_000 < redis.ttl(keys.idempotency("default", "key-1")) <= 86_400
 
 
 def test_a_full_queue_refuses(redis: Client, settings: Settings) -> None:
