@@ -35,6 +35,7 @@ SCOPES: Mapping[str, Scope] = {
     "dead.show": Scope.READ,
     "operations.metrics": Scope.ADMIN,
     DASHBOARD: Scope.ADMIN,  # the whole blueprint
+    "static": Scope.ADMIN,  # Flask's own, which the dashboard names on its pages
 }
 """Scope of each endpoint, or of all of a blueprint's. Callers see the jobs of their tenant only."""
 

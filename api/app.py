@@ -48,7 +48,7 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
     cards, waiters = CardStore(queue.redis), Waiters(queue.redis)
     metrics = make_http_metrics(settings)
 
-    app = Flask("headrace", static_folder=None)
+    app = Flask("headrace")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
     app.extensions[KEY] = Services(
         settings=settings,

@@ -138,9 +138,9 @@ def test_a_stream_whose_deadline_passes_says_so(client: FlaskClient, bench: Benc
     )
 
 
-def _submit_and(then: Callable[[str], object], submit: Callable[[Any], Any]) -> Any:
-    def both(request: Any) -> Any:
-        submitted = submit(request)
+def _submit_and(then: Callable[[str], object], submit: Callable[..., Any]) -> Any:
+    def both(request: Any, **options: Any) -> Any:
+        submitted = submit(request, **options)
         then(request.id)
         return submitted
 
