@@ -27,6 +27,7 @@ def begin() -> None:
 def end(response: Response) -> Response:
     """A stream counts when it begins."""
     route = request.url_rule.rule if request.url_rule else UNMATCHED
+    visitor = g.get("caller")
     services().metrics.answered(route, response.status_code)
     write = log.debug if request.blueprint in QUIET else log.info
     write(
@@ -36,6 +37,8 @@ def end(response: Response) -> Response:
         status=response.status_code,
         duration_ms=round((time.perf_counter() - g.started) * 1000, 1),
         job_id=response.headers.get(JOB_HEADER),
+        key_id=visitor and visitor.key_id,
+        tenant=visitor and visitor.tenant,
         error=g.get("error_code"),
     )
     return response

@@ -8,8 +8,12 @@ from hashlib import sha256
 
 from flask import Response, g, request
 
+from api.caller import caller
+from api.rate_limits import RateLimits
+from headrace.core.api_key import Limits
 from headrace.core.errors import InvalidRequest
-from headrace.core.jobs.handover import NO_KEY, Idempotency, Submitted
+from headrace.core.jobs.dead_letters import DeadLetters
+from headrace.core.jobs.handover import NO_KEY, Idempotency, Quota, Submitted
 from headrace.core.jobs.pace import PaceMeter
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.types import Request
@@ -21,8 +25,12 @@ REPLAYED_HEADER = "Idempotent-Replayed"
 
 
 class Admission:
-    def __init__(self, queue: JobQueue, pace: PaceMeter) -> None:
+    def __init__(
+        self, queue: JobQueue, dead_letters: DeadLetters, rate_limits: RateLimits, pace: PaceMeter
+    ) -> None:
         self._queue = queue
+        self._dead_letters = dead_letters
+        self._rate_limits = rate_limits
         self._pace = pace
 
     def submit(self, requests: Sequence[Request]) -> list[Submitted]:
@@ -31,11 +39,20 @@ class Admission:
         Where the caller's `Idempotency-Key` came before, these are the jobs accepted then: callers
         must use the ids that come back, not those of their requests.
 
-        Raises `QueueFull`, `DeadlineUnmeetable`, `IdempotencyConflict`, `InvalidRequest`.
+        Raises `QueueFull`, `DeadlineUnmeetable`, `LimitExceeded`, `IdempotencyConflict`,
+        `InvalidRequest`.
         """
-        submitted = self._queue.submit_all(requests, _idempotency(), self._pace.current())
+        idempotency, quota = _idempotency(), _quota(caller().limits)
+        with self._rate_limits.charged(caller(), requests):
+            submitted = self._queue.submit_all(requests, idempotency, self._pace.current(), quota)
         g.is_replayed = submitted[0].job_id != requests[0].id
         return submitted
+
+    def replay(self, job_id: str, force: bool) -> Submitted:
+        """A dead letter as a new job. Raises as `submit` and `DeadLetters.replay` do."""
+        request = self._dead_letters.get(job_id).request
+        with self._rate_limits.charged(caller(), [request] if request else []):
+            return self._dead_letters.replay(job_id, force, _quota(caller().limits))
 
 
 def show_replay(response: Response) -> Response:
@@ -43,6 +60,10 @@ def show_replay(response: Response) -> Response:
     if g.get("is_replayed"):
         response.headers[REPLAYED_HEADER] = "true"
     return response
+
+
+def _quota(limits: Limits) -> Quota:
+    return Quota(limits.running_jobs, limits.queue_share)
 
 
 def _idempotency() -> Idempotency:

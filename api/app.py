@@ -4,17 +4,31 @@ from __future__ import annotations
 
 from flask import Flask
 
-from api import access_log, admission, dashboard, dead, jobs, openai, operations, request_id
+from api import (
+    access,
+    access_log,
+    admission,
+    dashboard,
+    dead,
+    jobs,
+    openai,
+    operations,
+    rate_limits,
+    request_id,
+)
 from api.admission import Admission
 from api.errors import register_error_handlers
 from api.follower import Follower
 from api.http_metrics import make_http_metrics
 from api.intake import Intake
+from api.rate_limits import RateLimits
 from api.services import KEY, Services
 from api.waiters import Waiters
+from headrace.core.api_key_store import ApiKeyStore
 from headrace.core.card_store import CardStore
 from headrace.core.connection import API_TIMEOUT_S, connect
 from headrace.core.errors import SettingsError
+from headrace.core.exposure import require_lock
 from headrace.core.jobs.dead_letters import DeadLetters
 from headrace.core.jobs.pace import PaceMeter
 from headrace.core.jobs.queue import JobQueue
@@ -23,11 +37,16 @@ from headrace.core.settings import Settings, load_settings
 
 
 def create_app(settings: Settings | None = None, queue: JobQueue | None = None) -> Flask:
-    """An app on the queue's Redis. Raises `SettingsError` where none is named."""
+    """An app on the queue's Redis.
+
+    Raises `SettingsError` where none is named, or where it would be open to others without a key.
+    """
     settings = settings or load_settings()
     if settings.redis_url is None:
         raise SettingsError("REDIS_URL: the API needs the queue's Redis")
     queue = queue or JobQueue(connect(settings.redis_url, API_TIMEOUT_S), settings)
+    api_keys, dead_letters = ApiKeyStore(queue.redis), DeadLetters(queue)
+    require_lock(settings, api_keys)
     cards, waiters = CardStore(queue.redis), Waiters(queue)
     roster = Roster(queue.redis, settings.lease_s)
     pace, metrics = PaceMeter(queue.redis, roster), make_http_metrics(settings)
@@ -36,12 +55,13 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
     app.extensions[KEY] = Services(
         settings=settings,
+        api_keys=api_keys,
         queue=queue,
-        dead_letters=DeadLetters(queue),
+        dead_letters=dead_letters,
         cards=cards,
         roster=roster,
         intake=Intake(cards, roster, settings, metrics),
-        admission=Admission(queue, pace),
+        admission=Admission(queue, dead_letters, RateLimits(queue.redis), pace),
         pace=pace,
         waiters=waiters,
         follower=Follower(queue, waiters),
@@ -49,9 +69,11 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
     )
     app.before_request(request_id.assign)
     app.before_request(access_log.begin)
+    app.before_request(access.require)
     app.after_request(access_log.end)
     app.after_request(admission.show_replay)
     app.after_request(request_id.show)
+    app.after_request(rate_limits.show)
     app.teardown_request(request_id.forget)
     for blueprint in (jobs.blueprint, dead.blueprint, openai.blueprint, operations.blueprint):
         app.register_blueprint(blueprint)

@@ -6,6 +6,8 @@ import re
 
 from flask import request
 
+from api.caller import caller
+from api.services import services
 from headrace.core.errors import InvalidRequest, JobNotFound
 
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -14,10 +16,22 @@ FLAGS = {"true": True, "false": False}
 
 
 def job_id(text: str) -> str:
-    """Raises `JobNotFound` for what can be no id: it never becomes part of a key."""
-    if not JOB_ID.fullmatch(text):
+    """Raises `JobNotFound` for what can be no id, which never becomes part of a key.
+
+    And for another tenant's job: its caller is not told whether there is one.
+    """
+    if not JOB_ID.fullmatch(text) or not _is_visible(text):
         raise JobNotFound("no job with this id")
     return text
+
+
+def _is_visible(job_id: str) -> bool:
+    """Whether the caller may know of the job; a caller who sees all is not asked."""
+    tenant = caller().sees
+    try:
+        return tenant is None or services().queue.tenant_of(job_id) == tenant
+    except JobNotFound:
+        return False
 
 
 def only(*names: str) -> None:

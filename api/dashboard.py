@@ -1,13 +1,13 @@
 """rq-dashboard under /rq, made to read our JSON jobs.
 
 rq-dashboard 0.9.0 unpickles jobs unless told otherwise, opens a connection a page, expects bytes
-where RQ 3 gives text, shows arguments, and changes state on a GET. It has no login, so it is
-mounted on loopback only, and a page of another site can neither read it nor post to it.
+where RQ 3 gives text, shows arguments, and changes state on a GET. It has no login: `api/access.py`
+asks for a key once there is one. Yet it is mounted on loopback only, and a page of another site can
+neither read it nor post to it.
 """
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +19,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from headrace.core.connection import API_TIMEOUT_S, Client, connect
+from headrace.core.exposure import is_loopback
 
 PREFIX = "/rq"
 
@@ -62,13 +63,6 @@ def mount(app: Flask, redis_url: str, host: str) -> None:
     app.before_request(refuse_bad_visits)
     app.register_error_handler(NoSuchJobError, lambda _error: ("no such job", 404))
     app.register_blueprint(web.blueprint, url_prefix=PREFIX)
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def refuse_bad_visits() -> None:

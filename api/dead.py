@@ -10,6 +10,7 @@ from flask import Blueprint, Response, jsonify, url_for
 from api import arguments
 from api.access_log import JOB_HEADER
 from api.body import read_optional_json
+from api.caller import caller
 from api.jobs import MAX_LISTED, job_response
 from api.schemas import ReplayBody
 from api.services import services
@@ -24,7 +25,7 @@ blueprint = Blueprint("dead", __name__, url_prefix="/v1/dead")
 def index() -> Response:
     arguments.only("limit")
     limit = int(arguments.number("limit", 20, MAX_LISTED, least=1))
-    letters = services().dead_letters.list(limit)
+    letters = services().dead_letters.list(limit, caller().sees)
     return jsonify({"object": "list", "data": [letter_json(letter) for letter in letters]})
 
 
@@ -41,7 +42,7 @@ def replay(job_id: str) -> Response:
     """Answers with the new job; asked for again, with the same one."""
     arguments.only()
     force = ReplayBody.parse(read_optional_json()).force
-    replayed = services().dead_letters.replay(arguments.job_id(job_id), force)
+    replayed = services().admission.replay(arguments.job_id(job_id), force)
     log.info("dead letter replayed", job_id=replayed.job_id, replay_of=job_id)
     response = job_response(services().queue.get(replayed.job_id))
     response.status_code = 202
@@ -61,7 +62,8 @@ def purge(job_id: str) -> Response:
 def purge_all() -> Response:
     """`?older_than_s=N` must be there: an address that lost its id purges nothing."""
     arguments.only("older_than_s")
-    purged = services().dead_letters.purge_all(arguments.number("older_than_s"))
+    older_than_s = arguments.number("older_than_s")
+    purged = services().dead_letters.purge_all(older_than_s, caller().sees)
     log.info("dead letters purged", count=purged)
     return jsonify({"purged": purged})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any, NamedTuple
 
 import structlog
@@ -14,14 +15,17 @@ from api.services import services
 from headrace.core.errors import (
     DeadlineExceeded,
     DeadlineUnmeetable,
+    Forbidden,
     HeadraceError,
     IdempotencyConflict,
     InvalidRequest,
     JobFailed,
     JobNotFound,
+    LimitExceeded,
     MayRetry,
     NotReplayable,
     QueueFull,
+    Unauthorised,
     Unavailable,
     UnknownModel,
     WaitEnded,
@@ -46,6 +50,8 @@ class Refusal(NamedTuple):
 
 
 TABLE: dict[type[Exception], Refusal] = {
+    Unauthorised: Refusal(401, "invalid_request_error", rejected="unauthorised"),
+    Forbidden: Refusal(403, "permission_error", rejected="unauthorised"),
     UnknownModel: Refusal(404, "invalid_request_error", rejected="unknown_model"),
     InvalidRequest: Refusal(400, "invalid_request_error", rejected="invalid_request"),
     JobNotFound: Refusal(404, "invalid_request_error"),
@@ -54,6 +60,7 @@ TABLE: dict[type[Exception], Refusal] = {
     IdempotencyConflict: Refusal(
         409, "invalid_request_error", MUST_NOT_RETRY, "idempotency_conflict"
     ),
+    LimitExceeded: Refusal(429, "rate_limit_error", MAY_RETRY, "rate_limited"),
     QueueFull: Refusal(429, "rate_limit_error", rejected="queue_full"),
     DeadlineUnmeetable: Refusal(429, "rate_limit_error", rejected="deadline_unmeetable"),
     Unavailable: Refusal(503, "service_unavailable", MAY_RETRY, "unavailable"),
@@ -97,12 +104,22 @@ def _refuse(error: Exception) -> Response:
         log.warning("Redis refuses or is away", error=str(error))
     if refusal.rejected and request.method == "POST":
         services().metrics.rejected(refusal.rejected)
-    response = _answer(refusal.status, error_body(error, refusal.type), refusal.headers)
-    if isinstance(error, MayRetry):
-        response.headers["Retry-After"] = str(error.retry_after_s)
+    headers = refusal.headers | _own_headers(error)
+    response = _answer(refusal.status, error_body(error, refusal.type), headers)
     if isinstance(error, WaitEnded | JobFailed):
         response.headers[JOB_HEADER] = error.job_id
     return response
+
+
+def _own_headers(error: Exception) -> dict[str, str]:
+    """What only this error can say."""
+    if isinstance(error, Unauthorised):
+        return {"WWW-Authenticate": error.challenge}
+    if isinstance(error, LimitExceeded) and error.retry_after_s is not None:
+        return {"Retry-After": str(max(1, ceil(error.retry_after_s)))}
+    if isinstance(error, MayRetry):
+        return {"Retry-After": str(error.retry_after_s)}
+    return {}
 
 
 def _refuse_http(error: HTTPException) -> Response:

@@ -9,10 +9,15 @@ monkey.patch_all()  # before anything else imports a socket; so no preload_app e
 import os  # noqa: E402
 import resource  # noqa: E402
 import shutil  # noqa: E402
+import sys  # noqa: E402
 import tempfile  # noqa: E402
 
 from gunicorn.glogging import Logger  # noqa: E402
 
+from headrace.core.api_key_store import ApiKeyStore  # noqa: E402
+from headrace.core.connection import API_TIMEOUT_S, connect  # noqa: E402
+from headrace.core.errors import SettingsError  # noqa: E402
+from headrace.core.exposure import require_lock  # noqa: E402
 from headrace.core.settings import load_settings  # noqa: E402
 from headrace.core.telemetry import configure_logging  # noqa: E402
 
@@ -41,6 +46,17 @@ _allow_files(worker_connections + 500)
 # Before anything imports prometheus_client, which decides then where it counts.
 _counts = tempfile.mkdtemp(prefix="headrace-metrics-")
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counts
+
+
+def on_starting(server: object) -> None:
+    """Refuses in one line what each process would refuse with a traceback, again and again."""
+    if _settings.redis_url is None:
+        return
+    try:
+        require_lock(_settings, ApiKeyStore(connect(_settings.redis_url, API_TIMEOUT_S)))
+    except SettingsError as error:
+        on_exit(server)
+        sys.exit(f"api: {error}")
 
 
 def on_exit(server: object) -> None:

@@ -11,6 +11,7 @@ import gevent
 from flask import request
 
 from api import request_id
+from api.caller import caller
 from api.http_metrics import HttpMetrics
 from api.prompts import Prompt
 from api.schemas import Body, ChatBody, CompletionBody, JobBody, Message
@@ -88,6 +89,7 @@ class Intake:
                 ttl_s=self._ttl_s(body),
                 tokenize_s=tokenize_s / len(choices),
                 request_id=request_id.current(),
+                tenant=caller().tenant,
             )
             for index, prompt_ids in enumerate(choices)
         ]

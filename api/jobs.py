@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from api import arguments, cancellation, job_stream, preference
 from api.access_log import JOB_HEADER
 from api.body import read_json
+from api.caller import caller
 from api.disconnect import watch_disconnect
 from api.schemas import JobBody, PriorityBody
 from api.services import services
@@ -111,7 +112,7 @@ def index() -> Response:
     arguments.only("limit", "state", "after")
     limit = int(arguments.number("limit", 20, MAX_LISTED, least=1))
     state, behind = _state(request.args.get("state")), _place(request.args.get("after"))
-    page = read_page(services().queue, limit, behind, state)
+    page = read_page(services().queue, limit, behind, state, caller().sees)
     return jsonify(
         {
             "object": "list",

@@ -12,10 +12,12 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from headrace.core.errors import (
+    Forbidden,
     HeadraceError,
     InvalidRequest,
     JobNotFound,
     QueueFull,
+    Unauthorised,
     Unavailable,
 )
 
@@ -33,6 +35,8 @@ BROKEN_OFF = "the connection ended before the answer; the job goes on: see `head
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 REFUSALS: Mapping[int, type[HeadraceError]] = {
     400: InvalidRequest,
+    401: Unauthorised,
+    403: Forbidden,
     404: JobNotFound,
     429: QueueFull,
     503: Unavailable,
@@ -49,14 +53,18 @@ class Event:
 
 
 class ApiClient:
-    """Raises `Unavailable` where nothing answers, and the error that an answer's status means."""
+    """Raises `Unavailable` where nothing answers, and the error that an answer's status means.
 
-    def __init__(self, url: str) -> None:
+    `InvalidRequest` for a URL or a key that cannot be sent.
+    """
+
+    def __init__(self, url: str, api_key: str | None = None) -> None:
         self._url = url.rstrip("/")
         try:
             self._http = httpx.Client(
                 base_url=self._url,
                 timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=5.0),
+                headers=_authorization(api_key),
                 trust_env=urlsplit(self._url).hostname not in LOOPBACK,
             )
         except (httpx.InvalidURL, ValueError) as error:
@@ -120,6 +128,14 @@ class ApiClient:
 def path_of(collection: str, job_id: str) -> str:
     """Whatever the id holds, it stays one part of the path."""
     return f"{collection}/{quote(job_id, safe='')}"
+
+
+def _authorization(api_key: str | None) -> dict[str, str]:
+    """Without quoting a key that cannot be sent: it may be one all the same."""
+    key = (api_key or "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise InvalidRequest("--api-key, HEADRACE_API_KEY: holds what no header can")
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 def _body(answer: httpx.Response) -> Json:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
+from headrace.cli.api_options import api_options
 from headrace.cli.confirmation import confirm, count_of, yes_option
 from headrace.cli.duration import duration
 from headrace.cli.json_option import json_option
-from headrace.cli.url_option import url_option
+
+if TYPE_CHECKING:
+    from headrace.cli.api_client import ApiClient
 
 EPILOG = """\b
 For example:
@@ -29,7 +34,7 @@ def dead() -> None:
 
 
 @dead.command("list", epilog="\b\nFor example:\n  headrace dead list --limit 100")
-@url_option()
+@api_options()
 @click.option(
     "--limit",
     type=click.IntRange(1, 1000),
@@ -38,48 +43,45 @@ def dead() -> None:
     help="Newest dead letters to show.",
 )
 @json_option()
-def list_(url: str, limit: int, as_json: bool) -> None:
+def list_(client: ApiClient, limit: int, as_json: bool) -> None:
     """List the newest dead letters, without their prompts."""
-    from headrace.cli.api_client import ApiClient
     from headrace.cli.dead_view import show_letters
 
-    show_letters(ApiClient(url), limit, as_json)
+    show_letters(client, limit, as_json)
 
 
 @dead.command(epilog=f"\b\nFor example:\n  headrace dead show {AN_ID}")
 @click.argument("job_id", metavar="ID")
-@url_option()
+@api_options()
 @json_option()
-def show(job_id: str, url: str, as_json: bool) -> None:
+def show(job_id: str, client: ApiClient, as_json: bool) -> None:
     """Show all that is known of one dead letter, but not its prompt."""
-    from headrace.cli.api_client import ApiClient
     from headrace.cli.dead_view import show_letter
 
-    show_letter(ApiClient(url), job_id, as_json)
+    show_letter(client, job_id, as_json)
 
 
 @dead.command(epilog=f"\b\nFor example:\n  headrace dead replay {AN_ID}")
 @click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
-@url_option()
+@api_options()
 @click.option("--force", is_flag=True, help="A further job, even if there is a replay already.")
 @json_option()
-def replay(job_ids: tuple[str, ...], url: str, force: bool, as_json: bool) -> None:
+def replay(job_ids: tuple[str, ...], client: ApiClient, force: bool, as_json: bool) -> None:
     """Ask again what each dead letter asked, as a new job.
 
     A dead letter stays until it is purged. Replaying it again shows the job of the newest replay;
     with --force it makes a further job.
     """
-    from headrace.cli.api_client import ApiClient
     from headrace.cli.dead_view import replay_letters
 
-    replay_letters(ApiClient(url), job_ids, force, as_json)
+    replay_letters(client, job_ids, force, as_json)
 
 
 @dead.command(
     epilog=f"\b\nFor example:\n  headrace dead purge {AN_ID}\n  headrace dead purge --older-than 1h"
 )
 @click.argument("job_ids", metavar="[ID]...", nargs=-1)
-@url_option()
+@api_options()
 @click.option("--all", "everything", is_flag=True, help="All dead letters.")
 @click.option(
     "--older-than", "age_s", type=duration, help="Those that died so long ago: 90, 30m, 1h, 2d."
@@ -88,7 +90,7 @@ def replay(job_ids: tuple[str, ...], url: str, force: bool, as_json: bool) -> No
 @json_option()
 def purge(
     job_ids: tuple[str, ...],
-    url: str,
+    client: ApiClient,
     everything: bool,
     age_s: float | None,
     yes: bool,
@@ -98,15 +100,14 @@ def purge(
 
     Asks before; a script says --yes.
     """
-    from headrace.cli.api_client import ApiClient
     from headrace.cli.dead_view import purge_letters, purge_old_letters
 
     if [bool(job_ids), everything, age_s is not None].count(True) != 1:
         raise click.UsageError("give either IDs, --all or --older-than")
     if job_ids:
         confirm(f"Purge {count_of(job_ids, 'dead letter', 'dead letters')} for good?", yes)
-        purge_letters(ApiClient(url), job_ids, as_json)
+        purge_letters(client, job_ids, as_json)
     else:
         which = "all dead letters" if everything else "all dead letters of this age"
         confirm(f"Purge {which} for good?", yes)
-        purge_old_letters(ApiClient(url), age_s or 0.0, as_json)
+        purge_old_letters(client, age_s or 0.0, as_json)

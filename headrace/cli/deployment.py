@@ -20,10 +20,12 @@ from headrace.cli.redis_ping import answers_ping, require_answer
 from headrace.cli.state_folder import locked
 from headrace.cli.supervisor import Children, Supervisor
 from headrace.cli.worker_release import WorkerRelease
+from headrace.core.api_key_store import ApiKeyStore
 from headrace.core.clock import Clock, SystemClock
 from headrace.core.connection import API_TIMEOUT_S, Client, connect, require_durable
 from headrace.core.cores import with_fair_threads
 from headrace.core.errors import Unavailable
+from headrace.core.exposure import require_lock
 from headrace.core.settings import Settings, as_environment
 from headrace.core.telemetry import configure_logging
 
@@ -79,6 +81,7 @@ def _redis_part(settings: Settings, clock: Clock) -> RedisPart:
     client = connect(settings.redis_url, API_TIMEOUT_S)
     require_answer(client, settings.redis_url)
     require_durable(client)
+    require_lock(settings, ApiKeyStore(client))
     return RedisPart(settings.redis_url, client, (), lambda: True)
 
 
@@ -86,6 +89,7 @@ def _embedded_redis(settings: Settings, clock: Clock) -> RedisPart:
     server = prepare_embedded_redis(settings.state_dir)
     server.wait_for_earlier_server(clock)
     client = connect(server.url, API_TIMEOUT_S)
+    keys = ApiKeyStore(client)
     child = Child("redis", lambda run: server.command(), spawn=_spawn(os.environ), clock=clock)
 
     def is_ready() -> bool:
@@ -96,6 +100,7 @@ def _embedded_redis(settings: Settings, clock: Clock) -> RedisPart:
             )
         if not answers_ping(client):
             return False
+        require_lock(settings, keys)
         # Nobody else reaches this server: whoever is registered in it died with an earlier run.
         WorkerRelease(client, settings).release_all()
         return True

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
+from headrace.cli.api_options import api_options
 from headrace.cli.json_option import json_option
-from headrace.cli.url_option import url_option
 from headrace.core.types import JobState
+
+if TYPE_CHECKING:
+    from headrace.cli.api_client import ApiClient
 
 EPILOG = """\b
 For example:
@@ -18,7 +23,7 @@ For example:
 
 @click.command(epilog=EPILOG)
 @click.argument("job_id", required=False)
-@url_option()
+@api_options()
 @click.option(
     "--state",
     type=click.Choice([state.value for state in JobState]),
@@ -36,7 +41,7 @@ For example:
 @json_option()
 def jobs(
     job_id: str | None,
-    url: str,
+    client: ApiClient,
     state: str | None,
     limit: int,
     watch: bool,
@@ -44,7 +49,6 @@ def jobs(
     as_json: bool,
 ) -> None:
     """List the newest jobs, or show the one named JOB_ID."""
-    from headrace.cli.api_client import ApiClient
     from headrace.cli.job_view import show_job, show_jobs, show_timeline
     from headrace.cli.job_watch import watch_job
 
@@ -52,7 +56,6 @@ def jobs(
         raise click.UsageError("name the job")
     if watch and (timeline or as_json):
         raise click.UsageError("--watch shows the text, and nothing else")
-    client = ApiClient(url)
     if not job_id:
         show_jobs(client, state, limit, as_json)
     elif watch:

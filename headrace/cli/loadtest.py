@@ -38,7 +38,12 @@ COUNT = click.IntRange(1)
     help="Chat completions streamed or whole, or Headrace's jobs.",
 )
 @click.option("--model", help="Default: the first that the server names.")
-@click.option("--api-key", envvar="OPENAI_API_KEY", show_envvar=True, help="Sent as a bearer.")
+@click.option(
+    "--api-key",
+    envvar=["HEADRACE_API_KEY", "OPENAI_API_KEY"],
+    show_envvar=True,
+    help="Sent as a bearer.",
+)
 @click.option("--concurrency", help="Closed loop: users, a level each.  [default: 1,5,15,30]")
 @click.option("--rate", "--rates", "rates", help="Open loop: requests/s, a level each: 1,2,4")
 @click.option(

@@ -12,6 +12,7 @@ import click
 from headrace.cli.dead import dead
 from headrace.cli.health import health
 from headrace.cli.jobs import jobs
+from headrace.cli.keys import keys
 from headrace.cli.loadtest import loadtest
 from headrace.cli.model import model
 from headrace.cli.priority import priority
@@ -42,7 +43,7 @@ def cli() -> None:
     """A durable inference queue for language models."""
 
 
-for command in (up, submit, jobs, priority, purge, dead, loadtest, model, settings, health):
+for command in (up, submit, jobs, priority, purge, dead, keys, loadtest, model, settings, health):
     cli.add_command(command)
 
 

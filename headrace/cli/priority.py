@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
+from headrace.cli.api_options import api_options
 from headrace.cli.json_option import json_option
-from headrace.cli.url_option import url_option
 from headrace.core.types import Priority
+
+if TYPE_CHECKING:
+    from headrace.cli.api_client import ApiClient
 
 EPILOG = """\b
 For example:
@@ -17,17 +22,17 @@ For example:
 @click.command(epilog=EPILOG)
 @click.argument("job_id", metavar="ID")
 @click.argument("priority", type=click.Choice([priority.value for priority in Priority]))
-@url_option()
+@api_options()
 @json_option()
-def priority(job_id: str, priority: str, url: str, as_json: bool) -> None:
+def priority(job_id: str, priority: str, client: ApiClient, as_json: bool) -> None:
     """Move a waiting job into another queue.
 
     It is an error if the job no longer waits.
     """
-    from headrace.cli.api_client import JOBS, ApiClient, path_of
+    from headrace.cli.api_client import JOBS, path_of
     from headrace.cli.terminal import show_json
 
-    job = ApiClient(url).patch(path_of(JOBS, job_id), {"priority": priority})
+    job = client.patch(path_of(JOBS, job_id), {"priority": priority})
     if as_json:
         show_json(job)
     else:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
+from headrace.cli.api_options import api_options
 from headrace.cli.confirmation import confirm, count_of, yes_option
-from headrace.cli.url_option import url_option
+
+if TYPE_CHECKING:
+    from headrace.cli.api_client import ApiClient
 
 EPILOG = """\b
 For example:
@@ -16,18 +21,17 @@ For example:
 
 @click.command(epilog=EPILOG)
 @click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
-@url_option()
+@api_options()
 @yes_option()
-def purge(job_ids: tuple[str, ...], url: str, yes: bool) -> None:
+def purge(job_ids: tuple[str, ...], client: ApiClient, yes: bool) -> None:
     """Remove jobs for good, with their prompts and results.
 
     One that waits or runs is cancelled first. Asks before; a script says --yes.
     """
-    from headrace.cli.api_client import JOBS, ApiClient, path_of
+    from headrace.cli.api_client import JOBS, path_of
     from headrace.cli.one_by_one import one_by_one
 
     confirm(f"Purge {count_of(job_ids, 'job', 'jobs')} for good?", yes)
-    client = ApiClient(url)
 
     def purge_one(job_id: str) -> None:
         client.delete(path_of(JOBS, job_id), purge="true")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from headrace.cli.api_options import api_options
 from headrace.cli.json_option import json_option
-from headrace.cli.url_option import url_option
 from headrace.core.types import Priority
+
+if TYPE_CHECKING:
+    from headrace.cli.api_client import ApiClient
 
 EPILOG = """\b
 For example:
@@ -20,7 +23,7 @@ For example:
 
 @click.command(epilog=EPILOG)
 @click.argument("prompt")
-@url_option()
+@api_options()
 @click.option("--system", help="Instructions that stand before the prompt.")
 @click.option("--max-tokens", type=int, help="Longest answer.")
 @click.option("--temperature", type=float, help="0 is greedy.")
@@ -35,16 +38,15 @@ For example:
 )
 @click.option("--stream/--no-stream", default=True, help="Show the answer while it is written.")
 @json_option()
-def submit(prompt: str, url: str, stream: bool, as_json: bool, **fields: Any) -> None:
+def submit(prompt: str, client: ApiClient, stream: bool, as_json: bool, **fields: Any) -> None:
     """Ask PROMPT and show the answer; `-` reads the prompt from standard input."""
     from headrace.cli.answer import CHAT, show_stream, show_whole
-    from headrace.cli.api_client import ApiClient
     from headrace.cli.terminal import show_json
 
     text = sys.stdin.read() if prompt == "-" else prompt
     if not text.strip():
         raise click.UsageError("the prompt is empty")
-    client, body = ApiClient(url), _chat_body(text, **fields)
+    body = _chat_body(text, **fields)
     if as_json:
         show_json(client.post(CHAT, body))
     elif stream:

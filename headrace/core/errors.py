@@ -2,6 +2,9 @@
 
 HeadraceError
 ├── SettingsError       a setting is missing or wrong; names the variable
+├── Unauthorised        no API key, or none that is valid
+├── Forbidden           the caller's key does not allow this
+├── ApiKeyNotFound      no API key with this id
 ├── InvalidRequest      the caller sent something unusable; names the field
 │   └── UnknownModel    a model that this deployment does not serve
 ├── JobNotFound         no job with this id
@@ -10,6 +13,7 @@ HeadraceError
 ├── MayRetry            refused for now; says when to ask again
 │   ├── QueueFull       the queue is at its bound
 │   └── DeadlineUnmeetable the backlog is too long for a job's deadline
+├── LimitExceeded       the caller's key is at one of its limits; `code` says which
 ├── IdempotencyConflict one idempotency key, two requests
 ├── Unavailable         Redis is away, or no model card exists yet
 ├── WaitEnded           a caller's wait ended before its job
@@ -29,6 +33,26 @@ class HeadraceError(Exception):
 
 class SettingsError(HeadraceError):
     """Raised at start when the environment or an option holds an unusable value."""
+
+
+class Unauthorised(HeadraceError):
+    """Raised when a caller has to show a valid API key; `challenge` says how."""
+
+    code = "invalid_api_key"
+
+    def __init__(self, message: str, challenge: str = "Bearer") -> None:
+        super().__init__(message)
+        self.challenge = challenge
+
+
+class Forbidden(HeadraceError):
+    """Raised when a caller's API key lacks a scope."""
+
+    code = "insufficient_scope"
+
+
+class ApiKeyNotFound(HeadraceError):
+    """Raised when an id names no API key."""
 
 
 class InvalidRequest(HeadraceError):
@@ -75,6 +99,18 @@ class DeadlineUnmeetable(MayRetry):
 
     param = "deadline_s"
     code = "deadline_unmeetable"
+
+
+class LimitExceeded(HeadraceError):
+    """Raised by submit at a limit of the caller's key, which `code` names.
+
+    `retry_after_s` is when the same request would pass, where that can be said.
+    """
+
+    def __init__(self, message: str, code: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retry_after_s = retry_after_s
 
 
 class IdempotencyConflict(HeadraceError):

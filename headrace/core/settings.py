@@ -130,6 +130,10 @@ class Settings(BaseSettings):
     max_wait_s: PositiveFloat = Field(590.0, description="Longest wait of one HTTP request.")
     max_body_bytes: PositiveInt = Field(2_000_000, description="Largest request body.")
 
+    allow_anonymous: bool = Field(
+        False, description="Serve callers beyond this machine while no API key exists."
+    )
+
     # What counts as good
     slo_latency_s: PositiveFloat = Field(
         1.0, description="Longest wait for a first token, and for an answer beside its tokens."

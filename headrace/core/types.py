@@ -17,6 +17,9 @@ PAYLOAD_VERSION = 2
 IMPOSSIBLE = -9999.0
 """Logprob of a token that cannot be drawn, as OpenAI writes it."""
 
+DEFAULT_TENANT = "default"
+"""Tenant of whoever names none."""
+
 
 class Priority(StrEnum):
     """Order in which workers take waiting jobs; each is an RQ queue of its own."""
@@ -106,7 +109,7 @@ class Request:
     card_hash: str
     prompt_ids: tuple[int, ...]
     sampling: Sampling
-    tenant: str = "default"
+    tenant: str = DEFAULT_TENANT
     priority: Priority = Priority.DEFAULT
     deadline_s: float | None = None
     tokenize_s: float = 0.0

@@ -14,6 +14,7 @@ import structlog  # noqa: E402
 from gevent.pywsgi import WSGIServer  # noqa: E402
 from prometheus_client import CollectorRegistry  # noqa: E402
 
+from headrace.core.api_key_store import ApiKeyStore  # noqa: E402
 from headrace.core.clock import SystemClock  # noqa: E402
 from headrace.core.connection import API_TIMEOUT_S, connect  # noqa: E402
 from headrace.core.errors import HeadraceError, SettingsError  # noqa: E402
@@ -23,6 +24,7 @@ from headrace.core.settings import Settings, load_settings  # noqa: E402
 from headrace.core.telemetry import configure_logging  # noqa: E402
 from headrace.monitor.exporter import FleetCollector  # noqa: E402
 from headrace.monitor.fleet import Fleet  # noqa: E402
+from headrace.monitor.gate import Gate  # noqa: E402
 from headrace.monitor.server import monitor_app  # noqa: E402
 
 log = structlog.get_logger()
@@ -45,7 +47,8 @@ def serve(settings: Settings) -> None:
     registry = CollectorRegistry()
     registry.register(FleetCollector(Fleet(redis, settings)))
     address = (settings.host, settings.metrics_port)
-    server = WSGIServer(address, monitor_app(registry), log=None)
+    gate = Gate(settings, ApiKeyStore(redis))
+    server = WSGIServer(address, monitor_app(registry, gate), log=None)
     for number in (signal.SIGINT, signal.SIGTERM):
         gevent.signal_handler(number, server.stop)
     try:

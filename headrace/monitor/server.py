@@ -9,20 +9,27 @@ import structlog
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from redis.exceptions import RedisError
 
+from headrace.monitor.gate import Gate
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = structlog.get_logger()
 
 
-def monitor_app(registry: CollectorRegistry) -> WSGIApplication:
-    """Answers 503 where the fleet cannot be read: no figure is better than an old one."""
+def monitor_app(registry: CollectorRegistry, gate: Gate) -> WSGIApplication:
+    """Answers 401 to whom the gate does not admit.
+
+    And 503 where the fleet cannot be read: no figure is better than an old one.
+    """
     metrics = make_wsgi_app(registry)
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if path == "/metrics":
             try:
+                if not gate.admits(environ):
+                    return _refuse(start_response)
                 return cast(Iterable[bytes], metrics(environ, start_response))
             except RedisError as error:
                 log.warning("metrics cannot be read", error=str(error))
@@ -37,6 +44,13 @@ def monitor_app(registry: CollectorRegistry) -> WSGIApplication:
     return app
 
 
-def _text(start_response: StartResponse, status: str, text: str) -> Iterable[bytes]:
-    start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
+def _refuse(start_response: StartResponse) -> Iterable[bytes]:
+    challenge = ("WWW-Authenticate", 'Bearer realm="Headrace"')
+    return _text(start_response, "401 Unauthorized", "wants a key with the scope admin", challenge)
+
+
+def _text(
+    start_response: StartResponse, status: str, text: str, *headers: tuple[str, str]
+) -> Iterable[bytes]:
+    start_response(status, [("Content-Type", "text/plain; charset=utf-8"), *headers])
     return [f"{text}\n".encode()]

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from headrace.core.jobs.job import Report
 from headrace.core.jobs.rq_adapter import decode_request, decode_result, priority_of
-from headrace.core.types import Priority, Request
+from headrace.core.types import DEFAULT_TENANT, Priority, Request
 
 FIELDS = (
-    *("origin", "worker_name", "hr_reason", "hr_report", "hr_attempt"),
+    *("origin", "worker_name", "hr_reason", "hr_report", "hr_attempt", "hr_tenant"),
     *("hr_deaths", "hr_died", "hr_accepted", "hr_committed", "hr_replay_of", "hr_replayed_as"),
 )
 """What is read of a job's hash, beside its request."""
@@ -38,6 +38,7 @@ class DeadLetter:
     """
 
     job_id: str
+    tenant: str
     priority: Priority
     reason: str
     error: str
@@ -62,6 +63,7 @@ def decode_dead_letter(
     died = decode_died(text["hr_died"])
     return DeadLetter(
         job_id=job_id,
+        tenant=text["hr_tenant"] or DEFAULT_TENANT,
         priority=priority_of(text["origin"]),
         reason=text["hr_reason"],
         error=decode_result(ending)[1] or text["hr_reason"],

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4, uuid5
 from headrace.core.errors import JobNotFound, NotReplayable, WrongState
 from headrace.core.jobs import keys, rq_adapter
 from headrace.core.jobs.dead_letter import DeadLetter, decode_dead_letter
-from headrace.core.jobs.handover import Replay, Submitted
+from headrace.core.jobs.handover import NO_QUOTA, Quota, Replay, Submitted
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.types import JobState, Request
 
@@ -33,9 +33,9 @@ class DeadLetters:
         self._redis = queue.redis
         self._mark_replayed = rq_adapter.load_script(queue.redis, "mark_replayed", queue.settings)
 
-    def list(self, limit: int) -> Sequence[DeadLetter]:
-        """The newest first, at most `limit`."""
-        return [*islice(self._all(), limit)]
+    def list(self, limit: int, tenant: str | None = None) -> Sequence[DeadLetter]:
+        """The newest first, at most `limit`; those of one tenant if asked."""
+        return [*islice(self._all(tenant), limit)]
 
     def get(self, job_id: str) -> DeadLetter:
         """Raises `JobNotFound` where no dead letter has this id."""
@@ -43,21 +43,20 @@ class DeadLetters:
             return letter
         raise JobNotFound(f"no dead letter {job_id}")
 
-    def replay(self, job_id: str, force: bool = False) -> Submitted:
+    def replay(self, job_id: str, force: bool = False, quota: Quota = NO_QUOTA) -> Submitted:
         """Submits the same request as a new job, its deadline counted from now.
 
         The new id follows from the dead letter's id and end: a replay that is repeated, because its
         answer got lost or two callers ask at once, finds the job that the first one made. The dead
         letter stays, and names that job. With `force` every call makes a job of its own.
 
-        Raises `JobNotFound`, `NotReplayable`, `QueueFull`.
+        Raises `JobNotFound`, `NotReplayable`, `QueueFull`, `LimitExceeded`.
         """
         letter = self.get(job_id)
         new_id = uuid4().hex if force else letter.replayed_as or _replay_id(letter)
         request = replace(self._runnable(letter), id=new_id)
-        submitted = self._queue.submit(
-            request, replay=Replay(job_id, min(letter.deaths, rq_adapter.SUSPECT_DEATHS))
-        )
+        replay = Replay(job_id, min(letter.deaths, rq_adapter.SUSPECT_DEATHS))
+        submitted = self._queue.submit(request, replay=replay, quota=quota)
         # Second, so that a full queue leaves no letter that names a job which never was.
         self._mark_replayed(keys=[rq_adapter.job_key(job_id)], args=[new_id, _stamp(letter)])
         return submitted
@@ -68,18 +67,19 @@ class DeadLetters:
         if not self._queue.purge(job_id):
             raise WrongState(f"job {job_id} waits or runs again")
 
-    def purge_all(self, older_than_s: float = 0) -> int:
-        """Removes those that have been dead for so long; returns how many."""
+    def purge_all(self, older_than_s: float = 0, tenant: str | None = None) -> int:
+        """Removes those, or those of one tenant, that have been dead for so long; says how many."""
         seconds, microseconds = self._redis.time()
         newest = seconds + microseconds / 1e6 - older_than_s
-        old = [letter.job_id for letter in self._all() if letter.ended <= newest]
+        old = [letter.job_id for letter in self._all(tenant) if letter.ended <= newest]
         pages = (old[start : start + PAGE] for start in range(0, len(old), PAGE))
         return sum(self._queue.purge_many(page).count(True) for page in pages)
 
-    def _all(self) -> Iterator[DeadLetter]:
+    def _all(self, tenant: str | None) -> Iterator[DeadLetter]:
         ids = self._redis.zrange(keys.DEAD, 0, -1, desc=True)
         for start in range(0, len(ids), PAGE):
-            yield from self._read([job_id.decode() for job_id in ids[start : start + PAGE]])
+            letters = self._read([job_id.decode() for job_id in ids[start : start + PAGE]])
+            yield from (letter for letter in letters if tenant in (None, letter.tenant))
 
     def _read(self, job_ids: Sequence[str]) -> Iterator[DeadLetter]:
         """Those of the ids that are dead letters, in the same order."""

@@ -35,6 +35,20 @@ NO_KEY = Idempotency()
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """What a tenant may have in hand, waiting and running; None: as much as the queue takes.
+
+    `queue_share` is its part of the queue's bounds in jobs and tokens.
+    """
+
+    running_jobs: int | None = None
+    queue_share: float | None = None
+
+
+NO_QUOTA = Quota()
+
+
+@dataclass(frozen=True, slots=True)
 class Replay:
     """The dead letter `of` which a new job asks again.
 

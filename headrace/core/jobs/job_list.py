@@ -52,23 +52,35 @@ class Page:
 
 
 def read_page(
-    queue: JobQueue, limit: int, behind: Place | None = None, state: JobState | None = None
+    queue: JobQueue,
+    limit: int,
+    behind: Place | None = None,
+    state: JobState | None = None,
+    tenant: str | None = None,
 ) -> Page:
-    """At most `limit` jobs behind a place, of one state if asked.
+    """At most `limit` jobs behind a place, of one state and one tenant if asked.
 
-    A page may be short, or empty, though there is another one: it looks at so many jobs and no
-    more. Raises `redis.exceptions.RedisError` when the server is away.
+    A page of all tenants may be short, or empty, though there is another one: it looks at so many
+    jobs and no more. That of one tenant looks at all: where it stops would be a place of others.
+    Raises `redis.exceptions.RedisError` when the server is away.
     """
     found: list[tuple[Place, Job]] = []
     looked_at = None
-    size = CHUNK if state else min(CHUNK, limit + 1)
-    for places in islice(_chunks(queue.redis, behind, size), CHUNK * MOST_CHUNKS // size):
-        found += _read(queue, places, state, limit + 1 - len(found))
+    size = CHUNK if state or tenant else min(CHUNK, limit + 1)
+    most_chunks = None if tenant else CHUNK * MOST_CHUNKS // size
+    for places in islice(_chunks(queue.redis, behind, size), most_chunks):
+        own = places if tenant is None else _own(queue, places, tenant)
+        found += _read(queue, own, state, limit + 1 - len(found))
         if len(found) > limit:
             return Page([job for _place, job in found[:limit]], found[limit - 1][0])
         looked_at = places[-1]
     has_more = looked_at is not None and bool(_behind(queue.redis, looked_at, 1))
     return Page([job for _place, job in found], looked_at if has_more else None)
+
+
+def _own(queue: JobQueue, places: list[Place], tenant: str) -> list[Place]:
+    tenants = queue.tenants([place.job_id for place in places])
+    return [place for place, owner in zip(places, tenants, strict=True) if owner == tenant]
 
 
 def _read(

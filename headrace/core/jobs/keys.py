@@ -65,6 +65,11 @@ TOKENS_CHANNEL = "headrace:events:tokens"
 ENDED_CHANNEL = "headrace:events:ended"
 """Pub/sub channels; a message is a space-separated list of job ids."""
 
+API_KEYS = "headrace:api-keys"
+"""Hash: id of an API key -> the key as JSON; `LOCKED` -> Redis TIME at which the first was made."""
+
+LOCKED = "locked"
+
 CARD = "headrace:card"
 """Hash: `hash` and `card`, the encoded model card of this deployment."""
 
@@ -90,6 +95,11 @@ def fair(queue_name: str) -> str:
 def share(queue_name: str) -> str:
     """Hash: `now` (virtual time), `first` and `last` of the line, `tokens` of all that waits."""
     return f"headrace:share:{queue_name}"
+
+
+def unfinished(tenant: str) -> str:
+    """Hash: waiting or running job of a tenant -> its cost in tokens; `:tokens` -> their sum."""
+    return f"headrace:unfinished:{tenant}"
 
 
 def idempotency(tenant: str, key: str) -> str:

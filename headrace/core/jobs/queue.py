@@ -12,12 +12,14 @@ from headrace.core.jobs import keys, rq_adapter
 from headrace.core.jobs.handover import (
     EXPIRED_ERROR,
     NO_KEY,
+    NO_QUOTA,
     Claim,
     Claimed,
     Finished,
     Idempotency,
     Outcome,
     Publication,
+    Quota,
     Replay,
     Submitted,
 )
@@ -25,7 +27,14 @@ from headrace.core.jobs.job import Job, decode_job
 from headrace.core.jobs.pace import UNKNOWN, Pace, Place
 from headrace.core.jobs.submission import Submission
 from headrace.core.settings import Settings
-from headrace.core.types import PAYLOAD_VERSION, JobState, Priority, Request, Room
+from headrace.core.types import (
+    DEFAULT_TENANT,
+    PAYLOAD_VERSION,
+    JobState,
+    Priority,
+    Request,
+    Room,
+)
 
 
 class JobQueue:
@@ -47,10 +56,17 @@ class JobQueue:
         self._queue_keys = [rq_adapter.queue_key(name) for name in keys.QUEUE_NAMES.values()]
 
     def submit(
-        self, request: Request, idempotency: Idempotency = NO_KEY, replay: Replay | None = None
+        self,
+        request: Request,
+        idempotency: Idempotency = NO_KEY,
+        replay: Replay | None = None,
+        quota: Quota = NO_QUOTA,
     ) -> Submitted:
-        """Accepts a request as a durable job. Raises `QueueFull`, `IdempotencyConflict`."""
-        submission = Submission([request], idempotency, replay)
+        """Accepts a request as a durable job.
+
+        Raises `QueueFull`, `IdempotencyConflict`, `LimitExceeded` where its tenant has its quota.
+        """
+        submission = Submission([request], idempotency, replay, quota=quota)
         return submission.result(self._submit(submission), self.settings)[0]
 
     def submit_all(
@@ -58,13 +74,13 @@ class JobQueue:
         requests: Sequence[Request],
         idempotency: Idempotency = NO_KEY,
         pace: Pace = UNKNOWN,
+        quota: Quota = NO_QUOTA,
     ) -> list[Submitted]:
         """Accepts all of the requests or none, in their order; `idempotency` names the whole list.
 
-        Raises `QueueFull`, `IdempotencyConflict`, and `DeadlineUnmeetable` where that follows from
-        the `pace`.
+        Raises as `submit` does, and `DeadlineUnmeetable` where that follows from the `pace`.
         """
-        submission = Submission(requests, idempotency, pace=pace)
+        submission = Submission(requests, idempotency, pace=pace, quota=quota)
         return submission.result(self._submit(submission), self.settings)
 
     def submit_many(self, requests: Sequence[Request]) -> list[Submitted | QueueFull]:
@@ -188,6 +204,20 @@ class JobQueue:
                 pipeline.hmget(rq_adapter.job_key(job_id), ["status", "hr_reason"])
             return [_state_of(*words) for words in pipeline.execute()]
 
+    def tenant_of(self, job_id: str) -> str:
+        """Whose job it is. Raises `JobNotFound`."""
+        (tenant,) = self.tenants([job_id])
+        if tenant is None:
+            raise JobNotFound(f"no job {job_id}")
+        return tenant
+
+    def tenants(self, job_ids: Sequence[str]) -> list[str | None]:
+        """Of many, in one round trip; None for each that is no job."""
+        with self.redis.pipeline(transaction=False) as pipeline:
+            for job_id in job_ids:
+                pipeline.hmget(rq_adapter.job_key(job_id), ["status", "hr_tenant"])
+            return [_tenant(*words) for words in pipeline.execute()]
+
     def get(self, job_id: str) -> Job:
         """Raises `JobNotFound`, also for an RQ job that is not ours."""
         (job,) = self.get_many([job_id])
@@ -252,6 +282,13 @@ def _state_of(status: bytes | None, reason: bytes | None) -> JobState | None:
         return rq_adapter.job_state((status or b"").decode(), (reason or b"").decode())
     except (ValueError, KeyError):
         return None
+
+
+def _tenant(status: bytes | None, tenant: bytes | None) -> str | None:
+    """None for a job that is gone. Jobs of stock RQ name no tenant."""
+    if status is None:
+        return None
+    return tenant.decode() if tenant else DEFAULT_TENANT
 
 
 def _job(

@@ -6,25 +6,40 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headrace.core.errors import DeadlineUnmeetable, IdempotencyConflict, QueueFull
+from headrace.core.errors import DeadlineUnmeetable, IdempotencyConflict, LimitExceeded, QueueFull
 from headrace.core.jobs import keys, rq_adapter
-from headrace.core.jobs.handover import NO_KEY, Idempotency, Replay, Submitted
+from headrace.core.jobs.handover import (
+    NO_KEY,
+    NO_QUOTA,
+    Idempotency,
+    Quota,
+    Replay,
+    Submitted,
+)
 from headrace.core.jobs.pace import UNKNOWN, Pace, Place
 from headrace.core.settings import Settings
 from headrace.core.types import Request
+
+BROKEN = {
+    b"running_jobs": "as many jobs as this key allows wait and run already; try again later",
+    b"queue_share": "this key's share of the queue is full; try again later",
+}
+"""Verdicts of a quota."""
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
     """All `requests` are accepted, or none; they are one tenant's.
 
-    `pace` says which deadlines cannot be met, and when a full queue will have room.
+    `pace` says which deadlines cannot be met, and when a full queue will have room; `quota` is the
+    tenant's.
     """
 
     requests: Sequence[Request]
     idempotency: Idempotency = NO_KEY
     replay: Replay | None = None
     pace: Pace = UNKNOWN
+    quota: Quota = NO_QUOTA
 
     def script_keys(self) -> list[str]:
         key, tenant = self.idempotency.key, self.requests[0].tenant
@@ -39,15 +54,18 @@ class Submission:
             settings.queue_ttl_s,
             settings.queue_ttl_s + kept_s,
             self.idempotency.fingerprint,
+            *_bounds(self.quota, settings),
             *_flat(self._job(request, constant_fields) for request in self.requests),
         ]
 
     def result(self, answer: Sequence[Any], settings: Settings) -> list[Submitted]:
-        """Raises `QueueFull`, `IdempotencyConflict`, `DeadlineUnmeetable`."""
+        """Raises `QueueFull`, `LimitExceeded`, `IdempotencyConflict`, `DeadlineUnmeetable`."""
         verdict, jobs, waiting, tokens, running, is_full = answer
         ids = [job_id.decode() for job_id, *_rest in jobs]
         if verdict == b"full":
             raise self._full(waiting, tokens, settings)
+        if verdict in BROKEN:
+            raise LimitExceeded(BROKEN[verdict], verdict.decode())
         if verdict == b"conflict":
             raise IdempotencyConflict(
                 f"this Idempotency-Key was used for another request: job {', '.join(ids)}"
@@ -96,6 +114,16 @@ class Submission:
             f"{eta_s:.1f} s (eta_s)",
             self.pace.retry_after_s(tokens_over),
         )
+
+
+def _bounds(quota: Quota, settings: Settings) -> tuple[int | str, ...]:
+    """As `submit.lua` wants them: most jobs, then the share of the queue in jobs and tokens."""
+    most_jobs = "" if quota.running_jobs is None else quota.running_jobs
+    if quota.queue_share is None:
+        return most_jobs, "", ""
+    bounds = settings.queue_max_jobs, settings.queue_max_tokens
+    # One job at least: a share that takes none would be no share.
+    return most_jobs, *(max(1, int(quota.queue_share * bound)) for bound in bounds)
 
 
 def _flat(rows: Iterable[Iterable[Any]]) -> Iterator[Any]:

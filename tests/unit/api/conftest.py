@@ -8,6 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from api.app import create_app
+from headrace.core.api_key_store import ApiKeyStore
 from headrace.core.connection import Client
 from headrace.core.settings import Settings
 from tests.bench import Bench
@@ -32,3 +33,9 @@ def served(client: FlaskClient, bench: Bench) -> Iterator[FlaskClient]:
     """A client of an app whose jobs are run."""
     with bench.serving():
         yield client
+
+
+@pytest.fixture
+def api_keys(redis: Client) -> ApiKeyStore:
+    """The keys of the app, as the command line sees them: the first one locks it."""
+    return ApiKeyStore(redis)

@@ -12,6 +12,8 @@ from rq import Queue, Retry
 from rq.serializers import JSONSerializer
 
 from api.app import create_app
+from headrace.core.api_key import Scope
+from headrace.core.api_key_store import ApiKeyStore
 from headrace.core.settings import Settings
 from tests.bench import Bench
 from tests.fakes import make_request
@@ -138,6 +140,40 @@ def test_an_unknown_page_is_not_found(dashboard: FlaskClient, page: str) -> None
 def test_the_dashboard_is_not_there_beyond_loopback(
     settings: Settings, redis_url: str, bench: Bench
 ) -> None:
-    open_to_all = settings.model_copy(update={"redis_url": redis_url, "host": "0.0.0.0"})
+    changes = {"redis_url": redis_url, "host": "0.0.0.0", "allow_anonymous": True}
+    open_to_all = settings.model_copy(update=changes)
 
     assert create_app(open_to_all).test_client().get("/rq/").status_code == 404
+
+
+def test_once_there_is_a_key_a_browser_is_asked_for_one(
+    dashboard: FlaskClient, api_keys: ApiKeyStore
+) -> None:
+    text, _key = api_keys.create("root", frozenset({Scope.ADMIN}))
+
+    asked = dashboard.get("/rq/0/data/queues.json")
+    assert asked.status_code == 401
+    assert asked.headers["WWW-Authenticate"].startswith("Basic ")
+    assert dashboard.get("/rq/0/data/queues.json", auth=("anybody", text)).status_code == 200
+    assert dashboard.get("/rq/0/data/queues.json", auth=(text, "")).status_code == 401
+
+
+def test_the_dashboard_is_for_administrators(
+    dashboard: FlaskClient, api_keys: ApiKeyStore, bench: Bench
+) -> None:
+    text, _key = api_keys.create("alice", frozenset({Scope.SUBMIT, Scope.READ}))
+
+    assert dashboard.get("/rq/0/data/queues.json", auth=("alice", text)).status_code == 403
+    assert dashboard.post("/rq/job/broken/requeue", auth=("alice", text)).status_code == 403
+    assert bench.state("broken") == "failed"
+
+
+def test_a_page_of_another_site_cannot_use_a_browsers_key(
+    dashboard: FlaskClient, api_keys: ApiKeyStore, bench: Bench
+) -> None:
+    text, _key = api_keys.create("root", frozenset({Scope.ADMIN}))
+
+    for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}):
+        answer = dashboard.post("/rq/job/broken/requeue", headers=headers, auth=("x", text))
+        assert answer.status_code == 403
+    assert bench.state("broken") == "failed"

@@ -398,8 +398,8 @@ def test_a_stream_whose_deadline_passes_says_so(client: FlaskClient, bench: Benc
 
 
 def _submit_and(then: Callable[[str], object], submit: Callable[..., Any]) -> Any:
-    def both(*arguments: Any) -> Any:
-        submitted = submit(*arguments)
+    def both(*arguments: Any, **options: Any) -> Any:
+        submitted = submit(*arguments, **options)
         then(submitted[0].job_id)
         return submitted
 

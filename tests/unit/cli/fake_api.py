@@ -16,6 +16,7 @@ class FakeApi:
         self.asked: list[str] = []
         self.methods: list[str] = []
         self.bodies: list[dict[str, Any]] = []
+        self.keys: list[str | None] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
@@ -36,6 +37,7 @@ class FakeApi:
             def do_GET(self) -> None:
                 api.methods.append(self.command)
                 api.asked.append(self.path)
+                api.keys.append(self.headers["Authorization"])
                 status, body = api.answers[self.path.partition("?")[0]]
                 self.send_response(status)
                 self.end_headers()

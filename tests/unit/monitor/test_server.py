@@ -8,17 +8,21 @@ import pytest
 from prometheus_client import CollectorRegistry
 from werkzeug.test import Client as WsgiClient
 
-from headrace.core.connection import API_TIMEOUT_S, connect
+from headrace.core.api_key import Scope
+from headrace.core.api_key_store import ApiKeyStore
+from headrace.core.connection import API_TIMEOUT_S, Client, connect
 from headrace.core.settings import Settings
 from headrace.monitor.exporter import FleetCollector
 from headrace.monitor.fleet import Fleet
+from headrace.monitor.gate import Gate
 from headrace.monitor.server import monitor_app
 
 
 def client_of(url: str, settings: Settings) -> WsgiClient:
     registry = CollectorRegistry()
-    registry.register(FleetCollector(Fleet(connect(url, API_TIMEOUT_S), settings)))
-    return WsgiClient(monitor_app(registry))
+    redis = connect(url, API_TIMEOUT_S)
+    registry.register(FleetCollector(Fleet(redis, settings)))
+    return WsgiClient(monitor_app(registry, Gate(settings, ApiKeyStore(redis))))
 
 
 @pytest.fixture
@@ -48,3 +52,31 @@ def test_without_redis_there_are_no_figures_and_the_monitor_lives(
     assert response.status_code == 503
     assert "headrace_" not in response.text
     assert client.get("/healthz").status_code == 200
+
+
+def test_beyond_loopback_metrics_want_an_administrators_key(
+    redis_url: str, redis: Client, settings: Settings
+) -> None:
+    exposed = settings.model_copy(update={"host": "0.0.0.0"})
+    assert client_of(redis_url, exposed).get("/metrics").status_code == 401
+    allowing = exposed.model_copy(update={"allow_anonymous": True})
+    assert client_of(redis_url, allowing).get("/metrics").status_code == 200
+
+    statuses = {}
+    for scope in Scope:
+        text, _key = ApiKeyStore(redis).create(scope.value, frozenset({scope}))
+        headers = {"Authorization": f"Bearer {text}"}
+        statuses[scope] = client_of(redis_url, allowing).get("/metrics", headers=headers)
+    assert {scope: answer.status_code for scope, answer in statuses.items()} == {
+        Scope.SUBMIT: 401,
+        Scope.READ: 401,
+        Scope.ADMIN: 200,
+    }
+    assert "WWW-Authenticate" in statuses[Scope.READ].headers
+    assert client_of(redis_url, allowing).get("/metrics").status_code == 401
+    assert client_of(redis_url, exposed).get("/healthz").status_code == 200
+
+
+def test_on_this_machine_nobody_is_asked(redis_url: str, redis: Client, settings: Settings) -> None:
+    ApiKeyStore(redis).create("alice", frozenset(Scope))
+    assert client_of(redis_url, settings).get("/metrics").status_code == 200

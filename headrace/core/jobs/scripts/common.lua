@@ -56,6 +56,7 @@ local function tenants_key(queue) return 'headrace:tenants:' .. queue end
 local function share_key(queue) return 'headrace:share:' .. queue end
 local function line_key(queue) return 'headrace:line:' .. queue end
 local function costs_key(queue) return 'headrace:costs:' .. queue end
+local function unfinished_key(tenant) return 'headrace:unfinished:' .. tenant end
 local function ended_key(eid) return 'headrace:ended:' .. eid end
 local function dependencies_key(id) return RQ .. ':job::' .. id .. ':dependencies' end
 
@@ -113,6 +114,56 @@ local function gather_scored(key, score, member)
   call[#call + 1] = member
 end
 
+-- == What a tenant has in hand ===================================================================
+-- Of each tenant a hash: unfinished job -> its cost in tokens, and under SUM what they cost together.
+-- A job is in hand from its acceptance to its end, however often it waits and runs in between.
+
+local SUM = ':tokens'
+local ENDED = {finished = true, failed = true, canceled = true, stopped = true}
+
+local function take_in_hand(tenant, id, cost)
+  if redis.call('HSETNX', unfinished_key(tenant), id, cost) == 1 then
+    redis.call('HINCRBY', unfinished_key(tenant), SUM, cost)
+  end
+end
+
+local function let_go(tenant, id)
+  local key = unfinished_key(tenant)
+  local cost = redis.call('HGET', key, id)
+  if not cost then return end
+  redis.call('HDEL', key, id)
+  if redis.call('HLEN', key) == 1 then
+    redis.call('DEL', key)
+  else
+    redis.call('HINCRBY', key, SUM, -tonumber(cost))
+  end
+end
+
+-- Stock RQ ends and deletes jobs without a word: some of those still in hand are looked at.
+local function let_go_of_ended(tenant)
+  for _, id in ipairs(redis.call('HRANDFIELD', unfinished_key(tenant), 20)) do
+    local status = redis.call('HGET', job_key(id), 'status')
+    if id ~= SUM and (not status or ENDED[status]) then let_go(tenant, id) end
+  end
+end
+
+-- Which bound so many new jobs of a tenant would break: 'running_jobs' (most jobs in hand),
+-- 'queue_share' (most jobs and tokens that may be its part of the queue); nil for none.
+local function broken_quota(tenant, new, most_jobs, share_jobs, share_tokens)
+  local key = unfinished_key(tenant)
+  local function broken()
+    local jobs = math.max(redis.call('HLEN', key) - 1, 0)
+    local tokens = tonumber(redis.call('HGET', key, SUM)) or 0
+    if most_jobs and jobs + new > most_jobs then return 'running_jobs' end
+    if share_jobs and (jobs + new > share_jobs or tokens >= share_tokens) then
+      return 'queue_share'
+    end
+  end
+  if not broken() then return nil end
+  let_go_of_ended(tenant)
+  return broken()
+end
+
 -- == Waiting jobs ================================================================================
 -- RQ's list says which jobs wait, a sorted set beside it in which order they go (start-time fair
 -- queueing, Goyal et al. 1996): a job's tag is the virtual time at which its tenant's turn comes,
@@ -163,6 +214,7 @@ local function order(queue, id, at_front)
   redis.call('ZADD', fair_key(queue), tag, id)
   redis.call('ZADD', line_key(queue), place, id)
   redis.call('HSET', costs_key(queue), id, cost)
+  take_in_hand(tenant, id, cost)
   redis.call('HINCRBY', share_key(queue), 'tokens', cost)
   redis.call('ZADD', JOBS, job[5] or NOW, id)
   if job[4] then
@@ -489,7 +541,7 @@ end
 local function load_job(id)
   return redis.call('HMGET', job_key(id), 'status', 'hr_lease', 'origin', 'worker_name',
     'hr_accepted', 'hr_claimed', 'hr_first_token', 'hr_last_token', 'result_ttl', 'failure_ttl',
-    'ended_at', 'dependency_ids', 'hr_tokens', 'hr_idempotency')
+    'ended_at', 'dependency_ids', 'hr_tokens', 'hr_idempotency', 'hr_tenant')
 end
 
 -- Brings a job that waits or runs to its one terminal state.
@@ -542,6 +594,7 @@ local function end_job(id, outcome, job)
     keep_for(RQ .. ':results:' .. id, result_ttl)
   end
   if eid ~= '' then drop_execution(id, eid, queue, worker) end
+  let_go(job[15] or 'default', id)
   settle(id, queue, outcome.status, ttl, eid)
   if job[12] and ttl ~= 0 and not is_cancelled then keep_for(dependencies_key(id), ttl) end
   if job[14] and ttl > 0 then redis.call('EXPIRE', job[14], math.floor(ttl), 'GT') end

@@ -5,8 +5,6 @@
 -- Atomic, so that a job which is brought back at this moment is either purged or runs whole, and
 -- nothing of it stays behind. Records of the completion log hold no prompt and no result: they stay.
 
-local ENDED = {finished = true, failed = true, canceled = true, stopped = true}
-
 local function delete(id, queue, worker, eid)
   if eid ~= '' then drop_execution(id, eid, queue, worker or '') end
   for _, registry in ipairs({'finished', 'failed', 'canceled'}) do

@@ -1,20 +1,23 @@
 -- submit: accepts all jobs of a list, or none of them.
 -- KEYS: 1 RQ's set of queues, 2 the caller's idempotency key or ''
 -- ARGV: 1 most waiting jobs, 2 most waiting tokens, 3 longest wait in s, 4 s to remember KEYS[2] for,
---       5 fingerprint of what the caller sent, then for each job 7 values and its fields:
+--       5 fingerprint of what the caller sent, 6 most jobs that the tenant may have unfinished,
+--       7 and 8 most jobs and tokens that are its part of the queue ('' each: no limit),
+--       then for each job 7 values and its fields:
 --       id, queue, tenant, cost in tokens, deadline in s after acceptance or '',
 --       most tokens that a full fleet may have before it or '', number of RQ's fields, the fields …
 -- Returns {verdict, for each job {id, Redis TIME of acceptance, jobs and tokens that go before it},
 --          waiting jobs, waiting tokens, running jobs, 1 where the fleet is full}
 --   verdict: accepted; already (these ids, or this idempotency key with the same fingerprint: the
 --   ids are those of the jobs accepted then); conflict (that key with another fingerprint); full;
+--   running_jobs or queue_share (the limit that the tenant is at);
 --   late (a deadline that the backlog cannot meet: the one job is the first that is too late)
 -- Atomic, so that the bounds hold, a key names one list, and no job exists without standing in a
 -- queue. A job id that exists was accepted by an earlier try whose answer got lost.
 
 local jobs = {}
 do
-  local at = 6
+  local at = 9
   while at <= #ARGV do
     jobs[#jobs + 1] = {
       id = ARGV[at], queue = ARGV[at + 1], tenant = ARGV[at + 2], cost = tonumber(ARGV[at + 3]),
@@ -90,6 +93,9 @@ if waiting + #jobs > tonumber(ARGV[1])
   or (tokens > 0 and tokens + sooner.tokens > tonumber(ARGV[2])) then
   return answer('full', {})
 end
+local broken = broken_quota(jobs[1].tenant, #jobs, tonumber(ARGV[6]), tonumber(ARGV[7]),
+  tonumber(ARGV[8]))
+if broken then return answer(broken, {}) end
 for i, job in ipairs(jobs) do
   if is_full == 1 and job.most_before and places[i][3] > 0 and places[i][4] > job.most_before then
     return answer('late', {places[i]})

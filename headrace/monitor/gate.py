@@ -1,0 +1,31 @@
+"""Who may read the monitor's metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from headrace.core.api_key import Scope
+from headrace.core.api_key_store import ApiKeyStore
+from headrace.core.exposure import is_loopback
+from headrace.core.settings import Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+
+class Gate:
+    """Whoever is on this machine, where the monitor binds to loopback; else as the API has it."""
+
+    def __init__(self, settings: Settings, keys: ApiKeyStore) -> None:
+        self._settings = settings
+        self._keys = keys
+
+    def admits(self, environ: WSGIEnvironment) -> bool:
+        """Raises `redis.exceptions.RedisError` when the server is away."""
+        if is_loopback(self._settings.host):
+            return True
+        if not self._keys.is_locked():
+            return self._settings.allow_anonymous
+        scheme, _, text = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+        key = self._keys.find(text.strip()) if scheme.lower() == "bearer" else None
+        return key is not None and Scope.ADMIN in key.scopes
