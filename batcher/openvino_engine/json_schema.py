@@ -50,11 +50,10 @@ class SchemaCheck:
         if schema in self._known:
             return
         try:
-            unheld = sorted(set(_keywords(json.loads(schema))) & NOT_HELD)
+            parsed = json.loads(schema)
         except (ValueError, RecursionError) as error:
-            raise InvalidRequest(
-                f"json_schema: not JSON, or nested too deeply: {error}", "json_schema"
-            ) from None
+            raise InvalidRequest(f"json_schema: not JSON: {error}", "json_schema") from None
+        unheld = sorted(set(_keywords(parsed)) & NOT_HELD)
         if unheld:
             raise InvalidRequest(
                 f"json_schema: this engine cannot hold output to {', '.join(unheld)}",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from headrace.core.model_card import ModelCard
-from headrace.core.types import FinishReason, Room
+from headrace.core.types import Feature, FinishReason, Room
 from tests.unit.batcher.driving import MakeEngine, Output, a_request, drain, run_alone, take
 
 GREEDY = {"temperature": 0.0}
@@ -264,6 +264,21 @@ def test_each_token_has_its_logprob_where_the_request_asked(
             entries = delta.logprobs or ()
             assert tuple(entry.token_id for entry in entries) == delta.token_ids
             assert all(entry.logprob <= 0 and entry.top == () for entry in entries)
+
+
+@pytest.mark.parametrize(
+    ("feature", "rules"),
+    [
+        (Feature.TOP_LOGPROBS, {"logprobs": 1}),
+        (Feature.JSON_SCHEMA, {"json_schema": '{"type": "boolean"}'}),
+    ],
+)
+def test_an_engine_can_do_what_it_says_and_nothing_else(
+    make_engine: MakeEngine, feature: Feature, rules: dict[str, Any]
+) -> None:
+    engine = make_engine()
+    output = run_alone(engine, a_request("a", [40, 41], **rules))
+    assert (output.error is None) == (feature in engine.features)
 
 
 def test_a_prompt_that_begins_like_an_earlier_one_gets_the_output_it_always_gets(
