@@ -162,12 +162,16 @@ class JobQueue:
             raise JobNotFound(f"no job {job_id}")
         return state
 
-    def states(self, job_ids: Sequence[str]) -> list[JobState | None]:
-        """Of many, in one round trip; None for each that is no job."""
+    def states(self, job_ids: Sequence[str], tenant: str | None = None) -> list[JobState | None]:
+        """Of many, in one round trip; None for each that is no job, or not the tenant's."""
         with self.redis.pipeline(transaction=False) as pipeline:
             for job_id in job_ids:
-                pipeline.hmget(rq_adapter.job_key(job_id), ["status", "hr_reason"])
-            return [_state_of(*words) for words in pipeline.execute()]
+                pipeline.hmget(rq_adapter.job_key(job_id), ["status", "hr_reason", "hr_tenant"])
+            answers = pipeline.execute()
+        return [
+            _state_of(status, reason) if tenant in (None, (whose or b"default").decode()) else None
+            for status, reason, whose in answers
+        ]
 
     def get(self, job_id: str) -> Job:
         """Raises `JobNotFound`, also for an RQ job that is not ours."""
