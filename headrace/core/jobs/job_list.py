@@ -69,8 +69,8 @@ def read_page(
     size = CHUNK if state or tenant else min(CHUNK, limit + 1)
     most_chunks = None if tenant else CHUNK * MOST_CHUNKS // size
     for places in islice(_chunks(queue.redis, behind, size), most_chunks):
-        own = places if tenant is None else _own(queue, places, tenant)
-        found += _read(queue, own, state, limit + 1 - len(found))
+        wanted = _matching(queue, places, state, tenant)
+        found += _read(queue, wanted, state, limit + 1 - len(found))
         if len(found) > limit:
             return Page([job for _place, job in found[:limit]], found[limit - 1][0])
         looked_at = places[-1]
@@ -78,29 +78,28 @@ def read_page(
     return Page([job for _place, job in found], looked_at if has_more else None)
 
 
-def _own(queue: JobQueue, places: list[Place], tenant: str) -> list[Place]:
-    tenants = queue.tenants([place.job_id for place in places])
-    return [place for place, owner in zip(places, tenants, strict=True) if owner == tenant]
+def _matching(
+    queue: JobQueue, places: list[Place], state: JobState | None, tenant: str | None
+) -> list[Place]:
+    """Those of the state and the tenant; reads nothing where all are wanted."""
+    if state is None and tenant is None:
+        return places
+    states = queue.states([place.job_id for place in places], tenant)
+    pairs = zip(places, states, strict=True)
+    return [place for place, each in pairs if each is not None and state in (None, each)]
 
 
 def _read(
     queue: JobQueue, places: list[Place], state: JobState | None, most: int
 ) -> list[tuple[Place, Job]]:
-    """The first `most` of these that are jobs of the state."""
-    if state is not None:
-        states = queue.states([place.job_id for place in places])
-        places = [place for place, each in zip(places, states, strict=True) if each is state]
+    """The first `most` that can be read; `state` again: a job may have moved on meanwhile."""
     found: list[tuple[Place, Job]] = []
     while places and len(found) < most:
         left = most - len(found)
         some, places = places[:left], places[left:]
         jobs = queue.get_many([place.job_id for place in some])
-        # `state` again: a job may have moved on meanwhile.
-        found += [
-            (place, job)
-            for place, job in zip(some, jobs, strict=True)
-            if job and state in (None, job.state)
-        ]
+        pairs = zip(some, jobs, strict=True)
+        found += [(place, job) for place, job in pairs if job and state in (None, job.state)]
     return found
 
 

@@ -197,26 +197,23 @@ class JobQueue:
             raise JobNotFound(f"no job {job_id}")
         return state
 
-    def states(self, job_ids: Sequence[str]) -> list[JobState | None]:
-        """Of many, in one round trip; None for each that is no job."""
+    def states(self, job_ids: Sequence[str], tenant: str | None = None) -> list[JobState | None]:
+        """Of many, in one round trip; None for each that is no job, or not the tenant's."""
         with self.redis.pipeline(transaction=False) as pipeline:
             for job_id in job_ids:
-                pipeline.hmget(rq_adapter.job_key(job_id), ["status", "hr_reason"])
-            return [_state_of(*words) for words in pipeline.execute()]
+                pipeline.hmget(rq_adapter.job_key(job_id), ["status", "hr_reason", "hr_tenant"])
+            answers = pipeline.execute()
+        return [
+            _state_of(status, reason) if tenant in (None, _tenant(whose)) else None
+            for status, reason, whose in answers
+        ]
 
     def tenant_of(self, job_id: str) -> str:
         """Whose job it is. Raises `JobNotFound`."""
-        (tenant,) = self.tenants([job_id])
-        if tenant is None:
+        status, tenant = self.redis.hmget(rq_adapter.job_key(job_id), ["status", "hr_tenant"])
+        if status is None:
             raise JobNotFound(f"no job {job_id}")
-        return tenant
-
-    def tenants(self, job_ids: Sequence[str]) -> list[str | None]:
-        """Of many, in one round trip; None for each that is no job."""
-        with self.redis.pipeline(transaction=False) as pipeline:
-            for job_id in job_ids:
-                pipeline.hmget(rq_adapter.job_key(job_id), ["status", "hr_tenant"])
-            return [_tenant(*words) for words in pipeline.execute()]
+        return _tenant(tenant)
 
     def get(self, job_id: str) -> Job:
         """Raises `JobNotFound`, also for an RQ job that is not ours."""
@@ -284,11 +281,9 @@ def _state_of(status: bytes | None, reason: bytes | None) -> JobState | None:
         return None
 
 
-def _tenant(status: bytes | None, tenant: bytes | None) -> str | None:
-    """None for a job that is gone. Jobs of stock RQ name no tenant."""
-    if status is None:
-        return None
-    return tenant.decode() if tenant else DEFAULT_TENANT
+def _tenant(field: bytes | None) -> str:
+    """Jobs of stock RQ name none."""
+    return field.decode() if field else DEFAULT_TENANT
 
 
 def _job(

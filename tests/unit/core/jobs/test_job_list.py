@@ -109,6 +109,18 @@ def test_jobs_of_one_state_are_found_behind_others(queue: JobQueue) -> None:
     assert listed(queue, 2, JobState.SUCCEEDED) == ["old"]
 
 
+def test_a_tenant_sees_its_own_jobs(queue: JobQueue) -> None:
+    for number in range(4):
+        queue.submit(make_request(str(number), tenant="ab"[number % 2]))
+    queue.cancel("1")
+
+    def of(tenant: str, state: JobState | None = None) -> list[str]:
+        return [job.id for job in read_page(queue, 5, None, state, tenant).jobs]
+
+    assert (of("a"), of("b"), of("c")) == (["2", "0"], ["3", "1"], [])
+    assert of("b", JobState.QUEUED) == ["3"]
+
+
 def test_a_page_looks_at_so_many_jobs_and_says_that_there_are_more(
     queue: JobQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
