@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from threading import Lock
 
 from headrace.core.clock import Clock, SystemClock
 from headrace.core.connection import Client
@@ -20,6 +21,7 @@ class CardStore:
     def __init__(self, redis: Client, clock: Clock | None = None) -> None:
         self._redis = redis
         self._clock = clock or SystemClock()
+        self._looking = Lock()
         self._looked_at = -math.inf
         self._hash = b""
         self._card: ModelCard | None = None
@@ -29,11 +31,12 @@ class CardStore:
 
     def current(self) -> ModelCard:
         """At most a second old. Raises `Unavailable` while no worker has put one."""
-        now = self._clock.now()
-        if self._card is not None and now - self._looked_at < FRESH_S:
+        with self._looking:  # a hundred requests that come first must not decode it each
+            now = self._clock.now()
+            if self._card is None or now - self._looked_at >= FRESH_S:
+                self._card = self._look()
+                self._looked_at = now
             return self._card
-        card, self._looked_at = self._look(), now
-        return card
 
     def _look(self) -> ModelCard:
         digest = self._redis.hget(keys.CARD, "hash")

@@ -31,7 +31,8 @@ local HOLE = 'headrace:hole'
 local AT_ONCE = 1000 -- members of one call, and ids looked at in one go
 local LONGEST_S = 315360000 -- ten years: what others write as a time may be beyond any
 local SUSPECT_DEATHS = {suspect_deaths} -- from so many worker deaths a job runs alone
-local PACE_S = 30 -- how far back the fleet's pace reaches: a job this old counts for a third
+-- How far back drain rate and service times reach: what is so old counts for a third.
+local RATE_S, SERVICE_S = 30, 10
 local MOST_NOTED = 4096 -- bytes of a job's timeline
 local FORGET_S = 60 -- what readers and late workers may still ask of a job that keeps no result
 local FAILURE_TTL_S = 31536000 -- RQ's, for jobs that name none
@@ -440,11 +441,11 @@ local function note_pace()
     news[#news + 1] = string.format('%.9g', (tonumber(known[place] or nil) or 0) * kept + amount)
   end
   -- After a long silence the next job counts as much as all before it.
-  local kept = math.min(1, math.max(0.5, math.exp(((at or now) - now) / PACE_S)))
+  local kept = math.min(1, math.max(0.5, math.exp(((at or now) - now) / SERVICE_S)))
   for i, field in ipairs(SERVICE) do set(field, kept, ended_work[field], 4 + i) end
   if full_since then
-    local seconds = math.max(0, math.min(now - math.max(at or 0, full_since), PACE_S))
-    kept = math.exp(-seconds / PACE_S)
+    local seconds = math.max(0, math.min(now - math.max(at or 0, full_since), RATE_S))
+    kept = math.exp(-seconds / RATE_S)
     set('tokens', kept, ended_work.tokens, 3)
     set('seconds', kept, seconds, 4)
   end
