@@ -517,13 +517,13 @@ end
 -- What remains of an ended job, as RQ would keep it.
 local function settle(id, queue, status, ttl, eid)
   local key = job_key(id)
-  -- RQ scores cancelled jobs by when they were cancelled, the others by when they may go: ours are
-  -- forgotten RESULT_TTL_S behind that score, with the job.
+  -- RQ scores cancelled jobs by when they were cancelled, the others by when they may go. The sweep
+  -- forgets them RESULT_TTL_S later: one that is kept for longer is listed for as long.
   local registry, score = ':failed:', ttl < 0 and ttl or stamp(now + ttl)
   if status == 'finished' then
     registry, score = ':finished:', ttl == -1 and '+inf' or score
   elseif status == 'canceled' then
-    registry, score = ':canceled:', stamp(now + ttl - RESULT_TTL_S)
+    registry, score = ':canceled:', stamp(now + math.max(0, ttl - RESULT_TTL_S))
   end
   if status ~= 'finished' or ttl ~= 0 then
     gather_scored(RQ .. registry .. queue, score, id)
