@@ -43,9 +43,11 @@ class Admission:
         `InvalidRequest`.
         """
         idempotency, quota = _idempotency(), _quota(caller().limits)
-        with self._rate_limits.charged(caller(), requests):
+        with self._rate_limits.charged(caller(), requests) as give_back:
             submitted = self._queue.submit_all(requests, idempotency, self._pace.current(), quota)
-        g.is_replayed = submitted[0].job_id != requests[0].id
+            g.is_replayed = submitted[0].job_id != requests[0].id
+            if g.is_replayed:
+                give_back()
         return submitted
 
     def replay(self, job_id: str, force: bool) -> Submitted:

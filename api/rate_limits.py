@@ -6,7 +6,7 @@ window would let twice the limit pass around its end; a moving one keeps an entr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -45,21 +45,28 @@ class RateLimits:
         self._limiter = SlidingWindowCounterRateLimiter(self._storage)
 
     @contextmanager
-    def charged(self, caller: Caller, requests: Sequence[Request]) -> Iterator[None]:
+    def charged(self, caller: Caller, requests: Sequence[Request]) -> Iterator[Callable[[], None]]:
         """Takes the requests from the limits of the caller's key; what is refused, gives it back.
+
+        The block is given what does the same for requests that turn out to be nothing new.
 
         Raises `LimitExceeded`, and `InvalidRequest` for what no limit will ever let pass.
         """
         taken: list[Charge] = []
+
+        def give_back() -> None:
+            while taken:
+                charge = taken.pop()
+                self._limiter.hit(charge.item, charge.key_id, cost=-charge.cost)
+                self._note(charge)
+
         try:
             for charge in charges(caller, requests):
                 self._take(charge)
                 taken.append(charge)
-            yield
+            yield give_back
         except HeadraceError:
-            for charge in taken:
-                self._limiter.hit(charge.item, charge.key_id, cost=-charge.cost)
-                self._note(charge)
+            give_back()
             raise
 
     def _take(self, charge: Charge) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask.testing import FlaskClient
@@ -29,10 +30,11 @@ class Caller:
             tenant, frozenset(scopes or USER), limits=Limits(**limits)
         )
 
-    def ask(self, method: str, path: str, **options: Any) -> TestResponse:
-        return self._client.open(
-            path, method=method, headers={"Authorization": f"Bearer {self.text}"}, **options
-        )
+    def ask(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, **options: Any
+    ) -> TestResponse:
+        own = {"Authorization": f"Bearer {self.text}", **(headers or {})}
+        return self._client.open(path, method=method, headers=own, **options)
 
     def submit(self, **fields: Any) -> TestResponse:
         body = {"prompt": "hello", "max_tokens": 3, "temperature": 0} | fields

@@ -70,6 +70,21 @@ def test_what_the_queue_refuses_takes_nothing_from_any(
     assert int(refused.headers["Retry-After"]) >= 1
 
 
+def test_a_repeat_takes_nothing(client: FlaskClient, api_keys: ApiKeyStore) -> None:
+    alice = Caller(client, api_keys, "alice", requests_per_minute=9, tokens_per_minute=900)
+    key = {"Idempotency-Key": "once"}
+
+    answers = [
+        alice.ask("POST", "/v1/jobs", key, json={"prompt": "hello", "max_tokens": 3})
+        for _request in range(3)
+    ]
+    assert len({answer.headers["X-Headrace-Job-Id"] for answer in answers}) == 1
+    assert {answer.headers["x-ratelimit-remaining-requests"] for answer in answers} == {"8"}
+    assert {answer.headers["x-ratelimit-remaining-tokens"] for answer in answers} == {
+        str(900 - COST)
+    }
+
+
 def test_jobs_that_ended_make_room_again(
     client: FlaskClient, api_keys: ApiKeyStore, bench: Bench
 ) -> None:
