@@ -53,15 +53,16 @@ def caller() -> Caller:
 
 
 def _identify() -> Caller:
+    """Who shows a valid key is its owner, even before this process knows that there are keys."""
     keys, text = services().api_keys, _shown()
-    if not keys.is_locked():
-        if may_be_anonymous(services().settings):
-            return ANONYMOUS
-        raise _unauthorised("this API has no key yet, and serves nobody without one")
     key = keys.find(text) if text else None
-    if key is None:
+    if key is not None:
+        return Caller.of(key)
+    if keys.is_locked():
         raise _unauthorised("no such API key" if text else "this API needs an API key")
-    return Caller.of(key)
+    if may_be_anonymous(services().settings):
+        return ANONYMOUS
+    raise _unauthorised("this API has no key yet, and serves nobody without one")
 
 
 def _shown() -> str | None:

@@ -33,6 +33,15 @@ def test_a_caller_without_a_key_is_the_default_tenant(client: FlaskClient, bench
     assert bench.queue.tenant_of(job["id"]) == "default"
 
 
+def test_a_key_counts_before_its_process_has_noticed_that_there_are_keys(
+    client: FlaskClient, api_keys: ApiKeyStore, bench: Bench
+) -> None:
+    assert client.get("/v1/jobs").status_code == 200  # nobody needs a key: believed for a while
+
+    job_id = Caller(client, api_keys, "alice").job()
+    assert bench.queue.tenant_of(job_id) == "alice"
+
+
 def test_a_revoked_key_is_no_key(client: FlaskClient, api_keys: ApiKeyStore) -> None:
     alice = Caller(client, api_keys, "alice")
     api_keys.revoke(alice.key.id)
