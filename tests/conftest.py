@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,12 @@ from headrace.cli.redis_ping import answers_ping
 from headrace.core.connection import WORKER_TIMEOUT_S, Client, connect
 from headrace.core.settings import Settings
 from tests.waiting import eventually
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _ctrl_c_works() -> None:
+    """A shell that runs the tests in the background has them, and their children, ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")
