@@ -50,7 +50,7 @@ def test_a_caller_that_said_nothing_leaves_its_job_running(
 ) -> None:
     with watch_disconnect("continue", ["job-1"]):
         connection[1].close()
-        gevent.sleep(0.05)
+        assert gevent.wait(timeout=5)  # nothing is left to happen
     assert bench.state() is JobState.QUEUED
 
 
@@ -61,7 +61,7 @@ def test_a_caller_that_stays_or_sends_more_keeps_its_job(
     with watch_disconnect("cancel", ["job-1"]):
         gevent.sleep(0)
         caller.sendall(b"GET / HTTP/1.1")
-        gevent.sleep(0.05)
+        assert gevent.wait(timeout=5)  # nothing is left to happen
     assert bench.state() is JobState.QUEUED
     assert server.recv(3) == b"GET"
 
@@ -70,7 +70,7 @@ def test_who_leaves_after_the_answer_cancels_nothing(connection: Connection, ben
     with watch_disconnect("cancel", ["job-1"]):
         gevent.sleep(0)
     connection[1].close()
-    gevent.sleep(0.05)
+    assert gevent.wait(timeout=5)  # nothing is left to happen
     assert bench.state() is JobState.QUEUED
 
 
