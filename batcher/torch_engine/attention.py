@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
@@ -74,8 +74,9 @@ def _decode(
 def _prefill(
     tokens: Tensor, keys: Tensor, values: Tensor, segment: Segment, scaling: float | None
 ) -> Tensor:
+    queries = tokens[segment.start : segment.stop]
     output = scaled_dot_product_attention(
-        tokens[segment.start : segment.stop].transpose(0, 1)[None],
+        pad(queries, (0, 0, 0, 0, 0, segment.padding)).transpose(0, 1)[None],
         keys[segment.slot, : segment.length].transpose(0, 1)[None],
         values[segment.slot, : segment.length].transpose(0, 1)[None],
         attn_mask=segment.mask,
@@ -83,7 +84,7 @@ def _prefill(
         scale=scaling,
         enable_gqa=tokens.shape[1] != keys.shape[2],
     )
-    return output[0].transpose(0, 1)
+    return output[0].transpose(0, 1)[: len(queries)]
 
 
 AttentionInterface.register(NAME, attend)

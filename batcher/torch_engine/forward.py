@@ -21,8 +21,9 @@ CPU_CALL_TOKENS, GPU_CALL_TOKENS = 400, 200_000
 class Forward:
     """A model together with the cache that its forwards fill.
 
-    All tokens of a step stand in one row, so that the weights are read once. Nothing but their
-    number is rounded up: oneDNN makes a kernel for every number of rows that it meets.
+    All tokens of a step stand in one row, so that the weights are read once. Their number and that
+    of what each chunk attends to are rounded up: oneDNN makes, and keeps, a kernel for every
+    number that it meets.
     """
 
     def __init__(self, model: Any, cache: SlotCache) -> None:
@@ -49,7 +50,8 @@ class Forward:
         ]
         rows = len(keep)
         for padded in (ids, positions, keep):
-            padded += [0] * (self._round_up(len(padded)) - len(padded))
+            if len(padded) > self._multiple:  # one row takes less time than sixteen
+                padded += [0] * self._padding(len(padded))
         tensors = self._on_device(ids, positions, places, keep)
         return self._run(tensors, self._layout(plan))[:rows]
 
@@ -58,9 +60,8 @@ class Forward:
         self._model = None
         self._cache.clear()
 
-    def _round_up(self, tokens: int) -> int:
-        """Few tokens may be of any number: one row takes less time than sixteen."""
-        return tokens if tokens <= self._multiple else -(-tokens // self._multiple) * self._multiple
+    def _padding(self, tokens: int) -> int:
+        return -tokens % self._multiple
 
     def _run(self, tensors: Sequence[Tensor], layout: Layout) -> Tensor:
         ids, positions, places, keep = tensors
@@ -94,17 +95,22 @@ class Forward:
         segments: list[Segment] = []
         start = len(plan.decoding)
         for chunk in plan.chunks:
-            stop = start + len(chunk.ids)
-            segments.append(Segment(start, stop, chunk.slot, chunk.stop, self._chunk_mask(chunk)))
-            start = stop
+            segments.append(self._segment(chunk, start))
+            start = segments[-1].stop
         return segments
 
-    def _chunk_mask(self, chunk: Chunk) -> Tensor | None:
-        if chunk.start == 0:
+    def _segment(self, chunk: Chunk, start: int) -> Segment:
+        tokens = len(chunk.ids)
+        length = min(chunk.stop + self._padding(chunk.stop), self._cache.max_tokens)
+        padding = self._padding(tokens)
+        mask = self._chunk_mask(chunk.start, tokens + padding, length)
+        return Segment(start, start + tokens, chunk.slot, length, padding, mask)
+
+    def _chunk_mask(self, start: int, tokens: int, length: int) -> Tensor | None:
+        if start == 0:
             return None
-        shape = (len(chunk.ids), chunk.stop)
-        mask = torch.full(shape, -torch.inf, dtype=self._dtype, device=self._device)
-        return mask.triu_(chunk.start + 1)
+        mask = torch.full((tokens, length), -torch.inf, dtype=self._dtype, device=self._device)
+        return mask.triu_(start + 1)
 
     def _on_device(self, *lists: list[int]) -> Sequence[Tensor]:
         """Each list as a tensor of int64; they cross to a GPU together, and nobody waits."""

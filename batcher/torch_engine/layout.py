@@ -24,16 +24,18 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The tokens [start, stop) of a forward read a prompt on in `slot`, up to its place `length`.
+    """The tokens [start, stop) of a forward read a prompt on in `slot`, within its first `length`.
 
-    `mask` [tokens, length] is added to the scores; None where they begin the prompt: each then
-    sees itself and those before it.
+    `padding` further queries, of zeros, make up a number that the kernel has met before.
+    `mask` [tokens + padding, length] is added to the scores; None where they begin the prompt: each
+    then sees itself and those before it.
     """
 
     start: int
     stop: int
     slot: int
     length: int
+    padding: int
     mask: Tensor | None
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from batcher.generation import Generation
 from batcher.torch_engine.slots import LEAST_SHARED, NO_MATCH, Match, Slots, shared_tokens
 
-LEAST_SHARE = 0.25
+LEAST_SHARE = 0.22
 """Of the prompt tokens that a step may read, beside rows that decode: they wait for it."""
 
 

@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     prefix_caching: bool = Field(True, description="Prompts that begin alike are read once.")
     prefill_tokens: PositiveInt = Field(
         512,
-        description="Prompt tokens that one step reads; beside rows that decode down to a quarter,"
+        description="Prompt tokens that one step reads; beside rows that decode down to a fifth,"
         " with OpenVINO always half.",
     )
     admission: Literal["continuous", "micro"] = Field(
