@@ -19,7 +19,7 @@ from api.services import services
 from headrace.core.errors import InvalidRequest, WaitEnded, WrongState
 from headrace.core.jobs.handover import Submitted
 from headrace.core.jobs.job import STAMPS, Job, Timings
-from headrace.core.jobs.job_list import Place, read_page
+from headrace.core.jobs.job_list import NEWEST, Place, read_page
 from headrace.core.jobs.timeline import Moment, read_timeline
 from headrace.core.types import JobState, Request
 
@@ -235,8 +235,8 @@ def _state(text: str | None) -> JobState | None:
         raise InvalidRequest(f"state: one of {', '.join(JobState)}", "state") from error
 
 
-def _place(text: str | None) -> Place | None:
+def _place(text: str | None) -> Place:
     try:
-        return Place.decode(text) if text else None
+        return Place.decode(text) if text else NEWEST
     except ValueError as error:
         raise InvalidRequest("after: the next_cursor of an earlier page", "after") from error
