@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
+from api.app import create_app
 from headrace.core.roster import WorkerState
+from headrace.core.settings import Settings
 from headrace.core.types import EngineStats, Feature
 from tests.bench import Bench
 from tests.fakes import CARD
@@ -116,3 +119,40 @@ def test_a_priority_can_be_given_here_as_well(client: FlaskClient, bench: Bench)
     response = client.post("/v1/completions", json=body)
 
     assert bench.queue.get(response.headers["X-Headrace-Job-Id"]).request.priority == "interactive"
+
+
+@pytest.fixture
+def narrow(bench: Bench, settings: Settings, redis_url: str) -> Iterator[FlaskClient]:
+    """A client of an app whose queue takes three jobs."""
+    bounds = {"redis_url": redis_url, "queue_max_jobs": 3}
+    app = create_app(settings.model_copy(update=bounds))
+    yield app.test_client()
+    app.extensions["headrace"].waiters.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        ("/v1/completions", TEXT | {"prompt": ["x"] * 4}, "prompt"),
+        ("/v1/completions", TEXT | {"prompt": ["x"] * 2, "n": 2}, "prompt"),
+        ("/v1/completions", TEXT | {"n": 4}, "n"),
+        ("/v1/chat/completions", CHAT | {"n": 4}, "n"),
+    ],
+)
+def test_more_jobs_than_the_queue_could_ever_take_are_a_bad_request(
+    narrow: FlaskClient, bench: Bench, path: str, body: dict[str, Any], param: str
+) -> None:
+    response = narrow.post(path, json=body)
+
+    assert response.status_code == 400
+    assert response.json is not None
+    assert response.json["error"]["param"] == param
+    assert response.json["error"]["message"] == f"{param}: 4 choices in all, the queue takes 3"
+    assert bench.queue.waiting() == 0
+
+
+def test_as_many_jobs_as_the_queue_takes_are_accepted(narrow: FlaskClient, bench: Bench) -> None:
+    response = narrow.post("/v1/completions", json=TEXT | {"n": 3, "stream": True})
+
+    assert response.status_code == 200
+    assert bench.queue.waiting() == 3
