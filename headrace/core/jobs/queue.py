@@ -262,6 +262,10 @@ class JobQueue:
                 pipeline.llen(key)
             return sum(pipeline.execute())
 
+    def require_writes(self) -> None:
+        """Raises `RedisError` where the server takes no jobs: away, or its memory or disk full."""
+        self.redis.lpushx(keys.NOTHING, "")  # refused as every write, and writes nothing
+
     def wait_for_ring(self, timeout_s: float) -> None:
         """Blocks until a job is submitted, or the time is over."""
         self.redis.blpop([keys.DOORBELL], timeout=max(timeout_s, 0.001))  # 0 would be for ever
