@@ -138,6 +138,7 @@ def test_without_a_key_nothing_is_served_to_other_machines(
     settings = {
         "HEADRACE_HOST": "0.0.0.0",
         "HEADRACE_PORT": str(free_port()),
+        "HEADRACE_MONITOR_PORT": str(free_port()),
         "HEADRACE_STATE_DIR": str(tmp_path),
         "HEADRACE_LOG_FORMAT": "json",
     }
