@@ -20,6 +20,7 @@ from headrace.core.errors import SettingsError  # noqa: E402
 from headrace.core.exposure import require_lock  # noqa: E402
 from headrace.core.settings import load_settings  # noqa: E402
 from headrace.core.telemetry import configure_logging  # noqa: E402
+from headrace.core.unknown_variables import warn_of_unknown_variables  # noqa: E402
 
 _settings = load_settings()
 
@@ -49,7 +50,8 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counts
 
 
 def on_starting(server: object) -> None:
-    """Refuses in one line what each process would refuse with a traceback, again and again."""
+    """Says once what each process would say: a refusal as one line, not as its traceback."""
+    warn_of_unknown_variables(os.environ)
     if _settings.redis_url is None:
         return
     try:

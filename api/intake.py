@@ -74,6 +74,7 @@ class Intake:
     def _requests(
         self, body: Body, prompts: Sequence[Tokenize], param: str, n: int = 1
     ) -> list[Request]:
+        self._refuse_too_many(len(prompts) * n, param if len(prompts) > 1 else "n")
         card = self.card(body.model)
         tokenized, tokenize_s = self._tokenize(card, prompts)
         choices = [prompt_ids for prompt_ids in tokenized for _choice in range(n)]
@@ -111,6 +112,12 @@ class Intake:
         if body.ttl_s is not None and body.ttl_s > most:
             raise InvalidRequest(f"ttl_s: at most {most}", "ttl_s")
         return body.ttl_s
+
+    def _refuse_too_many(self, jobs: int, param: str) -> None:
+        """Raises `InvalidRequest` where the queue would be too short even if nobody waited."""
+        most = self._settings.queue_max_jobs
+        if jobs > most:
+            raise InvalidRequest(f"{param}: {jobs} choices in all, the queue takes {most}", param)
 
     def _refuse_unable(self, sampling: Sampling) -> None:
         """Raises `InvalidRequest` for what a live worker's engine cannot do."""

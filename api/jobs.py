@@ -19,7 +19,7 @@ from api.services import services
 from headrace.core.errors import InvalidRequest, WaitEnded, WrongState
 from headrace.core.jobs.handover import Submitted
 from headrace.core.jobs.job import STAMPS, Job, Timings
-from headrace.core.jobs.job_list import Place, read_page
+from headrace.core.jobs.job_list import NEWEST, Place, read_page
 from headrace.core.jobs.timeline import Moment, read_timeline
 from headrace.core.types import JobState, Request
 
@@ -31,36 +31,28 @@ blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
 @blueprint.post("")
 def submit() -> Response:
-    """`Prefer: wait=S` answers with the ended job, if it ends within S seconds."""
+    """200 with a job that ended while its caller waited (`Prefer: wait=S`), else 202."""
     arguments.only()
     body, wait_s = JobBody.parse(read_json()), preference.wait_s()
     if body.on_disconnect == "cancel" and not wait_s:
         raise InvalidRequest("on_disconnect: cancel needs `Prefer: wait=S`", "on_disconnect")
     asked = services().intake.job(body)
     [submitted] = services().admission.submit([asked])
-    job_id = submitted.job_id
-    response = _waited(job_id, body, wait_s) if wait_s else _accepted(asked, submitted)
-    response.headers["Location"] = url_for("jobs.show", job_id=job_id)
+    job = _wait(submitted.job_id, body, wait_s) if wait_s else _put(asked, submitted)
+    response = job_response(job)
+    response.status_code = 200 if wait_s and job.state.is_terminal else 202
+    response.headers["Location"] = url_for("jobs.show", job_id=job.id)
+    if wait_s:
+        response.headers["Preference-Applied"] = f"wait={wait_s}"
     return response
 
 
-def _accepted(asked: Request, submitted: Submitted) -> Response:
-    response = job_response(_put(asked, submitted))
-    response.status_code = 202
-    return response
-
-
-def _waited(job_id: str, body: JobBody, wait_s: int) -> Response:
-    """200 with a job that has ended, 202 with one that goes on."""
+def _wait(job_id: str, body: JobBody, wait_s: int) -> Job:
     try:
         with watch_disconnect(body.on_disconnect, [job_id]):
-            job = services().follower.wait(job_id, wait_s)
+            return services().follower.wait(job_id, wait_s)
     except RedisError as error:  # who is told to come again would ask for another job
         raise WaitEnded(job_id) from error
-    response = job_response(job)
-    response.status_code = 200 if job.state.is_terminal else 202
-    response.headers["Preference-Applied"] = f"wait={wait_s}"
-    return response
 
 
 def _put(asked: Request, submitted: Submitted) -> Job:
@@ -235,8 +227,8 @@ def _state(text: str | None) -> JobState | None:
         raise InvalidRequest(f"state: one of {', '.join(JobState)}", "state") from error
 
 
-def _place(text: str | None) -> Place | None:
+def _place(text: str | None) -> Place:
     try:
-        return Place.decode(text) if text else None
+        return Place.decode(text) if text else NEWEST
     except ValueError as error:
         raise InvalidRequest("after: the next_cursor of an earlier page", "after") from error

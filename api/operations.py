@@ -19,10 +19,11 @@ def healthz() -> Response:
 
 @blueprint.get("/readyz")
 def readyz() -> Response:
-    """Work can be accepted: Redis answers and a model card exists.
+    """Work can be accepted: Redis takes writes and a model card exists.
 
     Workers are reported, not required: a durable queue accepts while its workers restart.
     """
+    services().queue.require_writes()
     activities = Counter(worker.activity for worker in services().roster.workers())
     return jsonify(
         {

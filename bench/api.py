@@ -16,8 +16,7 @@ from __future__ import annotations
 import argparse
 import resource
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +60,11 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         if "memory" in parts:
             report |= waiting_memory.measure(server, card, arguments.waiting, arguments.header)
     if "eta" in parts:
-        with _served(folder) as url:
-            report |= eta_error.measure(url, arguments.eta_s, WARM_UP_S, arguments.header)
+        with _served(folder) as up:
+            report |= eta_error.measure(up.url, arguments.eta_s, WARM_UP_S, arguments.header)
     if "last-byte" in parts:
-        with _served(folder, **IDLE) as url:
-            report |= last_byte.measure(url, arguments.requests, arguments.header)
+        with _served(folder, **IDLE) as up:
+            report |= last_byte.measure(up.url, arguments.requests, arguments.header)
     return report
 
 
@@ -87,14 +86,9 @@ def targets(report: Mapping[str, Any]) -> list[Target]:
     return found
 
 
-@contextmanager
-def _served(folder: Path, **settings: str) -> Iterator[str]:
-    """The URL of a whole deployment on the simulated engine."""
-    up = Up(folder, HEADRACE_ENGINE="simulated", **settings)
-    try:
-        yield up.url
-    finally:
-        up.close()
+def _served(folder: Path, **settings: str) -> Up:
+    """A whole deployment on the simulated engine."""
+    return Up(folder, HEADRACE_ENGINE="simulated", **settings)
 
 
 def _allow_many_connections() -> None:

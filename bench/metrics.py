@@ -79,14 +79,11 @@ def _report(
 
 def cpu_us(state_dir: Path, requests: int, **settings: str) -> float:
     """CPU microseconds a request of all processes of a fresh deployment, warmed up."""
-    up = Up(state_dir, **settings)
-    try:
+    with Up(state_dir, **settings) as up:
         _send(up, WARM_UP)
         before = up.cpu_s()
         _send(up, requests)
         return (up.cpu_s() - before) / requests * 1e6
-    finally:
-        up.close()
 
 
 def _send(up: Up, requests: int) -> None:

@@ -42,12 +42,8 @@ seeds = itertools.count()
 
 def main() -> None:
     arguments = _parse()
-    with tempfile.TemporaryDirectory() as folder:
-        up = Up(arguments.state_dir or Path(folder))
-        try:
-            report = measure(up, arguments.pairs, arguments.max_tokens)
-        finally:
-            up.close()
+    with tempfile.TemporaryDirectory() as folder, Up(arguments.state_dir or Path(folder)) as up:
+        report = measure(up, arguments.pairs, arguments.max_tokens)
     arguments.json.write_text(json.dumps(report, indent=2) + "\n")
     Console().print_json(data=report)
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
 import psutil
 
-READY_S = 300
+from bench.child import Child
 
 
-class Up:
-    """Serving when made. `state_dir` may hold a prepared model; `settings` are variables."""
+class Up(Child):
+    """A worker is ready. `state_dir` may hold a prepared model; `settings` are variables."""
+
+    ready_s = 300.0
 
     def __init__(self, state_dir: Path, **settings: str) -> None:
         self.port = free_port()
@@ -28,37 +27,23 @@ class Up:
             "HEADRACE_MONITOR_PORT": str(self.metrics_port),
         }
         command = [sys.executable, "-m", "headrace", "up", "--state-dir", str(state_dir)]
-        self._process = subprocess.Popen(
-            command,
-            env=os.environ | ports | settings,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        self._wait_until_ready()
+        super().__init__(command, ports | settings)
 
     def cpu_s(self) -> float:
         """CPU seconds that its live processes have used so far."""
-        root = psutil.Process(self._process.pid)
+        root = psutil.Process(self.pid)
         times = [each.cpu_times() for each in (root, *root.children(recursive=True))]
         return sum(each.user + each.system for each in times)
 
-    def close(self) -> None:
-        self.client.close()
-        self._process.terminate()
-        self._process.wait()
+    def answers(self) -> bool:
+        try:
+            return bool(self.client.get("/readyz").json().get("workers", {}).get("ready"))
+        except httpx.TransportError:
+            return False
 
-    def _wait_until_ready(self) -> None:
-        until = time.monotonic() + READY_S
-        while self._process.poll() is None and time.monotonic() < until:
-            try:
-                if self.client.get("/readyz").json().get("workers", {}).get("ready"):
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.5)
-        self._process.kill()
-        sys.exit("headrace up did not become ready")
+    def _end(self) -> None:
+        self.client.close()
+        super()._end()
 
 
 def free_port() -> int:

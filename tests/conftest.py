@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from headrace.cli.process import SessionProcess
 from headrace.cli.redis_ping import answers_ping
 from headrace.core.connection import WORKER_TIMEOUT_S, Client, connect
 from headrace.core.settings import Settings
+from tests.deployment import Deploy, Deployment
 from tests.waiting import eventually
 
 
@@ -73,3 +75,17 @@ def smollm2_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for engine in ("torch", "openvino"):
         prepare_model(Settings(state_dir=state_dir, model="smollm2", engine=engine), print)
     return state_dir / "models"
+
+
+@pytest.fixture(scope="module")
+def deploy(tmp_path_factory: pytest.TempPathFactory, smollm2_models: Path) -> Iterator[Deploy]:
+    """Starts a deployment with SmolLM2 and with these variables; it ends with its module."""
+    with ExitStack() as stack:
+
+        def start(**settings: str) -> Deployment:
+            deployment = Deployment(tmp_path_factory.mktemp("up"), smollm2_models, **settings)
+            stack.callback(deployment.close)
+            deployment.start()
+            return deployment
+
+        yield start

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ READY_S = 60.0
 
 
 class Deployment(JobsClient):
-    """One state folder; `start` and `stop` may be called again and again."""
+    """One state folder; `start` and `stop` may be called again and again, `close` at the end."""
 
     def __init__(self, folder: Path, models: Path, **settings: str) -> None:
         self.state_dir = folder / "state"
@@ -68,6 +68,12 @@ class Deployment(JobsClient):
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(60)
 
+    def close(self) -> None:
+        """Stops what a test has left running."""
+        if self.process is not None and not self._has_ended():
+            self.stop()
+        self.client.close()
+
     def kill(self) -> None:
         """kill -9 of everything at once."""
         assert self.process is not None
@@ -75,6 +81,10 @@ class Deployment(JobsClient):
         for pid in [self.process.pid, *map(self.pid, children)]:
             os.killpg(pid, signal.SIGKILL)
         self.process.wait(60)
+
+    @property
+    def redis_url(self) -> str:
+        return f"unix://{self.state_dir}/redis/redis.sock"
 
     def pid(self, child: str) -> int:
         """The child's newest process."""
@@ -106,6 +116,10 @@ class Deployment(JobsClient):
 
     def _has_ended(self) -> bool:
         return self.process is not None and self.process.poll() is not None
+
+
+Deploy = Callable[..., Deployment]
+"""Starts one with these settings, as the fixture `deploy` does."""
 
 
 def free_port() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import secrets
 import signal
 import socket
@@ -26,6 +27,7 @@ from headrace.core.jobs.queue import JobQueue
 from headrace.core.roster import Roster
 from headrace.core.settings import Settings, load_settings
 from headrace.core.telemetry import configure_logging
+from headrace.core.unknown_variables import warn_of_unknown_variables
 from worker.batch_worker import BatchWorker
 from worker.heartbeat import Heartbeat
 
@@ -39,6 +41,7 @@ def main() -> None:
     try:
         settings = with_fair_threads(load_settings())
         configure_logging(settings, arguments.name)
+        warn_of_unknown_variables(os.environ)
         serve(settings, arguments.name)
     except HeadraceError as error:
         sys.exit(f"worker: {error}")

@@ -28,6 +28,7 @@ from headrace.core.errors import Unavailable
 from headrace.core.exposure import require_lock
 from headrace.core.settings import Settings, as_environment
 from headrace.core.telemetry import configure_logging
+from headrace.core.unknown_variables import unknown_variables, warn_of_unknown_variables
 
 ENDING_S = 10.0
 """How long the API of a supervisor that was killed may hold its port."""
@@ -56,6 +57,7 @@ def run_deployment(settings: Settings) -> None:
     Raises `HeadraceError` when something is in the way of a start.
     """
     configure_logging(settings, "supervisor")
+    warn_of_unknown_variables(os.environ)
     clock = SystemClock()
     address = ApiAddress(settings.host, settings.port)
     metrics = ApiAddress(settings.host, settings.metrics_port, "HEADRACE_MONITOR_PORT")
@@ -140,6 +142,8 @@ def _environment(settings: Settings, redis_url: str) -> dict[str, str]:
     """What the children read: this process's settings, whatever way they were given."""
     shared = as_environment(with_fair_threads(settings))
     environment = {**os.environ, **shared, "REDIS_URL": redis_url}
+    for name in unknown_variables(os.environ):  # it has been told once
+        del environment[name]
     code = Path(headrace.__file__).parents[1]
     if not code.name.endswith("-packages"):  # A checkout that may not be installed.
         paths = [str(code), *filter(None, [os.environ.get("PYTHONPATH")])]

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import IO, Protocol
 
 PR_SET_PDEATHSIG = 1
 
@@ -34,13 +34,23 @@ Spawn = Callable[[Sequence[str]], Process]
 
 
 class SessionProcess:
-    """A process that Ctrl-C in the terminal does not reach, and that ends with the supervisor."""
+    """A process that Ctrl-C in the terminal does not reach, and that ends with the supervisor.
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    It writes where the supervisor does, or into `output`.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        output: IO[bytes] | None = None,
+    ) -> None:
         self._popen = subprocess.Popen(
             command,
             env=environment,
             stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
             preexec_fn=_end_with_parent(),
         )

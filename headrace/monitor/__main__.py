@@ -6,6 +6,7 @@ from gevent import monkey
 
 monkey.patch_all()  # before anything else imports a socket: one slow scrape delays no other
 
+import os  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
 
@@ -22,6 +23,7 @@ from headrace.core.jobs.leases import Leases  # noqa: E402
 from headrace.core.jobs.sweeper import BEAT_S, Sweeper  # noqa: E402
 from headrace.core.settings import Settings, load_settings  # noqa: E402
 from headrace.core.telemetry import configure_logging  # noqa: E402
+from headrace.core.unknown_variables import warn_of_unknown_variables  # noqa: E402
 from headrace.monitor.exporter import FleetCollector  # noqa: E402
 from headrace.monitor.fleet import Fleet  # noqa: E402
 from headrace.monitor.gate import Gate  # noqa: E402
@@ -34,6 +36,7 @@ def main() -> None:
     try:
         settings = load_settings()
         configure_logging(settings, "monitor")
+        warn_of_unknown_variables(os.environ)
         serve(settings)
     except HeadraceError as error:
         sys.exit(f"monitor: {error}")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.deployment import Deployment
+from tests.deployment import Deploy, Deployment
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -18,21 +15,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="module")
-def deployment(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    smollm2_models: Path,
-) -> Iterator[Deployment]:
+def deployment(request: pytest.FixtureRequest, deploy: Deploy) -> Deployment:
     """Serving, in fp32: there a greedy text does not depend on who shares the batch.
 
     With torch, unless a test's parameter names another engine. One thread, since two that wait for
     each other crawl where something else takes a core.
     """
-    settings = {"HEADRACE_DTYPE": "float32", "HEADRACE_THREADS": "1"}
-    settings["HEADRACE_ENGINE"] = getattr(request, "param", "torch")
-    deployment = Deployment(tmp_path_factory.mktemp("up"), smollm2_models, **settings)
-    deployment.start()
-    yield deployment
-    if deployment.process is not None and deployment.process.poll() is None:
-        deployment.stop()
-    deployment.client.close()
+    engine = getattr(request, "param", "torch")
+    return deploy(HEADRACE_ENGINE=engine, HEADRACE_DTYPE="float32", HEADRACE_THREADS="1")

@@ -6,35 +6,24 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import openai
 import pytest
 
-from tests.deployment import Deployment, free_port
+from tests.deployment import Deploy, Deployment, free_port
 from tests.waiting import eventually
 
 CHAT = [{"role": "user", "content": "Hello?"}]
 
 
 @pytest.fixture(scope="module")
-def deployment(
-    tmp_path_factory: pytest.TempPathFactory, smollm2_models: Path
-) -> Iterator[Deployment]:
+def deployment(deploy: Deploy) -> Deployment:
     """Two API processes: both have to see a key that a third made."""
-    deployment = Deployment(
-        tmp_path_factory.mktemp("locked"),
-        smollm2_models,
-        HEADRACE_ENGINE="simulated",
-        HEADRACE_API_PROCESSES="2",
-        HEADRACE_LOG_LEVEL="debug",
+    return deploy(
+        HEADRACE_ENGINE="simulated", HEADRACE_API_PROCESSES="2", HEADRACE_LOG_LEVEL="debug"
     )
-    deployment.start()
-    yield deployment
-    deployment.stop()
-    deployment.client.close()
 
 
 def headrace(deployment: Deployment, *arguments: str, **environment: str) -> str:
@@ -149,6 +138,7 @@ def test_without_a_key_nothing_is_served_to_other_machines(
     settings = {
         "HEADRACE_HOST": "0.0.0.0",
         "HEADRACE_PORT": str(free_port()),
+        "HEADRACE_MONITOR_PORT": str(free_port()),
         "HEADRACE_STATE_DIR": str(tmp_path),
         "HEADRACE_LOG_FORMAT": "json",
     }

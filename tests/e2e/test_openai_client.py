@@ -6,14 +6,13 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
 from langchain_openai import ChatOpenAI
 
-from tests.deployment import Deployment
+from tests.deployment import Deploy, Deployment
 from tests.waiting import eventually
 
 MODEL = "smollm2"
@@ -24,21 +23,14 @@ LONG = 600
 
 
 @pytest.fixture(scope="module")
-def simulated(
-    tmp_path_factory: pytest.TempPathFactory, smollm2_models: Path
-) -> Iterator[Deployment]:
+def simulated(deploy: Deploy) -> Deployment:
     """Repeats prompts, 10 ms a token; its queue is short and the API impatient."""
-    settings = {
-        "HEADRACE_ENGINE": "simulated",
-        "HEADRACE_MAX_SLOTS": str(SLOTS),
-        "HEADRACE_QUEUE_MAX_JOBS": str(WAITING),
-        "HEADRACE_MAX_WAIT_S": str(WAIT_S),
-    }
-    deployment = Deployment(tmp_path_factory.mktemp("simulated"), smollm2_models, **settings)
-    deployment.start()
-    yield deployment
-    deployment.stop()
-    deployment.client.close()
+    return deploy(
+        HEADRACE_ENGINE="simulated",
+        HEADRACE_MAX_SLOTS=str(SLOTS),
+        HEADRACE_QUEUE_MAX_JOBS=str(WAITING),
+        HEADRACE_MAX_WAIT_S=str(WAIT_S),
+    )
 
 
 def client_of(deployment: Deployment, **options: Any) -> openai.OpenAI:

@@ -104,9 +104,8 @@ def test_bad_input_is_refused_and_the_worker_lives(deployment: Deployment) -> No
 
 def test_rq_info_counts_the_queues_and_the_worker(deployment: Deployment) -> None:
     deployment.texts([deployment.submit("Count me.", max_tokens=2)])
-    socket = deployment.state_dir / "redis" / "redis.sock"
     info = subprocess.run(
-        [sys.executable, "-m", "rq.cli", "info", "--raw", "--url", f"unix://{socket}"],
+        [sys.executable, "-m", "rq.cli", "info", "--raw", "--url", deployment.redis_url],
         capture_output=True,
         check=True,
         text=True,

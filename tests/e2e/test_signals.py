@@ -6,17 +6,16 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from headrace.core.connection import API_TIMEOUT_S, Client, connect
-from tests.deployment import Deployment
+from headrace.core.connection import API_TIMEOUT_S, connect
+from tests.deployment import Deploy, Deployment
 from tests.waiting import eventually
 
 CANARY = "swordfish-7391"
@@ -24,20 +23,14 @@ ECS = {"@timestamp", "log.level", "message", "ecs.version", "service"}
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory, smollm2_models: Path) -> Iterator[Deployment]:
+def fleet(deploy: Deploy) -> Deployment:
     """Two API processes and two workers on simulated engines, and everything they log."""
-    deployment = Deployment(
-        tmp_path_factory.mktemp("fleet"),
-        smollm2_models,
+    return deploy(
         HEADRACE_ENGINE="simulated",
         HEADRACE_WORKERS="2",
         HEADRACE_API_PROCESSES="2",
         HEADRACE_LOG_LEVEL="debug",
     )
-    deployment.start()
-    yield deployment
-    deployment.stop()
-    deployment.client.close()
 
 
 def samples(text: str) -> dict[str, float]:
@@ -68,10 +61,6 @@ def send_raw(deployment: Deployment, request: str) -> None:
         connection.sendall(request.encode())
         while connection.recv(4096):
             pass
-
-
-def redis_of(deployment: Deployment) -> Client:
-    return connect(f"unix://{deployment.state_dir}/redis/redis.sock", API_TIMEOUT_S)
 
 
 def test_every_request_and_job_of_the_fleet_is_counted_once(fleet: Deployment) -> None:
@@ -178,7 +167,7 @@ def test_no_prompt_no_output_and_no_key_is_in_a_log_a_metric_or_a_description(
     eventually(lambda: fleet.log.read_text().count("Invalid request from") == 3)
     assert {answer.status_code for answer in answers} >= {200, 400, 404}
 
-    with redis_of(fleet) as redis:
+    with connect(fleet.redis_url, API_TIMEOUT_S) as redis:
         jobs = list(redis.scan_iter("rq:job:*"))
         descriptions = [redis.hget(job, "description").decode() for job in jobs]
         newest = redis.xrevrange("headrace:completions", count=10)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests import sse
-from tests.deployment import Deployment
+from tests.deployment import Deploy, Deployment
 from tests.stream_reader import StreamReader
 from tests.waiting import eventually
 
@@ -81,19 +79,11 @@ def test_a_reader_goes_on_after_everything_was_killed(deployment: Deployment, wh
 
 
 @pytest.fixture(scope="module")
-def slow(tmp_path_factory: pytest.TempPathFactory, smollm2_models: Path) -> Iterator[Deployment]:
+def slow(deploy: Deploy) -> Deployment:
     """A simulated engine of 10 tokens/s; an API that is asked to end has one second."""
-    deployment = Deployment(
-        tmp_path_factory.mktemp("slow"),
-        smollm2_models,
-        HEADRACE_ENGINE="simulated",
-        HEADRACE_SIMULATED_ALPHA_S="0.1",
-        HEADRACE_DRAIN_S="1",
+    return deploy(
+        HEADRACE_ENGINE="simulated", HEADRACE_SIMULATED_ALPHA_S="0.1", HEADRACE_DRAIN_S="1"
     )
-    deployment.start()
-    yield deployment
-    deployment.stop()
-    deployment.client.close()
 
 
 def test_an_api_that_is_asked_to_end_tells_its_readers_no_false_end(slow: Deployment) -> None:

@@ -13,7 +13,7 @@ import pytest
 from headrace.core.connection import API_TIMEOUT_S, MAX_CONNECTIONS, Client, connect
 from headrace.core.jobs import rq_adapter
 from tests import sse
-from tests.deployment import Deployment
+from tests.deployment import Deploy, Deployment
 
 WAITING, STREAMING = 1000, 500
 TOKENS = 8
@@ -24,30 +24,23 @@ PATIENCE = aiohttp.ClientTimeout(total=180)
 
 
 @pytest.fixture(scope="module")
-def deployment(
-    tmp_path_factory: pytest.TempPathFactory, smollm2_models: Path
-) -> Iterator[Deployment]:
+def deployment(deploy: Deploy) -> Deployment:
     """Started where a process may open no more files than a shell usually allows."""
-    deployment = Deployment(
-        tmp_path_factory.mktemp("scale"),
-        smollm2_models,
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (A_SHELL_ALLOWS, hard))
+    deployment = deploy(
         HEADRACE_ENGINE="simulated",
         HEADRACE_MAX_SLOTS="256",
         HEADRACE_SIMULATED_ALPHA_S="0.05",
         HEADRACE_SIMULATED_BETA_S="0",
     )
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (A_SHELL_ALLOWS, hard))
-    deployment.start()
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
-    yield deployment
-    deployment.stop()
-    deployment.client.close()
+    return deployment
 
 
 @pytest.fixture
 def redis(deployment: Deployment) -> Iterator[Client]:
-    client = connect(f"unix://{deployment.state_dir}/redis/redis.sock", API_TIMEOUT_S)
+    client = connect(deployment.redis_url, API_TIMEOUT_S)
     yield client
     client.connection_pool.disconnect()
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from headrace.loadtest.figures import Estimate
 from headrace.loadtest.loads import Limits
 from headrace.loadtest.quantiles import percentile
-from tests.deployment import Deployment
+from tests.deployment import Deploy, Deployment
 from tests.load import load_with_records, poisson
 from tests.reference_queue import ReferenceQueue
 
@@ -23,20 +20,14 @@ LIMITS = Limits(warmup_s=2.0, duration_s=16.0, requests=None)
 
 
 @pytest.fixture
-def deployment(tmp_path: Path, smollm2_models: Path) -> Iterator[Deployment]:
-    deployment = Deployment(
-        tmp_path,
-        smollm2_models,
+def deployment(deploy: Deploy) -> Deployment:
+    return deploy(
         HEADRACE_ENGINE="simulated",
         HEADRACE_MAX_SLOTS=str(REFERENCE.slots),
         HEADRACE_SIMULATED_ALPHA_S=str(REFERENCE.alpha_s),
         HEADRACE_SIMULATED_BETA_S=str(REFERENCE.beta_s),
         HEADRACE_SIMULATED_GAMMA_S="0",
     )
-    deployment.start()
-    yield deployment
-    deployment.stop()
-    deployment.client.close()
 
 
 def is_within_5_percent_beside(estimate: Estimate, expected: float) -> bool:

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from headrace.loadtest.api import API_NAMES, ApiName
 from headrace.loadtest.record import ALL_STAGES
-from tests.deployment import Deployment
+from tests.deployment import Deploy, Deployment
 from tests.load import closed, load_with_records
 
 USERS, PROMPT_TOKENS, MAX_TOKENS = 4, 48, 8
 
 
 @pytest.fixture(scope="module")
-def deployment(
-    tmp_path_factory: pytest.TempPathFactory, smollm2_models: Path
-) -> Iterator[Deployment]:
-    law = {"HEADRACE_ENGINE": "simulated", "HEADRACE_SIMULATED_ALPHA_S": "0.03"}
-    deployment = Deployment(tmp_path_factory.mktemp("up"), smollm2_models, **law)
-    deployment.start()
-    yield deployment
-    deployment.stop()
-    deployment.client.close()
+def deployment(deploy: Deploy) -> Deployment:
+    return deploy(HEADRACE_ENGINE="simulated", HEADRACE_SIMULATED_ALPHA_S="0.03")
 
 
 @pytest.mark.parametrize("api", API_NAMES)

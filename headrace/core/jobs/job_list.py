@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import math
 from base64 import b64decode, urlsafe_b64encode
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, Self
+from typing import Self
 
-from headrace.core.connection import Client
-from headrace.core.jobs import keys
 from headrace.core.jobs.job import Job
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.types import JobState
 
-CHUNK = 200
-"""Ids that are looked at in one round trip."""
+CHUNK = 1_000
+"""Jobs that are looked at in one round trip."""
 
-MOST_CHUNKS = 50
-"""Looked at for one page: jobs of a rare state may stand behind any number of others."""
+MOST_CHUNKS = 10
+"""Looked at for one page: jobs of a rare state, or of a tenant among many, may stand far behind."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Where a job stands in the list. New jobs come before every place that is known."""
+    """Where a job stands in the list; without an id: behind all jobs of this time.
+
+    New jobs come before every place that is known.
+    """
 
     accepted: float
-    job_id: str
+    job_id: str = ""
 
     def encode(self) -> str:
         text = f"{self.accepted!r} {self.job_id}"
@@ -43,6 +42,9 @@ class Place:
         return cls(float(accepted), job_id)
 
 
+NEWEST = Place(math.inf)
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Some jobs, and the place `behind` which the next page begins; None: there is no other."""
@@ -54,39 +56,36 @@ class Page:
 def read_page(
     queue: JobQueue,
     limit: int,
-    behind: Place | None = None,
+    behind: Place = NEWEST,
     state: JobState | None = None,
     tenant: str | None = None,
 ) -> Page:
     """At most `limit` jobs behind a place, of one state and one tenant if asked.
 
-    A page of all tenants may be short, or empty, though there is another one: it looks at so many
-    jobs and no more. That of one tenant looks at all: where it stops would be a place of others.
+    A page may be short, or empty, though there is another one: it looks at so many jobs only.
     Raises `redis.exceptions.RedisError` when the server is away.
     """
     found: list[tuple[Place, Job]] = []
-    looked_at = None
     size = CHUNK if state or tenant else min(CHUNK, limit + 1)
-    most_chunks = None if tenant else CHUNK * MOST_CHUNKS // size
-    for places in islice(_chunks(queue.redis, behind, size), most_chunks):
-        wanted = _matching(queue, places, state, tenant)
+    for _chunk in range(CHUNK * MOST_CHUNKS // size):
+        wanted, end = _look(queue, behind, size, state, tenant)
         found += _read(queue, wanted, state, limit + 1 - len(found))
         if len(found) > limit:
             return Page([job for _place, job in found[:limit]], found[limit - 1][0])
-        looked_at = places[-1]
-    has_more = looked_at is not None and bool(_behind(queue.redis, looked_at, 1))
-    return Page([job for _place, job in found], looked_at if has_more else None)
+        if end is None:
+            break
+        behind = end
+    return Page([job for _place, job in found], end)
 
 
-def _matching(
-    queue: JobQueue, places: list[Place], state: JobState | None, tenant: str | None
-) -> list[Place]:
-    """Those of the state and the tenant; reads nothing where all are wanted."""
-    if state is None and tenant is None:
-        return places
-    states = queue.states([place.job_id for place in places], tenant)
-    pairs = zip(places, states, strict=True)
-    return [place for place, each in pairs if each is not None and state in (None, each)]
+def _look(
+    queue: JobQueue, behind: Place, size: int, state: JobState | None, tenant: str | None
+) -> tuple[list[Place], Place | None]:
+    """The wanted ones of the next jobs, and the place to which it looked; None: to the end."""
+    listed, oldest = queue.listed(behind.accepted, size, tenant)
+    places = [Place(at, job_id) for at, job_id, each in listed if state in (None, each)]
+    end = None if oldest is None else Place(oldest)
+    return [place for place in places if place < behind], end
 
 
 def _read(
@@ -101,26 +100,3 @@ def _read(
         pairs = zip(some, jobs, strict=True)
         found += [(place, job) for place, job in pairs if job and state in (None, job.state)]
     return found
-
-
-def _chunks(redis: Client, behind: Place | None, size: int) -> Iterator[list[Place]]:
-    while places := _behind(redis, behind, size):
-        yield places
-        behind = places[-1]
-
-
-def _behind(redis: Client, place: Place | None, size: int) -> list[Place]:
-    """The next places: by time, and by id those of one script, which have the same time."""
-    if place is None:
-        return _places(redis.zrevrange(keys.JOBS, 0, size - 1, withscores=True))
-    moment = repr(place.accepted)
-    with redis.pipeline(transaction=True) as pipeline:
-        pipeline.zrevrangebyscore(keys.JOBS, moment, moment, withscores=True)
-        pipeline.zrevrangebyscore(keys.JOBS, f"({moment}", "-inf", 0, size, withscores=True)
-        same_moment, earlier = pipeline.execute()
-    same = [each for each in _places(same_moment) if each.job_id < place.job_id]
-    return (same + _places(earlier))[:size]
-
-
-def _places(entries: Sequence[Any]) -> list[Place]:
-    return [Place(float(accepted), job_id.decode()) for job_id, accepted in entries]

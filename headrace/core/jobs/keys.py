@@ -70,6 +70,9 @@ API_KEYS = "headrace:api-keys"
 
 LOCKED = "locked"
 
+NOTHING = "headrace:nothing"
+"""A list that never is: to push to it only if it exists shows whether the server takes writes."""
+
 CARD = "headrace:card"
 """Hash: `hash` and `card`, the encoded model card of this deployment."""
 

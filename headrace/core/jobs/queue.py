@@ -36,6 +36,8 @@ from headrace.core.types import (
     Room,
 )
 
+SCRIPTS = ("submit", "claim", "publish", "finish", "cancel", "purge", "reprioritise", "list")
+
 
 class JobQueue:
     """Submits, claims, publishes, finishes and reads jobs.
@@ -48,10 +50,7 @@ class JobQueue:
     def __init__(self, redis: Client, settings: Settings) -> None:
         self.redis = redis
         self.settings = settings
-        self._scripts = {
-            name: rq_adapter.load_script(redis, name, settings)
-            for name in ("submit", "claim", "publish", "finish", "cancel", "purge", "reprioritise")
-        }
+        self._scripts = {name: rq_adapter.load_script(redis, name, settings) for name in SCRIPTS}
         self._constant_fields = rq_adapter.constant_fields(redis, settings)
         self._queue_keys = [rq_adapter.queue_key(name) for name in keys.QUEUE_NAMES.values()]
 
@@ -197,16 +196,27 @@ class JobQueue:
             raise JobNotFound(f"no job {job_id}")
         return state
 
-    def states(self, job_ids: Sequence[str], tenant: str | None = None) -> list[JobState | None]:
-        """Of many, in one round trip; None for each that is no job, or not the tenant's."""
+    def states(self, job_ids: Sequence[str]) -> list[JobState | None]:
+        """Of many, in one round trip; None for each that is no job."""
         with self.redis.pipeline(transaction=False) as pipeline:
             for job_id in job_ids:
-                pipeline.hmget(rq_adapter.job_key(job_id), ["status", "hr_reason", "hr_tenant"])
-            answers = pipeline.execute()
-        return [
-            _state_of(status, reason) if tenant in (None, _tenant(whose)) else None
-            for status, reason, whose in answers
+                pipeline.hmget(rq_adapter.job_key(job_id), ["status", "hr_reason"])
+            return [_state_of(*answer) for answer in pipeline.execute()]
+
+    def listed(
+        self, newest: float, count: int, tenant: str | None = None
+    ) -> tuple[list[tuple[float, str, JobState | None]], float | None]:
+        """Looks at the jobs accepted at `newest` (Redis TIME, s) and at `count` before those.
+
+        Returns time, id and state of each, or of each of one tenant, the newest first; and the time
+        of the oldest that was looked at, None where there is none before it.
+        """
+        found, oldest = self._scripts["list"](args=[newest, count, tenant or ""])
+        jobs = [
+            (float(accepted), job_id.decode(), _state_of(status, reason))
+            for accepted, job_id, status, reason in found
         ]
+        return jobs, float(oldest) if oldest else None
 
     def tenant_of(self, job_id: str) -> str:
         """Whose job it is. Raises `JobNotFound`."""
@@ -251,6 +261,10 @@ class JobQueue:
             for key in self._queue_keys:
                 pipeline.llen(key)
             return sum(pipeline.execute())
+
+    def require_writes(self) -> None:
+        """Raises `RedisError` where the server takes no jobs: away, or its memory or disk full."""
+        self.redis.lpushx(keys.NOTHING, "")  # refused as every write, and writes nothing
 
     def wait_for_ring(self, timeout_s: float) -> None:
         """Blocks until a job is submitted, or the time is over."""

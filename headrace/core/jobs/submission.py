@@ -6,7 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headrace.core.errors import DeadlineUnmeetable, IdempotencyConflict, LimitExceeded, QueueFull
+from headrace.core.errors import (
+    DeadlineUnmeetable,
+    IdempotencyConflict,
+    InvalidRequest,
+    LimitExceeded,
+    QueueFull,
+)
 from headrace.core.jobs import keys, rq_adapter
 from headrace.core.jobs.handover import (
     NO_KEY,
@@ -59,13 +65,16 @@ class Submission:
         ]
 
     def result(self, answer: Sequence[Any], settings: Settings) -> list[Submitted]:
-        """Raises `QueueFull`, `LimitExceeded`, `IdempotencyConflict`, `DeadlineUnmeetable`."""
+        """Raises `QueueFull`, `LimitExceeded`, `IdempotencyConflict`, `DeadlineUnmeetable`.
+
+        `InvalidRequest` for more jobs at once than the quota will ever allow.
+        """
         verdict, jobs, waiting, tokens, running, is_full = answer
         ids = [job_id.decode() for job_id, *_rest in jobs]
         if verdict == b"full":
             raise self._full(waiting, tokens, settings)
         if verdict in BROKEN:
-            raise LimitExceeded(BROKEN[verdict], verdict.decode())
+            raise self._beyond_quota(verdict, settings)
         if verdict == b"conflict":
             raise IdempotencyConflict(
                 f"this Idempotency-Key was used for another request: job {', '.join(ids)}"
@@ -103,6 +112,15 @@ class Submission:
             f"{waiting} jobs with {tokens} tokens wait already; try again later",
             self.pace.retry_after_s(tokens_over),
         )
+
+    def _beyond_quota(self, verdict: bytes, settings: Settings) -> LimitExceeded | InvalidRequest:
+        """Of the quota that the verdict names: no later try helps where it is too small itself."""
+        most_jobs, share_jobs, _share_tokens = _bounds(self.quota, settings)
+        most = int(most_jobs if verdict == b"running_jobs" else share_jobs)
+        code, jobs = verdict.decode(), len(self.requests)
+        if jobs > most:
+            return InvalidRequest(f"{jobs} jobs at once: this key allows {most}", None, code)
+        return LimitExceeded(BROKEN[verdict], code)
 
     def _late(self, job_id: str, place: Place) -> DeadlineUnmeetable:
         """The deadline can be met when no more waits than `most_before` allows."""

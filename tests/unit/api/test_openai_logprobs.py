@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
 from api.openai_logprobs import ChatLogprobs, CompletionLogprobs, NoLogprobs
 from headrace.core.types import TokenLogprobs
 from tests.fakes import CARD, EOS
+from tests.unit.api.openai_calls import CHAT, TEXT, chunks
 
 E, FIRST_BYTE, SECOND_BYTE = *CARD.tokenize("e"), *CARD.tokenize("ü")
 END = CARD.eos_token_ids[0]
@@ -52,3 +58,44 @@ def test_where_no_token_came_or_nobody_asked_nothing_is_written() -> None:
     assert ChatLogprobs(CARD).write([]) is None
     assert CompletionLogprobs(CARD).write([]) is None
     assert NoLogprobs().write([TokenLogprobs(E, -0.5)]) is None
+
+
+# -- on the wire ----------------------------------------------------------------------------------
+
+
+def test_a_chat_has_an_entry_for_each_token_where_it_asks_for_logprobs(
+    served: FlaskClient,
+) -> None:
+    body = CHAT | {"logprobs": True, "top_logprobs": 1}
+    answer = served.post("/v1/chat/completions", json=body).json
+
+    assert answer is not None
+    (choice,) = answer["choices"]
+    content = choice["logprobs"]["content"]
+    assert "".join(entry["token"] for entry in content) == "user"
+    assert bytes(byte for entry in content for byte in entry["bytes"]) == b"user"
+    assert [len(entry["top_logprobs"]) for entry in content] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("route", ["chat/completions", "completions"])
+def test_a_stream_brings_the_logprobs_that_a_whole_answer_has(
+    served: FlaskClient, route: str
+) -> None:
+    asks: dict[str, Any] = {"logprobs": 1} if route == "completions" else {"logprobs": True}
+    body = (TEXT if route == "completions" else CHAT) | asks
+    whole = served.post(f"/v1/{route}", json=body).json
+    events = chunks(served.post(f"/v1/{route}", json=body | {"stream": True}).text)
+
+    assert whole is not None
+    expected = whole["choices"][0]["logprobs"]
+    pieces = [event["choices"][0]["logprobs"] for event in events]
+    for name in ("content", "tokens", "token_logprobs", "text_offset", "top_logprobs"):
+        entries = [entry for piece in pieces if piece for entry in piece.get(name, ())]
+        assert entries == expected.get(name, [])
+
+
+def test_who_asks_for_no_logprobs_gets_none(served: FlaskClient) -> None:
+    answer = served.post("/v1/completions", json=TEXT).json
+
+    assert answer is not None
+    assert answer["choices"][0]["logprobs"] is None

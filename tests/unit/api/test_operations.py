@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from shutil import rmtree
 
+import pytest
 from flask.testing import FlaskClient
 
 from api.app import create_app
@@ -12,6 +15,7 @@ from headrace.core.connection import Client
 from headrace.core.roster import Roster, WorkerState
 from headrace.core.settings import Settings
 from headrace.core.types import EngineStats
+from tests.waiting import eventually
 
 
 def test_a_process_is_healthy_while_it_lives(client: FlaskClient) -> None:
@@ -54,3 +58,48 @@ def test_without_redis_the_api_lives_but_is_not_ready(settings: Settings, tmp_pa
     assert response.status_code == 503
     assert response.headers["Retry-After"]
     assert client.post("/v1/jobs", json={"prompt": "x"}).status_code == 503
+
+
+@pytest.fixture
+def disk_is_full(redis: Client) -> Iterator[None]:
+    """Where the snapshot should go stands a folder, so that it fails; then writes are refused."""
+    in_the_way = Path(redis.config_get("dir")["dir"]) / redis.config_get("dbfilename")["dbfilename"]
+    in_the_way.mkdir()
+    (in_the_way / "something").touch()
+    redis.config_set("save", "3600 1")
+    redis.bgsave()
+    eventually(lambda: redis.info("persistence")["rdb_last_bgsave_status"] == "err")
+    yield
+    redis.config_set("save", "")
+    rmtree(in_the_way)
+
+
+@pytest.fixture
+def memory_is_full(redis: Client) -> Iterator[None]:
+    redis.config_set("maxmemory", 1)
+    yield
+    redis.config_set("maxmemory", 0)
+
+
+@pytest.mark.parametrize("what", ["disk_is_full", "memory_is_full"])
+def test_where_redis_takes_no_writes_the_api_is_not_ready(
+    client: FlaskClient, request: pytest.FixtureRequest, what: str
+) -> None:
+    assert client.get("/readyz").status_code == 200
+    request.getfixturevalue(what)
+
+    response = client.get("/readyz")
+
+    assert response.status_code == 503
+    assert response.headers["Retry-After"]
+    assert response.json is not None
+    assert "memory or disk may be full" in response.json["error"]["message"]
+    assert client.post("/v1/jobs", json={"prompt": "x"}).status_code == 503
+    assert client.get("/healthz").status_code == 200
+
+
+def test_a_look_whether_the_api_is_ready_writes_nothing(client: FlaskClient, redis: Client) -> None:
+    before = redis.dbsize()
+    client.get("/readyz")
+
+    assert redis.dbsize() == before

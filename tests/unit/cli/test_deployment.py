@@ -144,6 +144,17 @@ def test_it_says_where_it_serves_once_it_does(up: Up, port: str) -> None:
         assert answer.status == 200
 
 
+def test_a_misspelled_setting_is_told_once_and_to_no_child(folder: Path, port: str) -> None:
+    model = "import os; print('inherited:', 'HEADRACE_MAX_SLOT' in os.environ, flush=True)"
+    up = Up(folder, "--port", port, model=model, HEADRACE_MAX_SLOT="7")
+    up.wait_until_ready()
+    up.close()
+
+    assert up.output.count("unknown variable") == 1
+    assert "HEADRACE_MAX_SLOTS" in up.output
+    assert "inherited: False" in up.output
+
+
 def test_ctrl_c_ends_the_api_then_the_workers_then_redis(up: Up) -> None:
     up.wait_until_ready()
     eventually(up.runs)

@@ -10,7 +10,7 @@ from rq.job import JobStatus
 
 from headrace.core.connection import Client
 from headrace.core.jobs import job_list, keys
-from headrace.core.jobs.job_list import Place, read_page
+from headrace.core.jobs.job_list import NEWEST, Place, read_page
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.settings import Settings
@@ -24,7 +24,7 @@ def listed(queue: JobQueue, limit: int, state: JobState | None = None) -> list[s
 
 
 def pages(queue: JobQueue, limit: int, state: JobState | None = None) -> Iterator[list[str]]:
-    behind = None
+    behind = NEWEST
     while True:
         page = read_page(queue, limit, behind, state)
         yield [job.id for job in page.jobs]
@@ -115,7 +115,7 @@ def test_a_tenant_sees_its_own_jobs(queue: JobQueue) -> None:
     queue.cancel("1")
 
     def of(tenant: str, state: JobState | None = None) -> list[str]:
-        return [job.id for job in read_page(queue, 5, None, state, tenant).jobs]
+        return [job.id for job in read_page(queue, 5, state=state, tenant=tenant).jobs]
 
     assert (of("a"), of("b"), of("c")) == (["2", "0"], ["3", "1"], [])
     assert of("b", JobState.QUEUED) == ["3"]
@@ -132,6 +132,19 @@ def test_a_page_looks_at_so_many_jobs_and_says_that_there_are_more(
         queue.submit(make_request(f"new-{number}"))
 
     assert list(pages(queue, 5, JobState.SUCCEEDED)) == [[], [], ["old"]]
+
+
+def test_jobs_of_one_moment_are_looked_at_together(
+    queue: JobQueue, redis: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_list, "CHUNK", 2)
+    monkeypatch.setattr(job_list, "MOST_CHUNKS", 1)
+    for name in "abcde":
+        queue.submit(make_request(name))
+    redis.zadd(keys.JOBS, dict.fromkeys("bcd", 1_700_000_000.123456) | {"a": 1_600_000_000.0})
+
+    assert list(pages(queue, 5, JobState.QUEUED)) == [["e", "d", "c", "b"], ["a"]]
+    assert list(pages(queue, 3, JobState.QUEUED)) == [["e", "d", "c"], ["b", "a"]]
 
 
 def test_failed_and_expired_jobs_are_told_apart(queue: JobQueue) -> None:

@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from headrace.core.connection import WORKER_TIMEOUT_S, Client, connect
-from headrace.core.errors import LimitExceeded, QueueFull
+from headrace.core.errors import InvalidRequest, LimitExceeded, QueueFull
 from headrace.core.jobs import keys
 from headrace.core.jobs.dead_letters import DeadLetters
 from headrace.core.jobs.handover import Idempotency, Quota
@@ -124,6 +124,20 @@ def test_the_smallest_share_takes_one_job(queue: JobQueue) -> None:
     least = Quota(queue_share=1e-9)
     submit(queue, "a1", least)
     assert refusal(queue, least) == "queue_share"
+
+
+@pytest.mark.parametrize("quota", [Quota(running_jobs=2), Quota(queue_share=0.2)])
+def test_more_jobs_at_once_than_a_quota_allows_are_a_bad_request_and_fewer_are_not(
+    redis: Client, settings: Settings, quota: Quota
+) -> None:
+    queue = JobQueue(redis, settings.model_copy(update={"queue_max_jobs": 10}))
+    three = [make_request(f"a{number}", tenant="a") for number in range(3)]
+
+    with pytest.raises(InvalidRequest, match="3 jobs at once: this key allows 2"):
+        queue.submit_all(three, quota=quota)
+    queue.submit_all(three[:2], quota=quota)
+    with pytest.raises(LimitExceeded):
+        queue.submit_all(three[2:], quota=quota)
 
 
 def test_a_full_queue_is_full_whatever_the_share(redis: Client, settings: Settings) -> None:

@@ -8,8 +8,9 @@ from rq.serializers import JSONSerializer
 
 from headrace.core.connection import Client
 from headrace.core.errors import JobNotFound
+from headrace.core.jobs import job_list
 from headrace.core.jobs.dead_letters import DeadLetters
-from headrace.core.jobs.job_list import read_page
+from headrace.core.jobs.job_list import Place, read_page
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.types import JobState
 from tests.fakes import make_request
@@ -50,6 +51,20 @@ def test_a_list_ends_without_a_word_of_others(queue: JobQueue) -> None:
 
     page = read_page(queue, 3, tenant="a")
     assert (page.jobs, page.behind) == ([], None)
+
+
+def test_a_list_that_looked_at_enough_of_others_goes_on_behind_them_and_names_none(
+    queue: JobQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_list, "CHUNK", 10)
+    queue.submit(make_request("a1", tenant="a"))
+    queue.submit_many([make_request(f"b{number}", tenant="b") for number in range(150)])
+
+    page = read_page(queue, 3, tenant="a")
+    assert page.jobs == []
+    assert page.behind is not None and page.behind.job_id == ""
+    rest = read_page(queue, 3, Place.decode(page.behind.encode()), tenant="a")
+    assert ([job.id for job in rest.jobs], rest.behind) == (["a1"], None)
 
 
 def test_a_list_holds_the_tenants_jobs_of_every_state(queue: JobQueue) -> None:

@@ -1,0 +1,158 @@
+"""What becomes of a body, field by field, before it is a job."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from api.app import create_app
+from headrace.core.roster import WorkerState
+from headrace.core.settings import Settings
+from headrace.core.types import EngineStats, Feature
+from tests.bench import Bench
+from tests.fakes import CARD
+from tests.unit.api.openai_calls import CHAT, TEXT, seeds
+
+
+@pytest.mark.parametrize("is_one", [True, False])
+def test_prompts_may_be_token_ids(served: FlaskClient, is_one: bool) -> None:
+    ids = [*CARD.tokenize("abc")]
+    answer = served.post(
+        "/v1/completions", json=TEXT | {"prompt": ids if is_one else [ids, "xyz"]}
+    ).json
+
+    assert answer is not None
+    texts = [choice["text"] for choice in answer["choices"]]
+    assert texts == (["abc"] if is_one else ["abc", "xyz"])
+
+
+def test_the_seeds_of_choices_follow_from_the_requests_own(
+    client: FlaskClient, bench: Bench
+) -> None:
+    def ask(**fields: Any) -> list[int]:
+        body = TEXT | {"stream": True, "n": 3} | fields
+        return seeds(bench, client.post("/v1/completions", json=body))
+
+    assert ask(seed=7) == ask(seed=7)
+    assert not set(ask(seed=7)) & set(ask(seed=8))
+    assert not set(ask()) & set(ask())
+
+
+SCHEMA = {"properties": {"a": {"type": "integer"}}, "type": "object"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "rules"),
+    [
+        ({"min_p": 0.1}, {"min_p": 0.1}),
+        ({"repetition_penalty": 1.2}, {"repetition_penalty": 1.2}),
+        (
+            {"presence_penalty": 1, "frequency_penalty": -0.5},
+            {"presence_penalty": 1, "frequency_penalty": -0.5},
+        ),
+        ({"logprobs": True}, {"logprobs": 0}),
+        ({"logprobs": True, "top_logprobs": 5}, {"logprobs": 5}),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": SCHEMA}}},
+            {"json_schema": json.dumps(SCHEMA)},
+        ),
+        (
+            {"response_format": {"type": "json_object"}},
+            {"json_schema": '{"type": "object", "additionalProperties": true}'},
+        ),
+        ({"max_completion_tokens": 9}, {"max_tokens": 9}),
+    ],
+)
+def test_what_a_caller_asks_for_is_what_the_engine_is_told(
+    client: FlaskClient, bench: Bench, fields: dict[str, Any], rules: dict[str, Any]
+) -> None:
+    response = client.post("/v1/chat/completions", json=CHAT | {"stream": True} | fields)
+
+    assert response.status_code == 200, response.json
+    sampling = bench.queue.get(response.headers["X-Headrace-Job-Id"]).request.sampling
+    assert {name: getattr(sampling, name) for name in rules} == rules
+
+
+@pytest.mark.parametrize(
+    ("fields", "features", "param"),
+    [
+        ({"response_format": {"type": "json_object"}}, [Feature.TOP_LOGPROBS], "response_format"),
+        ({"logprobs": True, "top_logprobs": 2}, [Feature.JSON_SCHEMA], "logprobs"),
+    ],
+)
+def test_what_the_engine_cannot_do_is_refused_before_the_queue(
+    client: FlaskClient,
+    bench: Bench,
+    fields: dict[str, Any],
+    features: list[Feature],
+    param: str,
+) -> None:
+    beat = WorkerState("w", "ready", 1, "Engine", EngineStats(), features=tuple(features))
+    client.application.extensions["headrace"].roster.beat(beat)
+
+    response = client.post("/v1/chat/completions", json=CHAT | fields)
+
+    assert response.status_code == 400
+    assert response.json is not None
+    assert response.json["error"]["param"] == param
+    assert response.json["error"]["code"] == "unsupported_value"
+    assert bench.queue.waiting() == 0
+
+
+def test_a_developer_speaks_as_the_system(client: FlaskClient, bench: Bench) -> None:
+    messages = [{"role": "developer", "content": "be brief"}, *CHAT["messages"]]
+    response = client.post(
+        "/v1/chat/completions", json=CHAT | {"messages": messages, "stream": True}
+    )
+
+    job = bench.queue.get(response.headers["X-Headrace-Job-Id"])
+    prompt = CARD.tokenizer.decode(list(job.request.prompt_ids))
+    assert prompt == "system: be brief\nuser: hello\nassistant: "
+
+
+def test_a_priority_can_be_given_here_as_well(client: FlaskClient, bench: Bench) -> None:
+    body = TEXT | {"stream": True, "priority": "interactive"}
+    response = client.post("/v1/completions", json=body)
+
+    assert bench.queue.get(response.headers["X-Headrace-Job-Id"]).request.priority == "interactive"
+
+
+@pytest.fixture
+def narrow(bench: Bench, settings: Settings, redis_url: str) -> Iterator[FlaskClient]:
+    """A client of an app whose queue takes three jobs."""
+    bounds = {"redis_url": redis_url, "queue_max_jobs": 3}
+    app = create_app(settings.model_copy(update=bounds))
+    yield app.test_client()
+    app.extensions["headrace"].waiters.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        ("/v1/completions", TEXT | {"prompt": ["x"] * 4}, "prompt"),
+        ("/v1/completions", TEXT | {"prompt": ["x"] * 2, "n": 2}, "prompt"),
+        ("/v1/completions", TEXT | {"n": 4}, "n"),
+        ("/v1/chat/completions", CHAT | {"n": 4}, "n"),
+    ],
+)
+def test_more_jobs_than_the_queue_could_ever_take_are_a_bad_request(
+    narrow: FlaskClient, bench: Bench, path: str, body: dict[str, Any], param: str
+) -> None:
+    response = narrow.post(path, json=body)
+
+    assert response.status_code == 400
+    assert response.json is not None
+    assert response.json["error"]["param"] == param
+    assert response.json["error"]["message"] == f"{param}: 4 choices in all, the queue takes 3"
+    assert bench.queue.waiting() == 0
+
+
+def test_as_many_jobs_as_the_queue_takes_are_accepted(narrow: FlaskClient, bench: Bench) -> None:
+    response = narrow.post("/v1/completions", json=TEXT | {"n": 3, "stream": True})
+
+    assert response.status_code == 200
+    assert bench.queue.waiting() == 3
