@@ -8,14 +8,15 @@ from hashlib import sha256
 
 from flask import Response, g, request
 
+from api.bundles import Bundles
 from api.caller import caller
-from api.rate_limits import RateLimits
+from api.rate_limits import rates_of
 from headrace.core.api_key import Limits
 from headrace.core.errors import InvalidRequest
 from headrace.core.jobs.dead_letters import DeadLetters
 from headrace.core.jobs.handover import NO_KEY, Idempotency, Quota, Submitted
 from headrace.core.jobs.pace import PaceMeter
-from headrace.core.jobs.queue import JobQueue
+from headrace.core.jobs.submission import Submission
 from headrace.core.types import Request
 
 KEY_HEADER = "Idempotency-Key"
@@ -25,12 +26,9 @@ REPLAYED_HEADER = "Idempotent-Replayed"
 
 
 class Admission:
-    def __init__(
-        self, queue: JobQueue, dead_letters: DeadLetters, rate_limits: RateLimits, pace: PaceMeter
-    ) -> None:
-        self._queue = queue
+    def __init__(self, bundles: Bundles, dead_letters: DeadLetters, pace: PaceMeter) -> None:
+        self._bundles = bundles
         self._dead_letters = dead_letters
-        self._rate_limits = rate_limits
         self._pace = pace
 
     def submit(self, requests: Sequence[Request]) -> list[Submitted]:
@@ -42,19 +40,22 @@ class Admission:
         Raises `QueueFull`, `DeadlineUnmeetable`, `LimitExceeded`, `IdempotencyConflict`,
         `InvalidRequest`.
         """
-        idempotency, quota = _idempotency(), _quota(caller().limits)
-        with self._rate_limits.charged(caller(), requests) as give_back:
-            submitted = self._queue.submit_all(requests, idempotency, self._pace.current(), quota)
-            g.is_replayed = submitted[0].job_id != requests[0].id
-            if g.is_replayed:
-                give_back()
+        submitted = self._bundles.send(
+            Submission(
+                requests,
+                _idempotency(),
+                pace=self._pace.current(),
+                quota=_quota(caller().limits),
+                rates=rates_of(caller()),
+            )
+        )
+        g.is_replayed = submitted[0].job_id != requests[0].id
         return submitted
 
     def replay(self, job_id: str, force: bool) -> Submitted:
         """A dead letter as a new job. Raises as `submit` and `DeadLetters.replay` do."""
-        request = self._dead_letters.get(job_id).request
-        with self._rate_limits.charged(caller(), [request] if request else []):
-            return self._dead_letters.replay(job_id, force, _quota(caller().limits))
+        quota, rates = _quota(caller().limits), rates_of(caller())
+        return self._dead_letters.replay(job_id, force, quota, rates)
 
 
 def show_replay(response: Response) -> Response:

@@ -17,11 +17,11 @@ from api import (
     request_id,
 )
 from api.admission import Admission
+from api.bundles import Bundles
 from api.errors import register_error_handlers
 from api.follower import Follower
 from api.http_metrics import make_http_metrics
 from api.intake import Intake
-from api.rate_limits import RateLimits
 from api.services import KEY, Services
 from api.waiters import Waiters
 from headrace.core.api_key_store import ApiKeyStore
@@ -45,7 +45,8 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
     if settings.redis_url is None:
         raise SettingsError("REDIS_URL: the API needs the queue's Redis")
     queue = queue or JobQueue(connect(settings.redis_url, API_TIMEOUT_S), settings)
-    api_keys, dead_letters = ApiKeyStore(queue.redis), DeadLetters(queue)
+    api_keys, bundles = ApiKeyStore(queue.redis), Bundles(queue)
+    dead_letters = DeadLetters(queue, bundles.send)
     require_lock(settings, api_keys)
     cards, waiters = CardStore(queue.redis), Waiters(queue)
     roster = Roster(queue.redis, settings.lease_s)
@@ -61,7 +62,7 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
         cards=cards,
         roster=roster,
         intake=Intake(cards, roster, settings, metrics),
-        admission=Admission(queue, dead_letters, RateLimits(queue.redis), pace),
+        admission=Admission(bundles, dead_letters, pace),
         pace=pace,
         waiters=waiters,
         follower=Follower(queue, waiters),

@@ -8,7 +8,7 @@
 - Memory of one API process while many callers wait.
 - The time from a job's end to its waiting caller's last byte.
 
-`--header 'Authorization: Bearer …'` goes with every request, where the API wants a key.
+`--header` goes with every request but submissions, which bring a key with limits of their own.
 """
 
 from __future__ import annotations
@@ -54,9 +54,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     with Server(folder) as server:
         report["conditions"] = conditions(server.client())
         if "submit" in parts:
-            report |= submit_rate.measure(
-                server, card, arguments.pairs, arguments.seconds, arguments.header
-            )
+            report |= submit_rate.measure(server, card, arguments.pairs, arguments.seconds)
         if "memory" in parts:
             report |= waiting_memory.measure(server, card, arguments.waiting, arguments.header)
     if "eta" in parts:

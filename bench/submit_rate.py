@@ -1,4 +1,7 @@
-"""How many jobs one API process accepts a second, beside a route that does nothing."""
+"""How many jobs one API process accepts a second, beside a route that does nothing.
+
+Callers show a key that has every limit, none of which is ever reached.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,14 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from bench.api_process import ApiProcess
 from bench.pairs import alternate
 from bench.rounds import ratio
 from bench.server import Server, empty
+from headrace.core.api_key import Limits, Scope
+from headrace.core.api_key_store import ApiKeyStore
 from headrace.core.card_store import CardStore
 from headrace.core.model_card import ModelCard
 from headrace.loadtest.words import WORDS
@@ -21,13 +25,13 @@ from headrace.loadtest.words import WORDS
 PROMPT_TOKENS = 100
 MAX_TOKENS = 16
 CONNECTIONS = 32
+LIMITS = Limits(
+    requests_per_minute=10**9, tokens_per_minute=10**12, running_jobs=10**9, queue_share=1.0
+)
 ROOMY = {"HEADRACE_QUEUE_MAX_JOBS": str(10**9), "HEADRACE_QUEUE_MAX_TOKENS": str(10**12)}
 
 
-def measure(
-    server: Server, card: ModelCard, pairs: int, seconds: float, headers: Sequence[str]
-) -> dict[str, Any]:
-    """`headers` go with every request: a key, where the API wants one."""
+def measure(server: Server, card: ModelCard, pairs: int, seconds: float) -> dict[str, Any]:
     cards, body = CardStore(server.client()), make_body(card)
     with (
         ApiProcess("api.app:create_app()", REDIS_URL=server.url, **ROOMY) as ours,
@@ -37,13 +41,14 @@ def measure(
         def submit() -> dict[str, float]:
             empty(server.client())
             cards.put(card)
-            return hammer(ours.url, body, seconds, headers)
+            return hammer(ours.url, body, seconds, key_header(server))
 
-        for warm_up in (submit, partial(hammer, bare.url, body, seconds, headers)):
+        def answer() -> dict[str, float]:
+            return hammer(bare.url, body, seconds, key_header(server))
+
+        for warm_up in (submit, answer):
             warm_up()
-        accepted, answered = alternate(
-            pairs, submit, lambda: hammer(bare.url, body, seconds, headers)
-        )
+        accepted, answered = alternate(pairs, submit, answer)
     return {
         "submit_per_s": _median(accepted, "per_s"),
         "bare_flask_per_s": _median(answered, "per_s"),
@@ -68,12 +73,19 @@ def make_body(card: ModelCard) -> bytes:
     raise ValueError(f"no prompt of {PROMPT_TOKENS} tokens is made of these words")
 
 
-def hammer(url: str, body: bytes, seconds: float, headers: Sequence[str]) -> dict[str, float]:
+def key_header(server: Server) -> str:
+    """Of a new key, as the command line makes it."""
+    text, _key = ApiKeyStore(server.client()).create(
+        "bench", frozenset({Scope.SUBMIT}), limits=LIMITS
+    )
+    return f"Authorization: Bearer {text}"
+
+
+def hammer(url: str, body: bytes, seconds: float, header: str) -> dict[str, float]:
     """Raises `RuntimeError` where not all answers were successes."""
-    options = [f"--header={header}" for header in headers]
     command = [sys.executable, "-m", "bench.hammer", f"{url}/v1/jobs", f"--seconds={seconds}"]
     run = subprocess.run(
-        [*command, f"--connections={CONNECTIONS}", *options],
+        [*command, f"--connections={CONNECTIONS}", f"--header={header}"],
         input=body,
         capture_output=True,
         check=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from uuid import UUID, uuid4, uuid5
@@ -12,6 +12,8 @@ from headrace.core.jobs import keys, rq_adapter
 from headrace.core.jobs.dead_letter import DeadLetter, decode_dead_letter
 from headrace.core.jobs.handover import NO_QUOTA, Quota, Replay, Submitted
 from headrace.core.jobs.queue import JobQueue
+from headrace.core.jobs.rates import NO_RATES, Rates
+from headrace.core.jobs.submission import Submission
 from headrace.core.types import JobState, Request
 
 PAGE = 100
@@ -26,11 +28,15 @@ class DeadLetters:
 
     One that `rq requeue` brought back is none while it lives again. Every method raises
     `redis.exceptions.RedisError` when the server is away; all of them may be called again then.
+    `send` hands a replay to the queue; without it the queue does itself.
     """
 
-    def __init__(self, queue: JobQueue) -> None:
+    def __init__(
+        self, queue: JobQueue, send: Callable[[Submission], list[Submitted]] | None = None
+    ) -> None:
         self._queue = queue
         self._redis = queue.redis
+        self._send = send or queue.send
         self._mark_replayed = rq_adapter.load_script(queue.redis, "mark_replayed", queue.settings)
 
     def list(self, limit: int, tenant: str | None = None) -> Sequence[DeadLetter]:
@@ -43,7 +49,9 @@ class DeadLetters:
             return letter
         raise JobNotFound(f"no dead letter {job_id}")
 
-    def replay(self, job_id: str, force: bool = False, quota: Quota = NO_QUOTA) -> Submitted:
+    def replay(
+        self, job_id: str, force: bool = False, quota: Quota = NO_QUOTA, rates: Rates = NO_RATES
+    ) -> Submitted:
         """Submits the same request as a new job, its deadline counted from now.
 
         The new id follows from the dead letter's id and end: a replay that is repeated, because its
@@ -56,7 +64,7 @@ class DeadLetters:
         new_id = uuid4().hex if force else letter.replayed_as or _replay_id(letter)
         request = replace(self._runnable(letter), id=new_id)
         replay = Replay(job_id, min(letter.deaths, rq_adapter.SUSPECT_DEATHS))
-        submitted = self._queue.submit(request, replay=replay, quota=quota)
+        [submitted] = self._send(Submission([request], replay=replay, quota=quota, rates=rates))
         # Second, so that a full queue leaves no letter that names a job which never was.
         self._mark_replayed(keys=[rq_adapter.job_key(job_id)], args=[new_id, _stamp(letter)])
         return submitted

@@ -105,6 +105,11 @@ def unfinished(tenant: str) -> str:
     return f"headrace:unfinished:{tenant}"
 
 
+def rate(key_id: str) -> str:
+    """Hash: `jobs` and `tokens` of an API key in the minute `since` then and the one `…_before`."""
+    return f"headrace:rate:{key_id}"
+
+
 def idempotency(tenant: str, key: str) -> str:
     """Hash: `ids` of the jobs that were accepted under a tenant's key, and the `fingerprint`.
 

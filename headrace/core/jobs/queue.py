@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from secrets import token_hex
 from typing import Any
 
+from redis.exceptions import NoScriptError
+
 from headrace.core.connection import Client
 from headrace.core.errors import JobNotFound, QueueFull
 from headrace.core.jobs import keys, rq_adapter
@@ -25,7 +27,7 @@ from headrace.core.jobs.handover import (
 )
 from headrace.core.jobs.job import Job, decode_job
 from headrace.core.jobs.pace import UNKNOWN, Pace, Place
-from headrace.core.jobs.submission import Submission
+from headrace.core.jobs.submission import Answer, Call, Submission
 from headrace.core.settings import Settings
 from headrace.core.types import (
     DEFAULT_TENANT,
@@ -65,8 +67,7 @@ class JobQueue:
 
         Raises `QueueFull`, `IdempotencyConflict`, `LimitExceeded` where its tenant has its quota.
         """
-        submission = Submission([request], idempotency, replay, quota=quota)
-        return submission.result(self._submit(submission), self.settings)[0]
+        return self.send(Submission([request], idempotency, replay, quota=quota))[0]
 
     def submit_all(
         self,
@@ -79,17 +80,32 @@ class JobQueue:
 
         Raises as `submit` does, and `DeadlineUnmeetable` where that follows from the `pace`.
         """
-        submission = Submission(requests, idempotency, pace=pace, quota=quota)
-        return submission.result(self._submit(submission), self.settings)
+        return self.send(Submission(requests, idempotency, pace=pace, quota=quota))
 
     def submit_many(self, requests: Sequence[Request]) -> list[Submitted | QueueFull]:
         """Accepts each request or says that there was no room for it, in one round trip."""
-        submissions = [Submission([request]) for request in requests]
-        with self.redis.pipeline(transaction=False) as pipeline:
-            for submission in submissions:
-                self._submit(submission, pipeline)
-            answers = pipeline.execute()
-        return list(map(self._submitted_or_full, submissions, answers))
+        answers = self.send_many([self.prepare(Submission([request])) for request in requests])
+        return list(map(_submitted_or_full, answers))
+
+    def send(self, submission: Submission) -> list[Submitted]:
+        """What became of its requests. Raises as `Submission.result` does."""
+        [answer] = self.send_many([self.prepare(submission)])
+        return answer.submitted()
+
+    def prepare(self, submission: Submission) -> Call:
+        """All of the work for it that needs no server."""
+        names = submission.script_keys()
+        arguments = submission.script_arguments(self.settings, self._constant_fields)
+        return Call(submission, [len(names), *names, *arguments])
+
+    def send_many(self, calls: Sequence[Call]) -> list[Answer]:
+        """The answer to each, in one round trip."""
+        replies = self._call_submit(calls)
+        if any(isinstance(reply, NoScriptError) for reply in replies):  # a new server
+            self.redis.script_load(self._scripts["submit"].script)
+            replies = self._call_submit(calls)
+        pairs = zip(calls, replies, strict=True)
+        return [Answer(call.submission, reply, self.settings) for call, reply in pairs]
 
     def claim(self, worker: str, room: Room, batch_room: Room | None = None) -> Claimed:
         """Leases waiting jobs to a worker: at most `room.slots`, costing `room.tokens` at most.
@@ -270,21 +286,20 @@ class JobQueue:
         """Blocks until a job is submitted, or the time is over."""
         self.redis.blpop([keys.DOORBELL], timeout=max(timeout_s, 0.001))  # 0 would be for ever
 
-    def _submit(self, submission: Submission, client: Client = None) -> Any:
-        """The script's answer; nothing yet where `client` is a pipeline."""
-        return self._scripts["submit"](
-            keys=submission.script_keys(),
-            args=submission.script_arguments(self.settings, self._constant_fields),
-            client=client,
-        )
+    def _call_submit(self, calls: Sequence[Call]) -> list[Any]:
+        """Not as redis-py does it in a pipeline: it asks for the script first, every time."""
+        with self.redis.pipeline(transaction=False) as pipeline:
+            for call in calls:
+                pipeline.evalsha(self._scripts["submit"].sha, *call.values)
+            replies: list[Any] = pipeline.execute(raise_on_error=False)
+        return replies
 
-    def _submitted_or_full(
-        self, submission: Submission, answer: Sequence[Any]
-    ) -> Submitted | QueueFull:
-        try:
-            return submission.result(answer, self.settings)[0]
-        except QueueFull as error:
-            return error
+
+def _submitted_or_full(answer: Answer) -> Submitted | QueueFull:
+    try:
+        return answer.submitted()[0]
+    except QueueFull as error:
+        return error
 
 
 def _state_of(status: bytes | None, reason: bytes | None) -> JobState | None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from redis.exceptions import RedisError
+
 from headrace.core.errors import (
     DeadlineUnmeetable,
     IdempotencyConflict,
@@ -23,8 +25,12 @@ from headrace.core.jobs.handover import (
     Submitted,
 )
 from headrace.core.jobs.pace import UNKNOWN, Pace, Place
+from headrace.core.jobs.rates import NO_RATES, Rates, Usage
 from headrace.core.settings import Settings
 from headrace.core.types import Request
+
+PER_MINUTE = b"_per_minute"
+"""End of the verdict that the API key is at a rate; before it stands which."""
 
 BROKEN = {
     b"running_jobs": "as many jobs as this key allows wait and run already; try again later",
@@ -38,7 +44,7 @@ class Submission:
     """All `requests` are accepted, or none; they are one tenant's.
 
     `pace` says which deadlines cannot be met, and when a full queue will have room; `quota` is the
-    tenant's.
+    tenant's, `rates` are those of the caller's API key.
     """
 
     requests: Sequence[Request]
@@ -46,10 +52,15 @@ class Submission:
     replay: Replay | None = None
     pace: Pace = UNKNOWN
     quota: Quota = NO_QUOTA
+    rates: Rates = NO_RATES
 
     def script_keys(self) -> list[str]:
         key, tenant = self.idempotency.key, self.requests[0].tenant
-        return [rq_adapter.QUEUES_KEY, keys.idempotency(tenant, key) if key else ""]
+        return [
+            rq_adapter.QUEUES_KEY,
+            keys.idempotency(tenant, key) if key else "",
+            self.rates.key,
+        ]
 
     def script_arguments(self, settings: Settings, constant_fields: Mapping[str, Any]) -> list[Any]:
         """`constant_fields` are what RQ writes for all jobs alike."""
@@ -61,20 +72,37 @@ class Submission:
             settings.queue_ttl_s + kept_s,
             self.idempotency.fingerprint,
             *_bounds(self.quota, settings),
+            _or_empty(self.rates.requests),
+            _or_empty(self.rates.tokens),
             *_flat(self._job(request, constant_fields) for request in self.requests),
+        ]
+
+    def usages(self, answer: Sequence[Any]) -> list[Usage]:
+        """One for each rate that the caller's key has a limit of."""
+        *_verdict, (jobs_before, jobs, tokens_before, tokens, left_s) = answer
+        counts = {
+            "requests": (self.rates.requests, jobs_before, jobs),
+            "tokens": (self.rates.tokens, tokens_before, tokens),
+        }
+        return [
+            Usage(kind, limit, before, now, float(left_s))
+            for kind, (limit, before, now) in counts.items()
+            if limit is not None
         ]
 
     def result(self, answer: Sequence[Any], settings: Settings) -> list[Submitted]:
         """Raises `QueueFull`, `LimitExceeded`, `IdempotencyConflict`, `DeadlineUnmeetable`.
 
-        `InvalidRequest` for more jobs at once than the quota will ever allow.
+        And `InvalidRequest` for more at once than the quota or a rate will ever let pass.
         """
-        verdict, jobs, waiting, tokens, running, is_full = answer
+        verdict, jobs, waiting, tokens, running, is_full, _usage = answer
         ids = [job_id.decode() for job_id, *_rest in jobs]
         if verdict == b"full":
             raise self._full(waiting, tokens, settings)
         if verdict in BROKEN:
             raise self._beyond_quota(verdict, settings)
+        if verdict.endswith(PER_MINUTE):
+            raise self._too_fast(verdict.removesuffix(PER_MINUTE).decode(), answer)
         if verdict == b"conflict":
             raise IdempotencyConflict(
                 f"this Idempotency-Key was used for another request: job {', '.join(ids)}"
@@ -101,12 +129,16 @@ class Submission:
         yield len(fields)
         yield from _flat(fields.items())
 
+    @property
+    def _cost_tokens(self) -> int:
+        return sum(request.cost_tokens for request in self.requests)
+
     def _full(self, waiting: int, tokens: int, settings: Settings) -> QueueFull:
         """There is room when as many jobs and tokens have left as are too many."""
         jobs_over = waiting + len(self.requests) - settings.queue_max_jobs
-        cost = sum(request.cost_tokens for request in self.requests)
         tokens_over = max(
-            tokens + cost - settings.queue_max_tokens, jobs_over * tokens / max(1, waiting)
+            tokens + self._cost_tokens - settings.queue_max_tokens,
+            jobs_over * tokens / max(1, waiting),
         )
         return QueueFull(
             f"{waiting} jobs with {tokens} tokens wait already; try again later",
@@ -122,6 +154,20 @@ class Submission:
             return InvalidRequest(f"{jobs} jobs at once: this key allows {most}", None, code)
         return LimitExceeded(BROKEN[verdict], code)
 
+    def _too_fast(self, kind: str, answer: Sequence[Any]) -> LimitExceeded | InvalidRequest:
+        usage = next(usage for usage in self.usages(answer) if usage.kind == kind)
+        cost = len(self.requests) if kind == "requests" else self._cost_tokens
+        code = f"{kind}_per_minute"
+        if cost > usage.limit:
+            return InvalidRequest(
+                f"{cost} {kind} at once: this key allows {usage.limit} a minute",
+                "max_tokens" if kind == "tokens" else None,
+                code,
+            )
+        return LimitExceeded(
+            f"this key allows {usage.limit} {kind} a minute", code, usage.wait_s(cost)
+        )
+
     def _late(self, job_id: str, place: Place) -> DeadlineUnmeetable:
         """The deadline can be met when no more waits than `most_before` allows."""
         request = next(request for request in self.requests if request.id == job_id)
@@ -134,14 +180,47 @@ class Submission:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A submission as the script wants it: the number of its keys, the keys, the arguments."""
+
+    submission: Submission
+    values: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the script said to a submission, or the error of its call."""
+
+    submission: Submission
+    said: Sequence[Any] | RedisError
+    settings: Settings
+
+    def submitted(self) -> list[Submitted]:
+        """Raises as `Submission.result` does, and `RedisError`."""
+        if isinstance(self.said, RedisError):
+            raise self.said
+        return self.submission.result(self.said, self.settings)
+
+    @property
+    def usages(self) -> list[Usage]:
+        """How the caller's key stands with its rates after it; none where that is not known."""
+        return [] if isinstance(self.said, RedisError) else self.submission.usages(self.said)
+
+
 def _bounds(quota: Quota, settings: Settings) -> tuple[int | str, ...]:
     """As `submit.lua` wants them: most jobs, then the share of the queue in jobs and tokens."""
-    most_jobs = "" if quota.running_jobs is None else quota.running_jobs
+    most_jobs = _or_empty(quota.running_jobs)
     if quota.queue_share is None:
         return most_jobs, "", ""
     bounds = settings.queue_max_jobs, settings.queue_max_tokens
     # One job at least: a share that takes none would be no share.
     return most_jobs, *(max(1, int(quota.queue_share * bound)) for bound in bounds)
+
+
+def _or_empty(limit: int | None) -> int | str:
+    """As `submit.lua` wants it."""
+    return "" if limit is None else limit
 
 
 def _flat(rows: Iterable[Iterable[Any]]) -> Iterator[Any]:

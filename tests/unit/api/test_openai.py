@@ -79,8 +79,8 @@ def test_a_failed_choice_ends_a_stream_and_no_other_job(client: FlaskClient, ben
 def test_a_caller_whose_job_fails_gets_an_error_that_says_not_to_retry(
     client: FlaskClient, bench: Bench
 ) -> None:
-    queue = client.application.extensions["headrace"].queue
-    queue.submit_all = _submit_and(queue.cancel, queue.submit_all)
+    services = client.application.extensions["headrace"]
+    services.admission.submit = _submit_and(services.queue.cancel, services.admission.submit)
 
     response = client.post("/v1/completions", json=TEXT)
 
@@ -94,8 +94,8 @@ def test_a_caller_whose_job_fails_gets_an_error_that_says_not_to_retry(
 def test_a_caller_whose_deadline_passes_gets_a_time_out_that_says_not_to_retry(
     client: FlaskClient, bench: Bench, path: str
 ) -> None:
-    queue = client.application.extensions["headrace"].queue
-    queue.submit_all = _submit_and(lambda _job_id: bench.leases.sweep(), queue.submit_all)
+    admission = client.application.extensions["headrace"].admission
+    admission.submit = _submit_and(lambda _job_id: bench.leases.sweep(), admission.submit)
 
     response = client.post(path, json=(CHAT if "chat" in path else TEXT) | {"deadline_s": 1e-6})
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 from flask.testing import FlaskClient
-from hypothesis import given
-from hypothesis import strategies as st
 
-from api.rate_limits import WINDOW_S, wait_s
 from headrace.core.api_key import Scope
 from headrace.core.api_key_store import ApiKeyStore
 from headrace.core.connection import Client
+from headrace.core.jobs.rates import WINDOW_S
 from tests.bench import Bench
 from tests.unit.api.callers import Caller, code_of
 
@@ -159,37 +156,3 @@ def test_refusals_are_counted(client: FlaskClient, api_keys: ApiKeyStore) -> Non
     alice.submit()
     alice.submit()
     assert 'headrace_rejected_total{reason="rate_limited"} 1.0' in client.get("/metrics").text
-
-
-@pytest.mark.parametrize(
-    ("room", "window", "expected"),
-    [
-        (5, (0, 0.0, 5, 100.0), 0.0),
-        (5, (10, 45.0, 0, 0.0), 15.0),  # 7.5 count now, 5 do after 15 s more
-        (5, (10, 30.0, 0, 0.0), 0.0),
-        (0, (0, 0.0, 10, 90.0), 90.0),  # 30 s until the window ends, 60 s until it has faded
-        (5, (0, 0.0, 10, 90.0), 60.0),
-    ],
-)
-def test_the_wait_is_until_the_windows_have_faded(
-    room: int, window: tuple[int, float, int, float], expected: float
-) -> None:
-    assert wait_s(room, *window) == pytest.approx(expected)
-
-
-@given(
-    room=st.integers(0, 100),
-    previous=st.integers(0, 100),
-    current=st.integers(0, 100),
-    left_s=st.floats(0, WINDOW_S),
-)
-def test_after_the_wait_the_request_fits(
-    room: int, previous: int, current: int, left_s: float
-) -> None:
-    waited = wait_s(room, previous, left_s, current, WINDOW_S + left_s)
-    assert 0 <= waited <= 2 * WINDOW_S
-    if waited <= left_s:
-        counted = previous * (left_s - waited) / WINDOW_S + current
-    else:
-        counted = current * (WINDOW_S - (waited - left_s)) / WINDOW_S
-    assert counted <= room + 1e-6

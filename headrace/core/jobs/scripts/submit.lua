@@ -1,23 +1,28 @@
 -- submit: accepts all jobs of a list, or none of them.
--- KEYS: 1 RQ's set of queues, 2 the caller's idempotency key or ''
+-- KEYS: 1 RQ's set of queues, 2 the caller's idempotency key or '', 3 where it is counted what the
+--       caller's API key submits or ''
 -- ARGV: 1 most waiting jobs, 2 most waiting tokens, 3 longest wait in s, 4 s to remember KEYS[2] for,
 --       5 fingerprint of what the caller sent, 6 most jobs that the tenant may have unfinished,
---       7 and 8 most jobs and tokens that are its part of the queue ('' each: no limit),
+--       7 and 8 most jobs and tokens that are its part of the queue, 9 and 10 most jobs and tokens
+--       that the API key may submit a minute ('' each: no limit),
 --       then for each job 7 values and its fields:
 --       id, queue, tenant, cost in tokens, deadline in s after acceptance or '',
 --       most tokens that a full fleet may have before it or '', number of RQ's fields, the fields …
 -- Returns {verdict, for each job {id, Redis TIME of acceptance, jobs and tokens that go before it},
---          waiting jobs, waiting tokens, running jobs, 1 where the fleet is full}
+--          waiting jobs, waiting tokens, running jobs, 1 where the fleet is full,
+--          what the API key submitted, refusals aside: {jobs of the last minute, of this one,
+--          tokens of the last minute, of this one, seconds for which the last one still counts}}
 --   verdict: accepted; already (these ids, or this idempotency key with the same fingerprint: the
 --   ids are those of the jobs accepted then); conflict (that key with another fingerprint); full;
 --   running_jobs or queue_share (the limit that the tenant is at);
+--   requests_per_minute or tokens_per_minute (the limit that the API key is at);
 --   late (a deadline that the backlog cannot meet: the one job is the first that is too late)
 -- Atomic, so that the bounds hold, a key names one list, and no job exists without standing in a
 -- queue. A job id that exists was accepted by an earlier try whose answer got lost.
 
 local jobs = {}
 do
-  local at = 9
+  local at = 11
   while at <= #ARGV do
     jobs[#jobs + 1] = {
       id = ARGV[at], queue = ARGV[at + 1], tenant = ARGV[at + 2], cost = tonumber(ARGV[at + 3]),
@@ -28,12 +33,39 @@ do
   end
 end
 
+-- What the API key submitted: in this minute, and in the one before, which fades meanwhile.
+local MINUTE = 60
+local window = {since = now, jobs = 0, tokens = 0, jobs_before = 0, tokens_before = 0}
+if KEYS[3] ~= '' then
+  local known = redis.call('HMGET', KEYS[3], 'since', 'jobs', 'tokens', 'jobs_before',
+    'tokens_before')
+  for i, value in ipairs(known) do known[i] = tonumber(value or nil) or 0 end
+  local age = now - known[1]
+  if age < MINUTE then
+    window = {since = known[1], jobs = known[2], tokens = known[3], jobs_before = known[4],
+      tokens_before = known[5]}
+  elseif age < 2 * MINUTE then
+    window = {since = known[1] + MINUTE, jobs = 0, tokens = 0, jobs_before = known[2],
+      tokens_before = known[3]}
+  end
+end
+window.left = window.since + MINUTE - now
+
+local function is_over(kind, new, most)
+  local before = math.floor(window[kind .. '_before'] * window.left / MINUTE)
+  return most and before + window[kind] + new > most
+end
+
+local function usage()
+  return {window.jobs_before, window.jobs, window.tokens_before, window.tokens, stamp(window.left)}
+end
+
 local function earlier(verdict, ids)
   local found = {}
   for i, id in ipairs(ids) do
     found[i] = {id, redis.call('HGET', job_key(id), 'hr_accepted') or '0', 0, 0}
   end
-  return {verdict, found, 0, 0, 0, 0}
+  return {verdict, found, 0, 0, 0, 0, usage()}
 end
 
 -- A key is worth as much as its jobs: it is forgotten with the first of them.
@@ -69,7 +101,7 @@ local running = redis.call('ZCARD', LEASES)
 local is_full = redis.call('HEXISTS', PACE, 'full_since')
 
 local function answer(verdict, places)
-  return {verdict, places, waiting, tokens, running, is_full}
+  return {verdict, places, waiting, tokens, running, is_full, usage()}
 end
 
 -- What will stand before a job that comes now, as order() will place it.
@@ -89,6 +121,10 @@ for i, job in ipairs(jobs) do
   sooner.jobs, sooner.tokens = sooner.jobs + 1, sooner.tokens + job.cost
 end
 
+if is_over('jobs', #jobs, tonumber(ARGV[9])) then return answer('requests_per_minute', {}) end
+if is_over('tokens', sooner.tokens, tonumber(ARGV[10])) then
+  return answer('tokens_per_minute', {})
+end
 if waiting + #jobs > tonumber(ARGV[1])
   or (tokens > 0 and tokens + sooner.tokens > tonumber(ARGV[2])) then
   return answer('full', {})
@@ -119,6 +155,13 @@ end
 if KEYS[2] ~= '' then
   redis.call('HSET', KEYS[2], 'ids', table.concat(ids, ' '), 'fingerprint', ARGV[5])
   redis.call('EXPIRE', KEYS[2], ARGV[4])
+end
+if KEYS[3] ~= '' then
+  window.jobs, window.tokens = window.jobs + #jobs, window.tokens + sooner.tokens
+  redis.call('HSET', KEYS[3], 'since', stamp(window.since), 'jobs', window.jobs,
+    'tokens', window.tokens, 'jobs_before', window.jobs_before,
+    'tokens_before', window.tokens_before)
+  redis.call('EXPIRE', KEYS[3], 2 * MINUTE)
 end
 ring()
 return answer('accepted', places)
