@@ -67,8 +67,13 @@ def answer(job: Job, asked: str) -> Response:
 
 def _asked_place(job: Job, asked: str) -> Place:
     """The header is newer: a browser that comes back repeats its address as it was."""
-    name = HEADER if request.headers.get(HEADER) else PARAMETER
-    text = request.headers.get(HEADER) or asked
+    place = _place(job, PARAMETER, asked)
+    if header := request.headers.get(HEADER):
+        place = _place(job, HEADER, header)
+    return place
+
+
+def _place(job: Job, name: str, text: str) -> Place:
     try:
         place = Place.parse(text)
     except ValueError as error:

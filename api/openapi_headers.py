@@ -23,7 +23,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "`wait=S` waits up to S seconds; what else stands in it is ignored."
     ),
     job_stream.HEADER: _described(
-        "The id of the last event that the reader saw.", pattern=f"^{job_stream.PLACE.pattern}$"
+        "The id of the last event that the reader saw.", pattern=f"^({job_stream.PLACE.pattern})?$"
     ),
     request_id.HEADER: _described("An id for log lines; one that is not usable is replaced."),
 }

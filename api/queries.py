@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -10,6 +9,7 @@ from pydantic.json_schema import SkipJsonSchema
 from werkzeug.datastructures import MultiDict
 
 from api.job_stream import PLACE
+from api.json_text import parse_json
 from api.schemas import LIMITED_BY
 from headrace.core.errors import InvalidRequest
 from headrace.core.types import JobState
@@ -20,7 +20,7 @@ MAX_LISTED = 1000
 def _as_json(text: Any) -> Any:
     """Numbers and flags stand there as JSON writes them."""
     try:
-        return json.loads(text)
+        return parse_json(text)
     except (ValueError, RecursionError):
         return text
 

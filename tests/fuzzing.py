@@ -19,6 +19,7 @@ from pathlib import Path
 from tests.deployment import Deployment
 
 ROOT = Path(__file__).parents[1]
+MEMORY = ("--generation-database", ":memory:")
 SETTINGS = {
     "HEADRACE_ENGINE": "simulated",
     "HEADRACE_SIMULATED_ALPHA_S": "0.0005",
@@ -33,7 +34,7 @@ def command(url: str, key: str, *options: str) -> list[str]:
     schemathesis = [sys.executable, "-m", "schemathesis.cli", "--config-file"]
     where = [str(ROOT / "tests" / "schemathesis.toml"), "run", f"{url}/openapi.json"]
     header = ["--header", f"Authorization: Bearer {key}", "--checks", "all"]
-    return [*schemathesis, *where, *header, "--generation-database", ":memory:", *options]
+    return [*schemathesis, *where, *header, *options]
 
 
 def main() -> int:
@@ -44,7 +45,9 @@ def main() -> int:
         deployment = Deployment(folder, arguments.models or folder / "models", **SETTINGS)
         deployment.start()
         try:
-            asked = command(deployment.url, _key(deployment), "--max-examples", "200", *options)
+            asked = command(
+                deployment.url, _key(deployment), "--max-examples", "200", *MEMORY, *options
+            )
             return subprocess.run(asked, cwd=ROOT).returncode
         finally:
             deployment.stop()

@@ -168,6 +168,7 @@ def test_a_body_of_a_wrong_shape_may_not_be_sent(
         (CHAT, chat(messages=[{"role": "user", "content": "x", "name": None}])),
         (CHAT, chat(logprobs=True, top_logprobs=2)),
         (CHAT, chat(stop="x", seed=-(2**63))),
+        (CHAT, chat(n=1.0, top_k=5.0, best_of=1.0)),
         (TEXT, {"prompt": "x"}),
         (TEXT, {"prompt": [1, 2]}),
         (TEXT, {"prompt": ["x", [1, 2]], "stop": ["a", "b"]}),
