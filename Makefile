@@ -9,7 +9,7 @@ ARGS ?=
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 DOCKER_BUILD_ARGS ?=
 
-.PHONY: help install serve test check up down test-docker bench-smoke bench-metrics \
+.PHONY: help install serve test check fuzz-api up down test-docker bench-smoke bench-metrics \
   bench-queue bench-overhead bench-throughput bench-fairness bench-api bench-engine soak-engine chaos clean
 
 help:  ## Say what each target does
@@ -28,6 +28,9 @@ check: $(INSTALLED)  ## Run ruff, mypy and the import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fuzz-api: $(INSTALLED)  ## Send the API whatever its OpenAPI document allows, and what not (10 minutes)
+	$(BIN)/python -m tests.fuzzing $(ARGS)
 
 up:  ## Build the containers, start them and wait until they answer
 	$(COMPOSE) build $(DOCKER_BUILD_ARGS)

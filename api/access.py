@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from flask import request
 
-from api.caller import DASHBOARD, caller
+from api.caller import DASHBOARD, DOCS, caller
 from api.services import services
 from headrace.core.api_key import Scope
 from headrace.core.errors import Forbidden
@@ -37,6 +37,8 @@ SCOPES: Mapping[str, Scope] = {
     "dead.index": Scope.READ,
     "dead.show": Scope.READ,
     "operations.metrics": Scope.ADMIN,
+    "openapi.document": Scope.READ,
+    DOCS: Scope.READ,
     DASHBOARD: Scope.ADMIN,  # the whole blueprint
     "static": Scope.ADMIN,  # Flask's own, which the dashboard names on its pages
 }

@@ -10,6 +10,7 @@ from api import (
     admission,
     dashboard,
     dead,
+    documentation,
     jobs,
     openai,
     operations,
@@ -79,5 +80,6 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
     for blueprint in (jobs.blueprint, dead.blueprint, openai.blueprint, operations.blueprint):
         app.register_blueprint(blueprint)
     dashboard.mount(app, settings.redis_url, settings.host)
+    documentation.mount(app)
     register_error_handlers(app)
     return app

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from api.json_text import parse_json
 from api.services import services
 from headrace.core.errors import InvalidRequest
 
@@ -15,7 +15,7 @@ from headrace.core.errors import InvalidRequest
 def read_json() -> Any:
     """Raises `InvalidRequest` for anything that is not JSON in UTF-8."""
     try:
-        return json.loads(_read().decode("utf-8"), parse_constant=_refuse_constant)
+        return parse_json(_read().decode("utf-8"))
     except UnicodeDecodeError as error:
         raise InvalidRequest("the body is not UTF-8", "body") from error
     except (ValueError, RecursionError) as error:
@@ -36,7 +36,3 @@ def _read() -> bytes:
     if len(body) > services().settings.max_body_bytes:
         raise RequestEntityTooLarge
     return body
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")

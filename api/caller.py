@@ -13,7 +13,9 @@ from headrace.core.exposure import may_be_anonymous
 from headrace.core.types import DEFAULT_TENANT
 
 DASHBOARD = "rq_dashboard"
-"""Blueprint whose visitors are browsers: they cannot send a bearer."""
+DOCS, OPENAPI = "docs", "openapi"
+BROWSED = frozenset({DASHBOARD, DOCS, OPENAPI})
+"""Blueprints whose visitors are browsers: they cannot send a bearer."""
 
 BEARER = 'Bearer realm="Headrace"'
 BASIC = 'Basic realm="Headrace: the password is an API key", charset="UTF-8"'
@@ -68,15 +70,16 @@ def _identify() -> Caller:
 def _shown() -> str | None:
     """The key that the request brings: a bearer, from a browser a password.
 
-    Nowhere else a password: browsers send it along when other sites' pages post here.
+    Nowhere else a password: browsers send it along when other sites' pages post here. The dashboard
+    looks where a post comes from; the other pages take none.
     """
     shown = request.authorization
     if shown is None:
         return None
-    if shown.type == "basic" and request.blueprint == DASHBOARD:
+    if shown.type == "basic" and request.blueprint in BROWSED:
         return shown.password
     return shown.token if shown.type == "bearer" else None
 
 
 def _unauthorised(message: str) -> Unauthorised:
-    return Unauthorised(message, BASIC if request.blueprint == DASHBOARD else BEARER)
+    return Unauthorised(message, BASIC if request.blueprint in BROWSED else BEARER)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
 from flask import Flask, Response, g, jsonify, request
@@ -11,6 +11,8 @@ from redis.exceptions import RedisError, ResponseError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from api.access_log import JOB_HEADER
+from api.answers import Failure, Refused
+from api.caller import BEARER
 from api.services import services
 from headrace.core.errors import (
     DeadlineExceeded,
@@ -50,7 +52,9 @@ class Refusal(NamedTuple):
 
 
 TABLE: dict[type[Exception], Refusal] = {
-    Unauthorised: Refusal(401, "invalid_request_error", rejected="unauthorised"),
+    Unauthorised: Refusal(
+        401, "invalid_request_error", {"WWW-Authenticate": BEARER}, "unauthorised"
+    ),
     Forbidden: Refusal(403, "permission_error", rejected="unauthorised"),
     UnknownModel: Refusal(404, "invalid_request_error", rejected="unknown_model"),
     InvalidRequest: Refusal(400, "invalid_request_error", rejected="invalid_request"),
@@ -61,20 +65,20 @@ TABLE: dict[type[Exception], Refusal] = {
         409, "invalid_request_error", MUST_NOT_RETRY, "idempotency_conflict"
     ),
     LimitExceeded: Refusal(429, "rate_limit_error", MAY_RETRY, "rate_limited"),
-    QueueFull: Refusal(429, "rate_limit_error", rejected="queue_full"),
-    DeadlineUnmeetable: Refusal(429, "rate_limit_error", rejected="deadline_unmeetable"),
+    QueueFull: Refusal(429, "rate_limit_error", MAY_RETRY, "queue_full"),
+    DeadlineUnmeetable: Refusal(429, "rate_limit_error", MAY_RETRY, "deadline_unmeetable"),
     Unavailable: Refusal(503, "service_unavailable", MAY_RETRY, "unavailable"),
     RedisError: Refusal(503, "service_unavailable", MAY_RETRY, "unavailable"),
     WaitEnded: Refusal(504, "timeout", MUST_NOT_RETRY),
     DeadlineExceeded: Refusal(504, "job_failed", MUST_NOT_RETRY),
     JobFailed: Refusal(500, "job_failed", MUST_NOT_RETRY),
 }
-"""The first class that an error is of decides."""
+"""The first class that an error is of decides. Some errors know better values of its headers."""
 
 
-def error_body(error: Exception, kind: str) -> dict[str, Any]:
+def error_body(error: Exception, kind: str) -> Failure:
     """`job_id` stands in the body where a job goes on or has ended without the caller."""
-    body: dict[str, Any] = {
+    body: Failure = {
         "message": str(error) if isinstance(error, HeadraceError) else _redis_says(error),
         "type": kind,
         "param": getattr(error, "param", None),
@@ -127,8 +131,8 @@ def _refuse_http(error: HTTPException) -> Response:
     param = "body" if status == 413 else None
     if status == 413:
         services().metrics.rejected("body_too_large")
-    body = {
-        "message": error.description,
+    body: Failure = {
+        "message": error.description or error.name,
         "type": "invalid_request_error" if status < 500 else "server_error",
         "param": param,
         "code": error.name.lower().replace(" ", "_"),
@@ -147,9 +151,10 @@ def _fail(error: Exception) -> Response:
     return _answer(500, error_body(HeadraceError("internal error"), "server_error"), {})
 
 
-def _answer(status: int, error: dict[str, Any], headers: dict[str, str]) -> Response:
+def _answer(status: int, error: Failure, headers: dict[str, str]) -> Response:
     g.error_code = error["code"] or error["type"]  # for the log; never the message, it may quote
-    response = jsonify({"error": error})
+    refused: Refused = {"error": error}
+    response = jsonify(refused)
     response.status_code = status
     response.headers.update(headers)
     return response

@@ -13,6 +13,7 @@ from flask import Response, stream_with_context
 from api import request_id
 from api.access_log import JOB_HEADER
 
+MEDIA_TYPE = "text/event-stream"
 KEEP_ALIVE = ": waiting\n\n"
 
 log = structlog.get_logger()
@@ -27,7 +28,7 @@ def render(name: str, data: dict[str, Any], place: object = None) -> str:
 def respond(blocks: Iterator[str], job_id: str) -> Response:
     """The answer that streams `blocks`."""
     logged = stream_with_context(_logged(blocks, job_id))
-    response = Response(logged, mimetype="text/event-stream")
+    response = Response(logged, mimetype=MEDIA_TYPE)
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"  # a proxy must not hold tokens back
     response.headers[JOB_HEADER] = job_id

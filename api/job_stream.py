@@ -57,18 +57,23 @@ class Place:
         return f"{self.count}-0"
 
 
-def answer(job: Job) -> Response:
+def answer(job: Job, asked: str) -> Response:
     """The stream, behind the place that the caller names. Raises `InvalidRequest`."""
-    after = _asked_place(job)
+    after = _asked_place(job, asked)
     if after.part == END:
         return Response(status=204)  # tells a browser to come back no more
     return event_stream.respond(_blocks(job, after), job.id)
 
 
-def _asked_place(job: Job) -> Place:
+def _asked_place(job: Job, asked: str) -> Place:
     """The header is newer: a browser that comes back repeats its address as it was."""
-    name = HEADER if request.headers.get(HEADER) else PARAMETER
-    text = request.headers.get(HEADER) or request.args.get(PARAMETER, "0-0")
+    place = _place(job, PARAMETER, asked)
+    if header := request.headers.get(HEADER):
+        place = _place(job, HEADER, header)
+    return place
+
+
+def _place(job: Job, name: str, text: str) -> Place:
     try:
         place = Place.parse(text)
     except ValueError as error:

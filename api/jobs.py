@@ -3,37 +3,58 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import cast
 
 import structlog
-from flask import Blueprint, Response, jsonify, request, url_for
+from flask import Blueprint, Response, jsonify, url_for
 from redis.exceptions import RedisError
 
-from api import arguments, cancellation, job_stream, preference
+from api import arguments, cancellation, event_stream, job_stream, preference
 from api.access_log import JOB_HEADER
-from api.body import read_json
+from api.admission import KEY_HEADER
+from api.answers import (
+    EngineTimes,
+    JobPage,
+    JobResult,
+    JobTimings,
+    JobView,
+    MomentView,
+    TimelineView,
+)
 from api.caller import caller
 from api.disconnect import watch_disconnect
+from api.operation import SUBMISSION, SUBMITTED, TIMING_HEADER, Answer, Operation, job_answer
+from api.queries import CancelQuery, JobsQuery, StreamQuery, WaitQuery
 from api.schemas import JobBody, PriorityBody
 from api.services import services
-from headrace.core.errors import InvalidRequest, WaitEnded, WrongState
+from headrace.core.errors import InvalidRequest, JobNotFound, WaitEnded, WrongState
 from headrace.core.jobs.handover import Submitted
-from headrace.core.jobs.job import STAMPS, Job, Timings
+from headrace.core.jobs.job import Job, Timings
 from headrace.core.jobs.job_list import NEWEST, Place, read_page
 from headrace.core.jobs.timeline import Moment, read_timeline
 from headrace.core.types import JobState, Request
 
-MAX_LISTED = 1000
 log = structlog.get_logger()
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
 
 @blueprint.post("")
-def submit() -> Response:
-    """200 with a job that ended while its caller waited (`Prefer: wait=S`), else 202."""
-    arguments.only()
-    body, wait_s = JobBody.parse(read_json()), preference.wait_s()
+@Operation(
+    body=JobBody,
+    headers=(KEY_HEADER, preference.HEADER),
+    answers={
+        200: job_answer(JobView, "Location", preference.APPLIED, may_have=SUBMITTED),
+        202: job_answer(JobView, "Location", may_have=(preference.APPLIED, *SUBMITTED)),
+    },
+    refuses=(*SUBMISSION, WaitEnded),
+)
+def submit(body: JobBody) -> Response:
+    """Submit a job.
+
+    `Prefer: wait=S` answers with the ended job, if it ends within S seconds.
+    """
+    wait_s = preference.wait_s()
     if body.on_disconnect == "cancel" and not wait_s:
         raise InvalidRequest("on_disconnect: cancel needs `Prefer: wait=S`", "on_disconnect")
     asked = services().intake.job(body)
@@ -43,7 +64,7 @@ def submit() -> Response:
     response.status_code = 200 if wait_s and job.state.is_terminal else 202
     response.headers["Location"] = url_for("jobs.show", job_id=job.id)
     if wait_s:
-        response.headers["Preference-Applied"] = f"wait={wait_s}"
+        response.headers[preference.APPLIED] = f"wait={wait_s}"
     return response
 
 
@@ -73,66 +94,88 @@ def _put(asked: Request, submitted: Submitted) -> Job:
 
 
 @blueprint.get("/<job_id>")
-def show(job_id: str) -> Response:
-    """`?wait=S` answers as soon as the job has ended, after S seconds at the latest."""
-    arguments.only("wait")
-    wait_s = arguments.number("wait", 0.0, services().settings.max_wait_s)
-    return job_response(services().follower.wait(arguments.job_id(job_id), wait_s))
+@Operation(query=WaitQuery, answers={200: job_answer(JobView)}, refuses=(JobNotFound,))
+def show(job_id: str, query: WaitQuery) -> Response:
+    """A job as it stands, or as it has ended."""
+    most = services().settings.max_wait_s
+    if query.wait > most:
+        raise InvalidRequest(f"wait: at most {most:g}", "wait")
+    return job_response(services().follower.wait(arguments.job_id(job_id), query.wait))
 
 
 @blueprint.get("/<job_id>/stream")
-def stream(job_id: str) -> Response:
-    """Server-sent events; `Last-Event-ID`, or `?after=`, goes on behind that event."""
-    arguments.only(job_stream.PARAMETER)
-    return job_stream.answer(services().queue.get(arguments.job_id(job_id)))
+@Operation(
+    query=StreamQuery,
+    headers=(job_stream.HEADER,),
+    answers={200: Answer(texts=(event_stream.MEDIA_TYPE,), headers=(JOB_HEADER,)), 204: Answer()},
+    refuses=(JobNotFound,),
+)
+def stream(job_id: str, query: StreamQuery) -> Response:
+    """A job's tokens as server-sent events.
+
+    `position` while it waits, `token` (`index` of its first token, `text`, `token_ids`), and `end`
+    (`status`, `finish_reason`, `reason`, `usage`). Without an `end` the stream is not over: come
+    back with the id of the last event. Behind the `end` the answer is 204.
+    """
+    return job_stream.answer(services().queue.get(arguments.job_id(job_id)), query.after)
 
 
 @blueprint.get("/<job_id>/timeline")
+@Operation(answers={200: Answer(TimelineView, headers=(JOB_HEADER,))}, refuses=(JobNotFound,))
 def timeline(job_id: str) -> Response:
-    """What happened to the job, and when: also to attempts that came to nothing."""
-    arguments.only()
+    """What happened to a job, and when.
+
+    Also to attempts that came to nothing.
+    """
     moments = read_timeline(services().queue.redis, arguments.job_id(job_id))
     data = [moment_json(moment, moments[0].at) for moment in moments]
-    response = jsonify({"id": job_id, "object": "timeline", "data": data})
+    view: TimelineView = {"id": job_id, "object": "timeline", "data": data}
+    response = jsonify(view)
     response.headers[JOB_HEADER] = job_id
     return response
 
 
 @blueprint.get("")
-def index() -> Response:
-    """The newest first; `?after=` takes the `next_cursor` of the page before."""
-    arguments.only("limit", "state", "after")
-    limit = int(arguments.number("limit", 20, MAX_LISTED, least=1))
-    state, behind = _state(request.args.get("state")), _place(request.args.get("after"))
-    page = read_page(services().queue, limit, behind, state, caller().sees)
-    return jsonify(
-        {
-            "object": "list",
-            "data": [job_json(job) for job in page.jobs],
-            "has_more": page.behind is not None,
-            "next_cursor": page.behind and page.behind.encode(),
-        }
-    )
+@Operation(query=JobsQuery, answers={200: Answer(JobPage)})
+def index(query: JobsQuery) -> Response:
+    """The jobs that are kept, the newest first."""
+    behind = _place(query.after)
+    page = read_page(services().queue, query.limit, behind, query.state, caller().sees)
+    view: JobPage = {
+        "object": "list",
+        "data": [job_json(job) for job in page.jobs],
+        "has_more": page.behind is not None,
+        "next_cursor": page.behind.encode() if page.behind else None,
+    }
+    return jsonify(view)
 
 
 @blueprint.patch("/<job_id>")
-def change(job_id: str) -> Response:
-    """Only the priority can be changed, and only while the job waits."""
-    arguments.only()
-    priority = PriorityBody.parse(read_json()).priority
-    if not services().queue.reprioritise(arguments.job_id(job_id), priority):
+@Operation(body=PriorityBody, answers={200: job_answer(JobView)}, refuses=(JobNotFound, WrongState))
+def change(job_id: str, body: PriorityBody) -> Response:
+    """Give a job another priority.
+
+    Only while it waits.
+    """
+    if not services().queue.reprioritise(arguments.job_id(job_id), body.priority):
         raise WrongState(f"job {job_id} no longer waits; its priority stays as it was")
-    log.info("priority changed", job_id=job_id, priority=priority)
+    log.info("priority changed", job_id=job_id, priority=body.priority)
     return job_response(services().queue.get(job_id))
 
 
 @blueprint.delete("/<job_id>")
-def cancel(job_id: str) -> Response:
-    """`?purge=true` removes prompt and result as well."""
-    arguments.only("purge")
-    has_to_go = arguments.flag("purge")
+@Operation(
+    query=CancelQuery,
+    answers={200: job_answer(JobView), 204: Answer()},
+    refuses=(JobNotFound, WrongState),
+)
+def cancel(job_id: str, query: CancelQuery) -> Response:
+    """Cancel a job, waiting or running.
+
+    204 where it was purged as well.
+    """
     cancellation.cancel(services().queue, arguments.job_id(job_id))
-    if has_to_go:
+    if query.purge:
         return _purge(job_id)
     return job_response(services().queue.get(job_id))
 
@@ -147,18 +190,12 @@ def _purge(job_id: str) -> Response:
 def job_response(job: Job) -> Response:
     response = jsonify(job_json(job))
     response.headers[JOB_HEADER] = job.id
-    response.headers["Server-Timing"] = server_timing(job)
+    response.headers[TIMING_HEADER] = server_timing(job)
     return response
 
 
-def job_json(job: Job) -> dict[str, Any]:
-    """A job as clients see it.
-
-    While it waits, `position` is how many jobs go before it, `eta_s` the seconds from now until it
-    will probably have *ended* (null where nothing has been measured that says so), and `expires_at`
-    the end of its wait.
-    """
-    result, report = job.result, job.report
+def job_json(job: Job) -> JobView:
+    """A job as clients see it."""
     return {
         "id": job.id,
         "object": "job",
@@ -173,16 +210,22 @@ def job_json(job: Job) -> dict[str, Any]:
         "position": job.position,
         "eta_s": _eta_s(job),
         "prompt_tokens": len(job.request.prompt_ids),
-        "result": result and {key: result[key] for key in ("text", "finish_reason")},
-        "usage": result and result["usage"],
+        "result": _result(job),
+        "usage": job.result["usage"] if job.result else None,
         "error": job.error if job.state is not JobState.SUCCEEDED else None,
         "reason": job.reason,
         "replay_of": job.replay_of,
         "attempts": job.attempts,
         "worker": job.worker,
-        "batch_size": report and round(report.batch_size, 2),
+        "batch_size": round(job.report.batch_size, 2) if job.report else None,
         "timings": timings_json(job),
     }
+
+
+def _result(job: Job) -> JobResult | None:
+    if not job.result:
+        return None
+    return {"text": job.result["text"], "finish_reason": job.result["finish_reason"]}
 
 
 def _eta_s(job: Job) -> float | None:
@@ -192,22 +235,27 @@ def _eta_s(job: Job) -> float | None:
     return None if eta_s is None else round(eta_s, 3)
 
 
-def timings_json(job: Job) -> dict[str, Any]:
-    """Stamps (Redis TIME, s since the epoch), the stages between them, and monotonic measures."""
-    stages, report = job.timings.stages, job.report
+def timings_json(job: Job) -> JobTimings:
+    stamps, stages, report = job.timings, job.timings.stages, job.report
+    engine_ms: EngineTimes | None = None
+    if report:
+        engine_ms = {"prefill": _ms(report.prefill_s), "decode": _ms(report.decode_s)}
     return {
-        **{f"{name}_at": getattr(job.timings, name) for name in STAMPS},
+        "accepted_at": stamps.accepted,
+        "claimed_at": stamps.claimed,
+        "first_token_at": stamps.first_token,
+        "last_token_at": stamps.last_token,
+        "committed_at": stamps.committed,
         "stages_ms": {stage: _ms(seconds) for stage, seconds in stages.items()},
         "total_ms": _ms(sum(stages.values())),
         "tokenize_ms": _ms(job.request.tokenize_s),
-        "engine_ms": report and {"prefill": _ms(report.prefill_s), "decode": _ms(report.decode_s)},
+        "engine_ms": engine_ms,
     }
 
 
-def moment_json(moment: Moment, accepted: float) -> dict[str, Any]:
-    """What is known of it, and the ms since the job was accepted."""
+def moment_json(moment: Moment, accepted: float) -> MomentView:
     known = {name: value for name, value in asdict(moment).items() if value is not None}
-    return known | {"after_ms": _ms(moment.at - accepted)}
+    return cast("MomentView", known | {"after_ms": _ms(moment.at - accepted)})
 
 
 def server_timing(job: Job) -> str:
@@ -220,15 +268,8 @@ def _ms(seconds: float) -> float:
     return round(seconds * 1000, 3)
 
 
-def _state(text: str | None) -> JobState | None:
-    try:
-        return JobState(text) if text else None
-    except ValueError as error:
-        raise InvalidRequest(f"state: one of {', '.join(JobState)}", "state") from error
-
-
 def _place(text: str | None) -> Place:
     try:
-        return Place.decode(text) if text else NEWEST
+        return NEWEST if text is None else Place.decode(text)
     except ValueError as error:
         raise InvalidRequest("after: the next_cursor of an earlier page", "after") from error

@@ -10,18 +10,28 @@ from typing import Any
 from flask import Blueprint, Response, after_this_request, jsonify
 from redis.exceptions import RedisError
 
-from api import arguments, event_stream
+from api import event_stream
 from api.access_log import JOB_HEADER
-from api.body import read_json
+from api.admission import KEY_HEADER
+from api.answers import Refused
 from api.disconnect import watch_disconnect, while_connected
 from api.errors import TABLE, error_body
 from api.follower import failure
 from api.interleave import interleave
 from api.jobs import server_timing
+from api.openai_answers import ChatAnswer, Chunk, CompletionAnswer, ModelList, ModelView
 from api.openai_shapes import Chat, Completion, Shape
+from api.operation import SUBMISSION, SUBMITTED, TIMING_HEADER, Answer, Operation
 from api.schemas import ChatBody, CompletionBody, OpenAiBody
 from api.services import services
-from headrace.core.errors import JobNotFound
+from headrace.core.errors import (
+    DeadlineExceeded,
+    JobFailed,
+    JobNotFound,
+    Unavailable,
+    UnknownModel,
+    WaitEnded,
+)
 from headrace.core.events import TokenEvent
 from headrace.core.jobs.job import Job
 from headrace.core.model_card import ModelCard
@@ -29,33 +39,61 @@ from headrace.core.types import JobState, Request
 
 blueprint = Blueprint("openai", __name__, url_prefix="/v1")
 
+FAILURES = (WaitEnded, DeadlineExceeded, JobFailed)
+
+
+def _answer(whole: Any) -> Answer:
+    """Whole, or a stream of chunks."""
+    may_have = (TIMING_HEADER, *SUBMITTED)
+    return Answer(whole, (event_stream.MEDIA_TYPE,), (JOB_HEADER,), may_have)
+
 
 @blueprint.post("/chat/completions")
-def chat_completions() -> Response:
-    arguments.only()
-    body = ChatBody.parse(read_json())
+@Operation(
+    body=ChatBody,
+    headers=(KEY_HEADER,),
+    answers={200: _answer(ChatAnswer)},
+    refuses=(*SUBMISSION, *FAILURES),
+)
+def chat_completions(body: ChatBody) -> Response:
+    """Complete a chat.
+
+    As OpenAI's: with `stream` the answer is a stream of chunks. Each choice is a job.
+    """
     return _serve(services().intake.chat(body), body, Chat)
 
 
 @blueprint.post("/completions")
-def completions() -> Response:
-    arguments.only()
-    body = CompletionBody.parse(read_json())
+@Operation(
+    body=CompletionBody,
+    headers=(KEY_HEADER,),
+    answers={200: _answer(CompletionAnswer)},
+    refuses=(*SUBMISSION, *FAILURES),
+)
+def completions(body: CompletionBody) -> Response:
+    """Complete one or several prompts.
+
+    As OpenAI's: with `stream` the answer is a stream of chunks. Each choice of a prompt is a job.
+    """
     return _serve(services().intake.completion(body), body, Completion)
 
 
 @blueprint.get("/models")
+@Operation(answers={200: Answer(ModelList)}, refuses=(Unavailable,))
 def models() -> Response:
-    return jsonify({"object": "list", "data": [model_json(services().cards.current())]})
+    """The one model."""
+    view: ModelList = {"object": "list", "data": [model_json(services().cards.current())]}
+    return jsonify(view)
 
 
 @blueprint.get("/models/<path:name>")
+@Operation(answers={200: Answer(ModelView)}, refuses=(UnknownModel, Unavailable))
 def model(name: str) -> Response:
-    arguments.only()
+    """The model of this name."""
     return jsonify(model_json(services().intake.card(name)))
 
 
-def model_json(card: ModelCard) -> dict[str, Any]:
+def model_json(card: ModelCard) -> ModelView:
     return {
         "id": card.name,
         "object": "model",
@@ -95,7 +133,7 @@ def _whole(shape: Shape) -> Response:
     jobs = [follower.result(job_id, until - time.monotonic()) for job_id in shape.job_ids]
     response = jsonify(shape.answer(jobs))
     slowest = max(jobs, key=lambda job: sum(job.timings.stages.values()))
-    response.headers["Server-Timing"] = server_timing(slowest)
+    response.headers[TIMING_HEADER] = server_timing(slowest)
     return response
 
 
@@ -135,10 +173,10 @@ def _jobs(job_ids: Sequence[str]) -> list[Job]:
         return []
 
 
-def _error(job_id: str, event: TokenEvent) -> dict[str, Any]:
+def _error(job_id: str, event: TokenEvent) -> Refused:
     error = failure(job_id, event.state or JobState.FAILED, event.reason)
     return {"error": error_body(error, TABLE[type(error)].type)}
 
 
-def _event(data: dict[str, Any]) -> str:
+def _event(data: Chunk | Refused) -> str:
     return f"data: {json.dumps(data)}\n\n"

@@ -6,6 +6,7 @@ import codecs
 from collections.abc import Sequence
 from typing import Any
 
+from api.openai_answers import ChatLogprobsView, ChatToken, CompletionLogprobsView, TokenView
 from headrace.core.model_card import ModelCard
 from headrace.core.types import TokenLogprobs
 
@@ -13,7 +14,7 @@ from headrace.core.types import TokenLogprobs
 class NoLogprobs:
     """Of a choice whose request did not ask."""
 
-    def write(self, entries: Sequence[TokenLogprobs]) -> dict[str, Any] | None:
+    def write(self, entries: Sequence[TokenLogprobs]) -> Any:
         return None
 
 
@@ -23,16 +24,16 @@ class ChatLogprobs(NoLogprobs):
     def __init__(self, card: ModelCard) -> None:
         self._card = card
 
-    def write(self, entries: Sequence[TokenLogprobs]) -> dict[str, Any] | None:
+    def write(self, entries: Sequence[TokenLogprobs]) -> ChatLogprobsView | None:
         """None where no token came."""
-        content = [
-            self._token(entry.token_id, entry.logprob)
-            | {"top_logprobs": [self._token(*alternative) for alternative in entry.top]}
-            for entry in entries
-        ]
+        content = [self._with_alternatives(entry) for entry in entries]
         return {"content": content, "refusal": None} if content else None
 
-    def _token(self, token_id: int, logprob: float) -> dict[str, Any]:
+    def _with_alternatives(self, entry: TokenLogprobs) -> ChatToken:
+        token = self._token(entry.token_id, entry.logprob)
+        return {**token, "top_logprobs": [self._token(*alternative) for alternative in entry.top]}
+
+    def _token(self, token_id: int, logprob: float) -> TokenView:
         data = self._card.token_bytes.of(token_id)
         return {"token": shown(data), "logprob": logprob, "bytes": list(data)}
 
@@ -45,7 +46,7 @@ class CompletionLogprobs(NoLogprobs):
         self._characters = codecs.getincrementaldecoder("utf-8")("replace")
         self._offset = 0
 
-    def write(self, entries: Sequence[TokenLogprobs]) -> dict[str, Any] | None:
+    def write(self, entries: Sequence[TokenLogprobs]) -> CompletionLogprobsView | None:
         """None where no token came."""
         if not entries:
             return None

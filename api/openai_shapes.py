@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from api.openai_answers import (
+    ChatAnswer,
+    ChatChoice,
+    Chunk,
+    CompletionAnswer,
+    CompletionChoice,
+    Head,
+    Usage,
+)
 from api.openai_logprobs import ChatLogprobs, CompletionLogprobs, NoLogprobs
 from headrace.core.events import TokenEvent
 from headrace.core.jobs.handover import Submitted
 from headrace.core.jobs.job import Job
 from headrace.core.model_card import ModelCard
-from headrace.core.types import Request, TokenLogprobs
+from headrace.core.types import FinishReason, Request, TokenLogprobs
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What one job made; `logprobs` as its route writes them."""
+
+    index: int
+    text: str
+    logprobs: Any
+    finish_reason: FinishReason
 
 
 class Shape:
@@ -21,7 +41,6 @@ class Shape:
     """
 
     prefix: str
-    whole: str
     chunk: str
     logprobs: type[ChatLogprobs] | type[CompletionLogprobs]
 
@@ -41,16 +60,14 @@ class Shape:
         self._logprobs = [self.logprobs(card) if card else NoLogprobs() for _job in submitted]
         self._no_usage = {"usage": None} if includes_usage else {}
 
-    def answer(self, jobs: Sequence[Job]) -> dict[str, Any]:
-        choices = [self._choice(index, job.result or {}) for index, job in enumerate(jobs)]
-        made = sum((job.result or {})["usage"]["completion_tokens"] for job in jobs)
-        return self._envelope(self.whole, choices) | {"usage": self._usage(made, jobs)}
+    def answer(self, jobs: Sequence[Job]) -> ChatAnswer | CompletionAnswer:
+        raise NotImplementedError
 
-    def opening(self, index: int) -> dict[str, Any]:
+    def opening(self, index: int) -> Chunk:
         """The first chunk of a choice."""
         return self._piece(index, self.first_delta())
 
-    def piece(self, index: int, event: TokenEvent) -> dict[str, Any] | None:
+    def piece(self, index: int, event: TokenEvent) -> Chunk | None:
         """The chunk of a choice that an event brings; None where it shows nothing."""
         logprobs = self._logprobs[index].write(event.logprobs)
         finish_reason = event.reason if event.state is not None else None
@@ -58,13 +75,9 @@ class Shape:
             return None
         return self._piece(index, self.delta(event.text), logprobs, finish_reason)
 
-    def tally(self, output_tokens: int, jobs: Sequence[Job]) -> dict[str, Any]:
+    def tally(self, output_tokens: int, jobs: Sequence[Job]) -> Chunk:
         """The last chunk of a stream that asked for its usage; `jobs` where they are known."""
-        return self._envelope(self.chunk, []) | {"usage": self._usage(output_tokens, jobs)}
-
-    def message(self, text: str) -> dict[str, Any]:
-        """The whole text of a choice."""
-        raise NotImplementedError
+        return self._chunk([]) | {"usage": self._usage(output_tokens, jobs)}
 
     def first_delta(self) -> dict[str, Any]:
         raise NotImplementedError
@@ -72,10 +85,12 @@ class Shape:
     def delta(self, text: str) -> dict[str, Any]:
         raise NotImplementedError
 
-    def _choice(self, index: int, result: dict[str, Any]) -> dict[str, Any]:
-        entries = [TokenLogprobs.decode(fields) for fields in result.get("logprobs", ())]
-        ending = _ending(index, self._logprobs[index].write(entries), result["finish_reason"])
-        return self.message(result["text"]) | ending
+    def _choices(self, jobs: Sequence[Job]) -> Iterator[Choice]:
+        for index, job in enumerate(jobs):
+            result = job.result or {}
+            entries = [TokenLogprobs.decode(fields) for fields in result.get("logprobs", ())]
+            logprobs = self._logprobs[index].write(entries)
+            yield Choice(index, result["text"], logprobs, result["finish_reason"])
 
     def _piece(
         self,
@@ -83,13 +98,17 @@ class Shape:
         delta: dict[str, Any],
         logprobs: dict[str, Any] | None = None,
         finish_reason: str | None = None,
-    ) -> dict[str, Any]:
-        choice = delta | _ending(index, logprobs, finish_reason)
-        return self._envelope(self.chunk, [choice]) | self._no_usage
+    ) -> Chunk:
+        ending = {"index": index, "logprobs": logprobs, "finish_reason": finish_reason}
+        return self._chunk([delta | ending]) | self._no_usage
 
-    def _usage(self, output_tokens: int, jobs: Sequence[Job]) -> dict[str, Any]:
+    def _whole_usage(self, jobs: Sequence[Job]) -> Usage:
+        made = sum((job.result or {})["usage"]["completion_tokens"] for job in jobs)
+        return self._usage(made, jobs)
+
+    def _usage(self, output_tokens: int, jobs: Sequence[Job]) -> Usage:
         """A prompt counts once, however many choices it got; so do its cached tokens."""
-        usage: dict[str, Any] = {
+        usage: Usage = {
             "prompt_tokens": self._prompt_tokens,
             "completion_tokens": output_tokens,
             "total_tokens": self._prompt_tokens + output_tokens,
@@ -100,22 +119,33 @@ class Shape:
             usage["prompt_tokens_details"] = {"cached_tokens": cached}
         return usage
 
-    def _envelope(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
+    def _chunk(self, choices: list[dict[str, Any]]) -> Chunk:
+        return {**self._head(), "object": self.chunk, "choices": choices}
+
+    def _head(self) -> Head:
         return {
             "id": f"{self.prefix}-{self.job_ids[0]}",
-            "object": kind,
             "created": self._created,
             "model": self._model,
-            "choices": choices,
         }
 
 
 class Chat(Shape):
-    prefix, whole, chunk = "chatcmpl", "chat.completion", "chat.completion.chunk"
+    prefix, chunk = "chatcmpl", "chat.completion.chunk"
     logprobs = ChatLogprobs
 
-    def message(self, text: str) -> dict[str, Any]:
-        return {"message": {"role": "assistant", "content": text, "refusal": None}}
+    def answer(self, jobs: Sequence[Job]) -> ChatAnswer:
+        choices: list[ChatChoice] = [
+            {
+                "index": choice.index,
+                "message": {"role": "assistant", "content": choice.text, "refusal": None},
+                "logprobs": choice.logprobs,
+                "finish_reason": choice.finish_reason,
+            }
+            for choice in self._choices(jobs)
+        ]
+        usage = self._whole_usage(jobs)
+        return {**self._head(), "object": "chat.completion", "choices": choices, "usage": usage}
 
     def first_delta(self) -> dict[str, Any]:
         return {"delta": {"role": "assistant", "content": ""}}
@@ -125,20 +155,24 @@ class Chat(Shape):
 
 
 class Completion(Shape):
-    prefix, whole, chunk = "cmpl", "text_completion", "text_completion"
+    prefix, chunk = "cmpl", "text_completion"
     logprobs = CompletionLogprobs
 
-    def message(self, text: str) -> dict[str, Any]:
-        return {"text": text}
+    def answer(self, jobs: Sequence[Job]) -> CompletionAnswer:
+        choices: list[CompletionChoice] = [
+            {
+                "index": choice.index,
+                "text": choice.text,
+                "logprobs": choice.logprobs,
+                "finish_reason": choice.finish_reason,
+            }
+            for choice in self._choices(jobs)
+        ]
+        usage = self._whole_usage(jobs)
+        return {**self._head(), "object": "text_completion", "choices": choices, "usage": usage}
 
     def first_delta(self) -> dict[str, Any]:
-        return self.message("")
+        return self.delta("")
 
     def delta(self, text: str) -> dict[str, Any]:
-        return self.message(text)
-
-
-def _ending(
-    index: int, logprobs: dict[str, Any] | None, finish_reason: str | None
-) -> dict[str, Any]:
-    return {"index": index, "logprobs": logprobs, "finish_reason": finish_reason}
+        return {"text": text}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 Prompt = str | list[int]
 
@@ -33,4 +33,13 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-Prompts = Annotated[list[Prompt], BeforeValidator(_as_prompts)]
+_Sent = (
+    Annotated[str, Field(min_length=1)]
+    | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+)
+Prompts = Annotated[
+    list[Prompt],
+    BeforeValidator(
+        _as_prompts, json_schema_input_type=_Sent | Annotated[list[_Sent], Field(min_length=1)]
+    ),
+]

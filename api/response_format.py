@@ -5,11 +5,29 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from jsonschema_rs import ValidationError, meta
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 ANY_OBJECT = {"type": "object", "additionalProperties": True}
 MOST_LEVELS = 64
 """Of a schema: those who read it go down by recursion."""
+
+DIALECTS = (
+    "http://json-schema.org/draft-04/schema",
+    "http://json-schema.org/draft-06/schema",
+    "http://json-schema.org/draft-07/schema",
+    "https://json-schema.org/draft/2019-09/schema",
+    "https://json-schema.org/draft/2020-12/schema",
+)
+"""What `$schema` may name. Any other would be fetched from wherever it points to."""
+
+EITHER: list[JsonValue] = [
+    {"properties": {"type": {"enum": ["text", "json_object"]}, "json_schema": {"type": "null"}}},
+    {
+        "properties": {"type": {"const": "json_schema"}, "json_schema": {"type": "object"}},
+        "required": ["json_schema"],
+    },
+]
 
 
 def _is_flat_enough(schema: dict[str, Any]) -> dict[str, Any]:
@@ -18,6 +36,19 @@ def _is_flat_enough(schema: dict[str, Any]) -> dict[str, Any]:
         level = [part for value in level for part in _parts(value)]
     if level:
         raise ValueError(f"nested deeper than {MOST_LEVELS} levels")
+    return schema
+
+
+def _is_json_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """Only against its meta-schema: compiling patterns of a caller could take minutes."""
+    dialect = schema.get("$schema", DIALECTS[-1])
+    if not isinstance(dialect, str) or dialect.removesuffix("#") not in DIALECTS:
+        raise ValueError(f"$schema: one of {', '.join(DIALECTS)}")
+    try:
+        meta.validate(schema)
+    except ValidationError as error:
+        place = ".".join(map(str, error.instance_path)) or "the schema"
+        raise ValueError(f"no JSON schema: {place}: {error.message:.200}") from error
     return schema
 
 
@@ -34,12 +65,17 @@ class JsonSchema(BaseModel):
 
     name: str = ""
     description: str | None = None
-    schema_: Annotated[dict[str, Any], AfterValidator(_is_flat_enough)] = Field(alias="schema")
+    schema_: Annotated[
+        dict[str, Any], AfterValidator(_is_flat_enough), AfterValidator(_is_json_schema)
+    ] = Field(
+        alias="schema",
+        description=f"At most {MOST_LEVELS} levels deep; 2020-12 unless `$schema` says otherwise.",
+    )
     strict: bool | None = None
 
 
 class ResponseFormat(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"anyOf": EITHER})
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchema | None = None

@@ -13,9 +13,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     ValidationError,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+from typing_extensions import TypedDict
 
 from api.prompts import Prompts
 from api.response_format import ResponseFormat
@@ -58,6 +62,9 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
 IGNORED = frozenset({"user", "metadata", "safety_identifier", "prompt_cache_key"})
 """Fields that speak about the caller and change no answer."""
 
+LIMITED_BY = "x-limited-by"
+"""In the schema of a field: the setting that is its maximum."""
+
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
@@ -86,24 +93,48 @@ def _is_same(value: Any, neutral: Any) -> bool:
     return type(value) is type(neutral) and bool(value == neutral)
 
 
+def _or_null(schema: JsonSchemaValue) -> JsonSchemaValue:
+    if {"type": "null"} in schema.get("anyOf", []):
+        return schema
+    notes = {name: schema[name] for name in ("default", "description") if name in schema}
+    own = {name: value for name, value in schema.items() if name not in notes}
+    return {"anyOf": [own, {"type": "null"}]} | notes
+
+
+def _neutral_fields() -> dict[str, JsonSchemaValue]:
+    """Of those that are taken where they change nothing."""
+    neutral = {name: {"enum": [*values, None]} for name, values in NEUTRAL.items()}
+    return neutral | {name: {} for name in sorted(IGNORED)}
+
+
 def _as_known_role(role: str) -> str:
     """What newer models of OpenAI call developer, chat templates call system."""
     return "system" if role == "developer" else role
 
 
 Text = Annotated[str, Field(min_length=1)]
+Stops = Annotated[list[Text], Field(max_length=MAX_STOPS)]
 PriorityName = Annotated[Priority, Field(strict=False)]
 OnDisconnect = Literal["continue", "cancel"]
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
+class TextPart(TypedDict):
+    """What else stands in it is ignored."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    type: Literal["text"]
+    text: str
+
+
 class Message(BaseModel):
-    model_config = STRICT
+    model_config = STRICT | {"json_schema_extra": {"additionalProperties": {"type": "null"}}}
 
     role: Annotated[
         Literal["system", "developer", "user", "assistant"], AfterValidator(_as_known_role)
     ]
-    content: Annotated[str, BeforeValidator(_as_text)]
+    content: Annotated[str, BeforeValidator(_as_text, json_schema_input_type=str | list[TextPart])]
 
 
 Messages = Annotated[list[Annotated[Message, BeforeValidator(_without_nulls)]], Field(min_length=1)]
@@ -149,11 +180,11 @@ class Body(StrictBody):
     presence_penalty: float = Field(0.0, ge=-2, le=2)
     frequency_penalty: float = Field(0.0, ge=-2, le=2)
     seed: int | None = Field(None, ge=-(2**SEED_BITS), lt=2**SEED_BITS)
-    stop: Annotated[list[Text], BeforeValidator(_as_list), Field(max_length=MAX_STOPS)] = []
+    stop: Annotated[Stops, BeforeValidator(_as_list, json_schema_input_type=Text | Stops)] = []
     response_format: ResponseFormat = ResponseFormat(type="text")
     priority: PriorityName = Priority.DEFAULT
     deadline_s: float | None = Field(None, gt=0)
-    ttl_s: int | None = Field(None, ge=1)
+    ttl_s: int | None = Field(None, ge=1, json_schema_extra={LIMITED_BY: "result_ttl_max_s"})
     on_disconnect: OnDisconnect = "continue"
 
     @model_validator(mode="before")
@@ -172,6 +203,19 @@ class Body(StrictBody):
         if value is None or any(_is_same(value, neutral) for neutral in NEUTRAL[name]):
             return True
         raise InvalidRequest(f"{name}: this value is not supported", name, "unsupported_value")
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """As bodies are read: null leaves a field out, neutral values are taken."""
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        fields, required = schema["properties"], schema.get("required", [])
+        nullable = {
+            name: field if name in required else _or_null(field) for name, field in fields.items()
+        }
+        schema["properties"] = _neutral_fields() | nullable
+        return schema
 
     @property
     def output_limit(self) -> int | None:
@@ -240,6 +284,15 @@ class CompletionBody(OpenAiBody):
 
 
 class ChatBody(OpenAiBody):
+    model_config = {
+        "json_schema_extra": {
+            "anyOf": [
+                {"properties": {"top_logprobs": {"enum": [0, None]}}},
+                {"properties": {"logprobs": {"const": True}}, "required": ["logprobs"]},
+            ]
+        }
+    }
+
     messages: Messages
     max_completion_tokens: int | None = Field(None, ge=1)
     logprobs: bool = False
@@ -262,6 +315,15 @@ class ChatBody(OpenAiBody):
 
 class JobBody(Body):
     """Exactly one of `prompt` and `messages`."""
+
+    model_config = {
+        "json_schema_extra": {
+            "oneOf": [
+                {"properties": {name: {"not": {"type": "null"}}}, "required": [name]}
+                for name in ("prompt", "messages")
+            ]
+        }
+    }
 
     prompt: Text | None = None
     messages: Messages | None = None

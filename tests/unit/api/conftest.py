@@ -12,6 +12,7 @@ from headrace.core.api_key_store import ApiKeyStore
 from headrace.core.connection import Client
 from headrace.core.settings import Settings
 from tests.bench import Bench
+from tests.unit.api.conformance import Conformance
 
 
 @pytest.fixture
@@ -22,10 +23,12 @@ def bench(redis: Client, settings: Settings) -> Bench:
 
 @pytest.fixture
 def client(bench: Bench, settings: Settings, redis_url: str) -> Iterator[FlaskClient]:
-    """A client of an app whose jobs wait."""
+    """A client of an app whose jobs wait; all that it answers has to be as documented."""
     app = create_app(settings.model_copy(update={"redis_url": redis_url}))
+    conformance = Conformance(app)
     yield app.test_client()
     app.extensions["headrace"].waiters.close()
+    assert conformance.broken == []
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from tests.bench import Bench
 from tests.fakes import make_request
 
 CHAT, TEXT, JOBS = "/v1/chat/completions", "/v1/completions", "/v1/jobs"
+RESPONSE_SCHEMA = "response_format.json_schema.schema"
 HELLO = {"messages": [{"role": "user", "content": "hello"}]}
 
 
@@ -86,8 +87,10 @@ BODIES: list[tuple[str, Any, str]] = [
     (CHAT, chat(tools=[{"type": "function"}]), "tools"),
     (CHAT, chat(response_format={"type": "xml"}), "response_format.type"),
     (CHAT, chat(response_format={"type": "json_schema"}), "response_format"),
-    (CHAT, chat(response_format=schema(5)), "response_format.json_schema.schema"),
-    (CHAT, chat(response_format=schema(nested(65))), "response_format.json_schema.schema"),
+    (CHAT, chat(response_format=schema(5)), RESPONSE_SCHEMA),
+    (CHAT, chat(response_format=schema(nested(65))), RESPONSE_SCHEMA),
+    (CHAT, chat(response_format=schema({"type": "nothing"})), RESPONSE_SCHEMA),
+    (JOBS, {"prompt": "x", "response_format": schema({"required": "x"})}, RESPONSE_SCHEMA),
     (CHAT, chat(temprature=0.5), "temprature"),
     (CHAT, chat(model=5), "model"),
     (CHAT, {"messages": [{"role": "user", "content": "x" * 500}]}, "messages"),
@@ -228,6 +231,8 @@ def test_a_field_that_changes_nothing_is_taken(served: FlaskClient, field: dict[
         ("DELETE", "/v1/dead?older_than_s=0&reason=refused"),
         ("POST", "/v1/chat/completions?stream=true"),
         ("POST", "/v1/completions?stream=true"),
+        ("GET", "/v1/models?model=tiny"),
+        ("GET", "/v1/jobs?limit=1&limit=2"),
     ],
 )
 def test_an_unknown_query_parameter_is_refused_by_its_name(
@@ -271,7 +276,12 @@ def test_a_method_that_an_address_does_not_take_is_refused_with_those_that_it_ta
         ("/v1/nothing", 404),
         ("/v1/jobs?limit=many", 400),
         ("/v1/jobs?limit=0", 400),
+        ("/v1/jobs?limit=1.5", 400),
+        ("/v1/jobs?limit=1001", 400),
         ("/v1/jobs?state=sleeping", 400),
+        ("/v1/jobs?state=", 400),
+        ("/v1/jobs?after=elsewhere", 400),
+        ("/v1/jobs/nobody?wait=591", 400),
         ("/v1/jobs/nobody?wait=-1", 400),
         ("/v1/jobs/nobody?wait=nan", 400),
         ("/v1/chat/completions", 405),

@@ -1,0 +1,101 @@
+"""What OpenAI's routes answer with where they do not stream, as types."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired
+
+from typing_extensions import TypedDict
+
+from headrace.core.types import FinishReason
+
+
+class ModelView(TypedDict):
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+    context_tokens: int
+
+
+class ModelList(TypedDict):
+    object: Literal["list"]
+    data: list[ModelView]
+
+
+class PromptTokens(TypedDict):
+    cached_tokens: int
+
+
+class Usage(TypedDict):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: NotRequired[PromptTokens]
+
+
+class TokenView(TypedDict):
+    """`bytes` are what the token stands for: one alone may be a part of a character only."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
+class ChatToken(TokenView):
+    top_logprobs: list[TokenView]
+
+
+class ChatLogprobsView(TypedDict):
+    content: list[ChatToken]
+    refusal: None
+
+
+class ChatMessage(TypedDict):
+    role: Literal["assistant"]
+    content: str
+    refusal: None
+
+
+class ChatChoice(TypedDict):
+    index: int
+    message: ChatMessage
+    logprobs: ChatLogprobsView | None
+    finish_reason: FinishReason
+
+
+class CompletionLogprobsView(TypedDict):
+    """Four lists, one entry a token; offsets count characters of the choice's text."""
+
+    tokens: list[str]
+    token_logprobs: list[float]
+    top_logprobs: list[dict[str, float]] | None
+    text_offset: list[int]
+
+
+class CompletionChoice(TypedDict):
+    index: int
+    text: str
+    logprobs: CompletionLogprobsView | None
+    finish_reason: FinishReason
+
+
+class Head(TypedDict):
+    id: str
+    created: int
+    model: str
+
+
+class ChatAnswer(Head):
+    object: Literal["chat.completion"]
+    choices: list[ChatChoice]
+    usage: Usage
+
+
+class CompletionAnswer(Head):
+    object: Literal["text_completion"]
+    choices: list[CompletionChoice]
+    usage: Usage
+
+
+Chunk = dict[str, Any]
+"""A piece of an answer that streams."""

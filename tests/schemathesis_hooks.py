@@ -1,0 +1,38 @@
+"""Checks of our own, beside those of schemathesis."""
+
+from __future__ import annotations
+
+import json
+
+import schemathesis
+from schemathesis import Case, CheckContext, Response
+
+MEANT = {
+    "after": "a cursor, or a place in a stream, that there is not",
+    "Last-Event-ID": "a place that the stream does not have",
+    "max_tokens": "more than fits the model",
+    "messages": "none, or more, than fits the model",
+    "prompt": "the same, ids outside its vocabulary, or more choices than one request may ask for",
+    "logprobs": "not every engine can name alternatives",
+    "response_format": "nor hold its output to a schema",
+    "response_format.json_schema.schema": "no schema can say which schemas there are",
+    "on_disconnect": "needs a header: `Prefer: wait=S`",
+}
+"""Fields whose shape may be right and whose meaning wrong."""
+
+
+@schemathesis.check
+def refused_for_its_meaning_only(_ctx: CheckContext, response: Response, case: Case) -> None:
+    if response.status_code == 400 and case.meta and case.meta.generation.mode.is_positive:
+        error = json.loads(response.content)["error"]
+        assert error["param"] in MEANT, f"may be sent, as the document says: {error['message']}"
+
+
+@schemathesis.check
+def too_late_only_where_there_is_a_deadline(
+    _ctx: CheckContext, response: Response, case: Case
+) -> None:
+    if response.status_code == 504:
+        error = json.loads(response.content)["error"]
+        assert error["code"] == "deadline_exceeded", error["message"]
+        assert isinstance(case.body, dict) and "deadline_s" in case.body
