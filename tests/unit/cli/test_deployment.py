@@ -18,6 +18,7 @@ import pytest
 from headrace.cli.embedded_redis import prepare_embedded_redis
 from headrace.cli.redis_ping import answers_ping
 from headrace.core.connection import WORKER_TIMEOUT_S, Client, connect
+from tests.deployment import free_port
 from tests.processes import is_alive
 from tests.waiting import eventually
 
@@ -85,7 +86,13 @@ class Up:
         scripts = [str(folder / f"{name}.py") for name in SCRIPTS]
         self.process = subprocess.Popen(
             [sys.executable, "-c", UP, *scripts, "up", "--state-dir", str(self.state), *options],
-            env={**os.environ, "PYTHONPATH": str(CHECKOUT), "HEADRACE_DRAIN_S": "5", **environment},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(CHECKOUT),
+                "HEADRACE_DRAIN_S": "5",
+                "HEADRACE_MONITOR_PORT": str(free_port()),
+                **environment,
+            },
             stdout=self._log,
             stderr=self._log,
             cwd=folder,
@@ -126,8 +133,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return str(server.getsockname()[1])
+    return str(free_port())
 
 
 @pytest.fixture
