@@ -79,3 +79,17 @@ def test_the_readme_has_the_figures_that_make_bench_engine_measured() -> None:
         if not name.endswith("_interval"):
             low, high = report["ratios"][f"{name}_interval"]
             assert f"{figure:.2f} ({low:.2f} to {high:.2f})" in readme, name
+
+
+def test_the_readme_has_the_figures_that_make_bench_api_measured() -> None:
+    readme = (ROOT / "README.md").read_text()
+    report = json.loads((ROOT / "bench" / "results" / "api.json").read_text())
+    figures = (
+        str(report["ratio_submit_vs_bare"]),
+        f"{report['eta_backlog']['median_error']:.1%}".replace("%", " %"),
+        f"{report['eta_arrivals']['median_error']:.1%}".replace("%", " %"),
+        f"{report['rss_mb_waiting']:.0f} MB",
+        f"{report['finish_to_last_byte_ms']['p50']} ms",
+    )
+    for figure in figures:
+        assert f"| {figure} |" in readme, figure
