@@ -29,7 +29,7 @@ check: $(INSTALLED)  ## Run ruff, mypy and the import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-fuzz-api: $(INSTALLED)  ## Send the API whatever its OpenAPI document allows, and what not (10 minutes)
+fuzz-api: $(INSTALLED)  ## Send the API whatever its OpenAPI document allows, and what not (up to 20 minutes)
 	$(BIN)/python -m tests.fuzzing $(ARGS)
 
 up:  ## Build the containers, start them and wait until they answer
@@ -75,7 +75,7 @@ chaos: $(INSTALLED)  ## Kill, stop and cut off every part, and check the promise
 	$(BIN)/python -m tests.chaos $(ARGS)
 
 clean:  ## Remove .venv, caches and build outputs; prepared models and jobs stay
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is written last, so that an interrupted install is taken up again.

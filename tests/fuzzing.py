@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.deployment import Deployment
 
 ROOT = Path(__file__).parents[1]
-MEMORY = ("--generation-database", ":memory:")
+LONG = ("--max-examples", "200", "--max-time", "1200", "--generation-database", ":memory:")
 SETTINGS = {
     "HEADRACE_ENGINE": "simulated",
     "HEADRACE_SIMULATED_ALPHA_S": "0.0005",
@@ -45,9 +45,7 @@ def main() -> int:
         deployment = Deployment(folder, arguments.models or folder / "models", **SETTINGS)
         deployment.start()
         try:
-            asked = command(
-                deployment.url, _key(deployment), "--max-examples", "200", *MEMORY, *options
-            )
+            asked = command(deployment.url, _key(deployment), *LONG, *options)
             return subprocess.run(asked, cwd=ROOT).returncode
         finally:
             deployment.stop()

@@ -1,11 +1,13 @@
-"""Checks of our own, beside those of schemathesis."""
+"""Checks of our own, beside those of schemathesis, and what is not asked."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
+from urllib.parse import quote
 
 import schemathesis
-from schemathesis import Case, CheckContext, Response
+from schemathesis import Case, CheckContext, HookContext, Response
 
 MEANT = {
     "after": "a cursor, or a place in a stream, that there is not",
@@ -19,6 +21,19 @@ MEANT = {
     "on_disconnect": "needs a header: `Prefer: wait=S`",
 }
 """Fields whose shape may be right and whose meaning wrong."""
+
+LONGEST = 3_500
+"""Bytes of an address: gunicorn itself answers a longer one than 4,094, before the API sees it."""
+
+
+@schemathesis.hook
+def filter_query(_context: HookContext, query: Any) -> bool:
+    return len(quote(str(query))) < LONGEST
+
+
+@schemathesis.hook
+def filter_path_parameters(_context: HookContext, path_parameters: Any) -> bool:
+    return len(quote(str(path_parameters))) < LONGEST
 
 
 @schemathesis.check
