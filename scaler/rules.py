@@ -34,7 +34,8 @@ class Rules:
     down_share: float = 0.60
     """The fleet grows above the one, and shrinks only where the rest stays under the other."""
     drain_s: float = 10.0
-    """A backlog should be gone this long after those that it calls for are ready."""
+    drain_cold_starts: float = 0.0
+    """A backlog should be gone so long after those that it calls for are ready: the longer one."""
     cold_start_s: float = 30.0
     """From spawn to ready, until some were measured."""
 

@@ -33,7 +33,7 @@ PEERS: Mapping[str, Make] = {
 
 ABLATIONS: Mapping[str, Rules] = {
     "ours-no-fast-rate": replace(RULES, fast_s=RULES.slow_s),
-    "ours-no-backlog": replace(RULES, drain_s=inf),
+    "ours-no-backlog": replace(RULES, drain_s=1e9),
     "ours-no-urgency": replace(RULES, slo_latency_s=inf),
     "ours-no-window": replace(RULES, down_window_s=0.0, down_cold_starts=0.0),
     "ours-no-hysteresis": replace(RULES, down_share=RULES.up_share),
