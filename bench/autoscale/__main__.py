@@ -108,8 +108,6 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
     console.print(grid)
 
 
-
-
 def _cells(loads: Sequence[Load], policies: Sequence[str], chosen: bool) -> Iterator[Cell]:
     """Unless they were asked for by name, the ablations run with one cold start only."""
     for load in loads:
@@ -133,7 +131,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--engine", type=Path, default=RESULTS / "engine.json", help="measured runs of the engine"
     )
-    parser.add_argument("--plot", type=Path, default=RESULTS / "autoscale.png", help="where it goes")
+    parser.add_argument(
+        "--plot", type=Path, default=RESULTS / "autoscale.png", help="where it goes"
+    )
     parser.add_argument("--no-plot", dest="plot", action="store_const", const=None)
     return parser.parse_args()
 

@@ -20,6 +20,38 @@ LONG_OUTPUTS = (1000, 2000)
 
 
 @dataclass(frozen=True)
+class Constant:
+    level: float
+
+    def __call__(self, moments: Floats) -> Floats:
+        return np.full_like(moments, self.level)
+
+
+@dataclass(frozen=True)
+class Between:
+    """`high` from `begin` to `end`, else `low`."""
+
+    low: float
+    high: float
+    begin: float
+    end: float
+
+    def __call__(self, moments: Floats) -> Floats:
+        return np.where((moments >= self.begin) & (moments < self.end), self.high, self.low)
+
+
+@dataclass(frozen=True)
+class Wave:
+    low: float
+    high: float
+    period_s: float
+
+    def __call__(self, moments: Floats) -> Floats:
+        share = (1 - np.cos(2 * np.pi * moments / self.period_s)) / 2
+        return self.low + (self.high - self.low) * share
+
+
+@dataclass(frozen=True)
 class Span:
     begin: float
     end: float
@@ -37,7 +69,7 @@ class Load:
 
     `cv`: of the times between arrivals, drawn from a Gamma distribution; 1 is Poisson.
     `outage`: when no policy can read anything. `crashes`: when workers die as they come.
-    `peak`: workers for the highest rate; `cold_starts_s`: None for those of the run.
+    `cold_starts_s`: None for those of the run.
     """
 
     name: str
@@ -82,33 +114,21 @@ class Load:
         return sum(LONG_OUTPUTS) / 2 if self.is_long else float(read_trace(AZURE).outputs.mean())
 
 
-def constant(level: float) -> Rate:
-    return lambda moments: np.full_like(moments, level)
-
-
-def between(low: float, high: float, begin: float, end: float) -> Rate:
-    return lambda moments: np.where((moments >= begin) & (moments < end), high, low)
-
-
-def wave(low: float, high: float, period_s: float) -> Rate:
-    return lambda moments: low + (high - low) * (1 - np.cos(2 * np.pi * moments / period_s)) / 2
-
-
-STEP = between(0.5, 5.0, 120, 1e9)
-SPIKE = between(0.5, 5.0, 240, 360)
+STEP = Between(0.5, 5.0, 120, 1e9)
+SPIKE = Between(0.5, 5.0, 240, 360)
 
 LOADS = {
     load.name: load
     for load in (
-        Load("constant", rate=constant(2.5)),
+        Load("constant", rate=Constant(2.5)),
         Load("step", rate=STEP),
         Load("spike", rate=SPIKE),
-        Load("diurnal", seconds=1800, rate=wave(0.5, 5.0, 900)),
-        Load("gamma-2", rate=constant(2.5), cv=2),
-        Load("gamma-5", rate=constant(2.5), cv=5),
-        Load("gamma-10", rate=constant(2.5), cv=10),
+        Load("diurnal", seconds=1800, rate=Wave(0.5, 5.0, 900)),
+        Load("gamma-2", rate=Constant(2.5), cv=2),
+        Load("gamma-5", rate=Constant(2.5), cv=5),
+        Load("gamma-10", rate=Constant(2.5), cv=10),
         Load("azure", file=AZURE),
-        Load("long-jobs", rate=between(0.5, 3.0, 120, 600), is_long=True),
+        Load("long-jobs", rate=Between(0.5, 3.0, 120, 600), is_long=True),
         Load("outage", rate=SPIKE, outage=Span(270, 420)),
         Load("crash-loop", rate=STEP, crashes=Span(100, 240)),
         Load("slow-start", rate=STEP, cold_starts_s=(300,)),

@@ -46,7 +46,12 @@ def draw(axes: pyplot.Axes, title: str, rows: list[dict[str, Any]]) -> None:
         )
         place = (x["mean"], y["mean"])
         axes.annotate(
-            row["policy"], place, xytext=(5, 3), textcoords="offset points", fontsize=7, color=colour
+            row["policy"],
+            place,
+            xytext=(5, 3),
+            textcoords="offset points",
+            fontsize=7,
+            color=colour,
         )
     axes.set_title(title, fontsize=9)
     axes.set_xlabel("worker seconds", fontsize=8)

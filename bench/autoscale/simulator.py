@@ -165,7 +165,10 @@ class Simulation:
             cold_s = self._course.cold_start_s * float(draw.uniform(1 - JITTER, 1 + JITTER))
         worker = Worker(number, now, now + cold_s, self._machine, self._sums)
         self._fleet[number] = worker
-        self._at(now + cold_s, lambda moment: self._become_ready(moment, worker, cold_s))
+        if cold_s > 0:
+            self._at(worker.ready_at, lambda moment: self._become_ready(moment, worker, cold_s))
+        else:
+            self._ready.append(worker)
 
     def _become_ready(self, now: float, worker: Worker, cold_s: float) -> None:
         if self._fleet.get(worker.number) is not worker:
@@ -173,8 +176,7 @@ class Simulation:
         if now in self._course.crashes:
             self._crash(now, worker, cold_s)
             return
-        if cold_s > 0:
-            self._cold_starts.append(cold_s)
+        self._cold_starts.append(cold_s)
         self._ready.append(worker)
         self._ready.sort(key=lambda each: each.number)
         worker.at = now

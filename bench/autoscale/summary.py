@@ -46,12 +46,13 @@ def targets(rows: Sequence[Row]) -> list[Target]:
     """Those whose rows are there."""
     found = list(_beside_keda(rows))
     ours = [row for row in rows if row["policy"] == OURS]
-    unbeaten = {row["load"] for row in ours} - {
-        row["load"] for row in ours if any(beats(other, row) for other in rows)
-    }
+    judged = [row for row in ours if row["load"] in JUDGED]
+    for cold_start_s in sorted({row["cold_start_s"] for row in judged}):
+        here = [row for row in judged if row["cold_start_s"] == cold_start_s]
+        unbeaten = sum(not any(beats(other, row) for other in rows) for row in here)
+        name = f"of {len(here)} loads, on which nobody beats ours, cold start {cold_start_s:g} s"
+        found.append(Target(name, unbeaten, at_least=LOADS_UNBEATEN))
     if ours:
-        judged = len(unbeaten & set(JUDGED))
-        found.append(Target("loads on which nobody beats ours", judged, at_least=LOADS_UNBEATEN))
         kills = sum(row["busy_kills"]["mean"] for row in ours)
         found.append(Target("busy kills of ours", kills, at_most=0))
     for row in ours:
@@ -89,4 +90,7 @@ def _spread(values: Sequence[float]) -> dict[str, Any]:
     middle = mean(values)
     t = T_95[max(count for count in T_95 if count <= len(values))]
     half = t * stdev(values) / sqrt(len(values))
-    return {"mean": round(middle, 4), "interval": [round(middle - half, 4), round(middle + half, 4)]}
+    return {
+        "mean": round(middle, 4),
+        "interval": [round(middle - half, 4), round(middle + half, 4)],
+    }

@@ -20,10 +20,11 @@ class AnyCourse(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.fleet = WaterFleet(RULES)
+        self.fleet.tick()
         self.watched_since = self.fleet.now
         self.size = self.fleet.size
 
-    @rule(workers=st.floats(0, 30), ticks=st.integers(1, 60))
+    @rule(workers=st.floats(0, 30), ticks=st.integers(1, 40))
     def load(self, workers: float, ticks: int) -> None:
         self.fleet.rate = workers * TOKENS_S
         for _tick in range(ticks):
@@ -46,6 +47,7 @@ class AnyCourse(RuleBasedStateMachine):
     def restart_scaler(self) -> None:
         self.fleet.memory = Memory(size=self.fleet.size)
         self.watched_since = self.fleet.now
+        self.fleet.tick()
 
     @rule()
     def restart_redis(self) -> None:
@@ -80,5 +82,5 @@ class AnyCourse(RuleBasedStateMachine):
             assert after >= before - max(1, before // 2) or self.fleet.memory.gain.limit == after
 
 
-AnyCourse.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+AnyCourse.TestCase.settings = settings(max_examples=25, stateful_step_count=12, deadline=None)
 TestAnyCourse = AnyCourse.TestCase

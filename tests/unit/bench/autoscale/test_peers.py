@@ -28,7 +28,7 @@ def test_keda_forgets_what_runs_once_its_window_is_over() -> None:
 
 
 def test_within_a_tenth_of_its_target_the_hpa_does_nothing() -> None:
-    assert KedaList().size(view(0, waiting=22, ready=4)) == 4
+    assert KedaList().size(view(0, waiting=21, ready=4)) == 4
     assert HpaRunning(20).size(view(0, running=84, ready=4)) == 4
     assert HpaRunning(20).size(view(0, running=100, ready=4)) == 5
 

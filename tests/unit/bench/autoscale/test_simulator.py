@@ -110,7 +110,7 @@ def test_ours_waits_until_a_worker_is_idle() -> None:
 
 
 def test_a_draining_worker_takes_nothing_and_can_be_called_back() -> None:
-    requests = trace((0.0, 0, 500), (0.0, 0, 500), (3.0, 0, 10), (3.0, 0, 10), (6.0, 0, 10))
+    requests = trace((0.0, 0, 500), (0.0, 0, 500), (3.0, 0, 500), (3.0, 0, 10))
     plan = Plan({1.0: 1, 5.0: 2}, is_ours=True)
     outcome = run(requests, plan, course(first=2))
 
