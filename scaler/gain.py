@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 
 from scaler.rules import Rules
 
-
 LONGEST = 5
 """Stretches that lie further apart, in `gain_watch_s`, are not compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Ready workers in the mean, and tokens a second, read or written by all of them, until `at`."""
+    """Ready workers in the mean, and tokens a second, read or written by all, until `at`."""
 
     workers: float
     rate: float

@@ -2,9 +2,9 @@
 
     python -m bench.autoscale [--seeds 30] [--policies NAME ...] [--loads NAME ...] [--trace FILE]
 
-Workers have the step curve that `bench.engine` measured, start cold, and drain from the top; ours is
+Workers have the step curve that `bench.engine` measured, start cold, drain from the top; ours is
 `scaler.policy` itself. All policies meet the same requests, cold starts and faults (a seed each).
-Every load runs with cold starts of 5, 30 and 120 s; ours without each of its parts with 30 s alone.
+Loads run with cold starts of 5, 30 and 120 s; ours without each of its parts with 30 s alone.
 `--trace` adds a file with the columns TIMESTAMP, ContextTokens and GeneratedTokens.
 
 Good is a request that ended within `slo_latency_s` + output tokens x `slo_tpot_s`; those that would
@@ -95,7 +95,7 @@ def draw(report: Mapping[str, Any], file: Path) -> None:
 
 
 def show(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Where a cheaper one, or one that costs the same, has the better attainment, the row is red."""
+    """Ours is red where one that costs no more attains more."""
     grid = Table("load", "cold s", "policy", "violation s", "attainment", "worker s", "kills")
     for row in rows:
         cells = (row["slo_violation_s"], row["attainment"], row["worker_s"], row["busy_kills"])

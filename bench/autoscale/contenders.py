@@ -17,7 +17,7 @@ from scaler.rules import Rules
 
 OURS, ORACLE, KEDA = "ours", "oracle", "keda"
 Make = Callable[[Trace, Machine, float], Scaler]
-"""Of the trace (which only the oracle and the static peak look into), the machine and a cold start."""
+"""Of trace (into which only oracle and static peak look), machine and cold start."""
 
 PEERS: Mapping[str, Make] = {
     "static-1": lambda trace, machine, cold_s: Static(1),

@@ -57,7 +57,7 @@ class KedaList(Hpa):
 class HpaRunning(Hpa):
     """Running requests of a ready worker, against `target`; missing pods count as the HPA does.
 
-    Where it would grow, workers that are not ready count as idle; where it would shrink, as on target.
+    Where it would grow, workers that are not ready count as idle; else as on target.
     """
 
     def __init__(self, target: float) -> None:

@@ -7,9 +7,9 @@ Ray Serve (https://docs.ray.io/en/latest/serve/advanced-guides/advanced-autoscal
 requests averaged over 30 s, over a target for each replica; grows after 30 s, shrinks after 600 s
 of the same wish. Its target of 2 is for models that serve one request at a time; here it
 is Knative's.
-SQS (https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-using-sqs-queue.html): waiting messages
-for each instance, target: the latency that is accepted over the time of a message. Target tracking
-takes a sample a minute, grows after 3 of them above, shrinks after 15 below 0.9 of the target.
+SQS (https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-using-sqs-queue.html): messages that
+wait for each instance, target: the latency that is accepted over the time of a message. Target
+tracking takes a sample a minute, grows after 3 of them above, shrinks after 15 below 0.9 of it.
 """
 
 from __future__ import annotations

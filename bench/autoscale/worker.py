@@ -16,8 +16,8 @@ NEVER = float("inf")
 class Worker:
     """Between two events the number of rows stays, so its steps are taken all at once.
 
-    All rows gain one token a step. A prompt that enters delays all rows by the time that it takes to
-    read, its own first token among them. `sums` are those of `scaler.readings.StepSums`.
+    All rows gain one token a step. A prompt that enters delays all rows by the time of its reading,
+    its own first token among them. `sums` are those of `scaler.readings.StepSums`.
     """
 
     __slots__ = (
@@ -102,7 +102,7 @@ class Worker:
         return ended
 
     def drop(self) -> list[tuple[int, float]]:
-        """All jobs, each with the output tokens that it still lacks; for a worker that is killed."""
+        """All jobs, each with the output tokens that it still lacks."""
         dropped = [(job, end - self.tokens) for end, job in self.rows]
         self.rows, self.debt_s = [], 0.0
         return dropped

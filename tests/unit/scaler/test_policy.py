@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.scaler.fleets import JOB_TOKENS, TICK_S, TOKENS_S, WaterFleet, workers_for
 from scaler.memory import Memory
 from scaler.policy import LAWS, decide
 from scaler.readings import Load, Readings, Unknown
 from scaler.rules import PolicyName, Rules
+from tests.unit.scaler.fleets import JOB_TOKENS, TICK_S, TOKENS_S, WaterFleet, workers_for
 
 RULES = Rules(min_workers=1, max_workers=40)
 WINDOW_S = 200.0
