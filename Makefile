@@ -10,7 +10,8 @@ COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose
 DOCKER_BUILD_ARGS ?=
 
 .PHONY: help install serve test check fuzz-api up down test-docker bench-smoke bench-metrics \
-  bench-queue bench-overhead bench-throughput bench-fairness bench-api bench-engine soak-engine chaos clean
+  bench-queue bench-overhead bench-throughput bench-fairness bench-api bench-engine bench-autoscale soak-engine \
+  chaos clean
 
 help:  ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +71,9 @@ bench-api: $(INSTALLED)  ## Measure submissions, ETAs, waiting callers and last 
 
 bench-engine: $(INSTALLED)  ## Measure the engines beside others (35 minutes; ARGS=--llama-cpp: that as well)
 	$(BIN)/python -m bench.engine $(ARGS)
+
+bench-autoscale: $(INSTALLED)  ## Simulate scaling policies beside those of others (10 minutes)
+	$(BIN)/python -m bench.autoscale $(ARGS)
 
 chaos: $(INSTALLED)  ## Kill, stop and cut off every part, and check the promise (10 minutes)
 	$(BIN)/python -m tests.chaos $(ARGS)
