@@ -6,7 +6,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from headrace.cli.child import Child
+from headrace.cli.crew import Crew
 from headrace.cli.supervisor import LAST_S, Children, Supervisor
+from headrace.cli.wanted import FixedNumber
 from headrace.core.errors import ModelError, Unavailable
 from tests.unit.cli.fakes import FakeClock, FakeSpawner
 
@@ -25,7 +27,7 @@ class Deployment:
         children = Children(
             redis=[self._child("redis")],
             model=self._child("model"),
-            workers=[self._child("worker-1"), self._child("worker-2")],
+            workers=Crew(FixedNumber(2), lambda n: self._child(f"worker-{n}"), self.clock),
             api=self._child("api"),
             monitor=self._child("monitor"),
         )

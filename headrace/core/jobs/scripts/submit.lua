@@ -121,4 +121,7 @@ if KEYS[2] ~= '' then
   redis.call('EXPIRE', KEYS[2], ARGV[4])
 end
 ring()
+count('accepted', #jobs)
+count('tokens:accepted', sooner.tokens)
+close()
 return answer('accepted', places)

@@ -1,0 +1,23 @@
+"""What a policy says: how many workers there should be, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`size` is the desired number of workers; `reason` says in plain words why.
+
+    `holds`: the readings cannot be trusted, so the fleet is to stay as it is, whatever `size` says.
+    `slo_infeasible`: even one row alone misses `slo_tpot_s`; no number of workers changes that.
+    `crash_loop`: workers die as they come, so no more of them are started.
+    `is_limited`: further workers did not raise the throughput, so the fleet stays below that.
+    """
+
+    size: int
+    reason: str
+    holds: bool = False
+    slo_infeasible: bool = False
+    crash_loop: bool = False
+    is_limited: bool = False
