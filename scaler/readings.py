@@ -49,11 +49,11 @@ class Member:
 class Readings:
     """All of one moment `at`, Redis TIME in seconds, of the server run `run_id`.
 
-    `arrived`, `completed`, `produced` (the output tokens of `completed`) and `steps` are totals
-    since counting began: they never fall within a run. `running` counts what is still to be
-    produced. `p95_s` is that of the latencies of the last minute, None where nothing ended.
-    `cold_starts_s` are the last times from spawn to ready, `deaths` the moments at which workers of
-    the present configuration died.
+    `arrived`, `completed`, `produced` (output tokens of `completed`) and `steps` are totals since
+    counting began: they never fall within a run. `running` counts what is still to be produced.
+    `p95_s` is that of the latencies of the last minute, None where nothing ended. `cold_starts_s`
+    are the last times from spawn to ready, `deaths` the moments at which workers of the present
+    configuration died.
     """
 
     at: float

@@ -1,0 +1,62 @@
+"""The law `backlog-slo`: enough workers for what comes in, and for what waits already."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from scaler.crew import Crew
+from scaler.memory import Memory
+from scaler.readings import Readings
+from scaler.rules import Rules
+from scaler.want import Want
+from scaler.work import Speed
+
+
+def want(rules: Rules, memory: Memory, crew: Crew, reading: Readings) -> Want:
+    speed = memory.work.speed(rules)
+    if speed is None:
+        return _by_slots(rules, crew, reading)
+    rate = memory.arrivals.demand(rules)
+    by_rate = ceil(rate / (rules.up_share * speed.tokens_per_s))
+    by_backlog = _by_backlog(rules, crew, reading, rate, speed)
+    return Want(
+        size=max(by_rate, by_backlog),
+        keep=max(ceil(rate / (rules.down_share * speed.tokens_per_s)), by_backlog),
+        reason=_reason(by_rate, by_backlog, rate, speed, reading),
+        urgent=_is_late(rules, reading),
+        slo_infeasible=speed.slo_infeasible,
+    )
+
+
+def _by_backlog(rules: Rules, crew: Crew, reading: Readings, rate: float, speed: Speed) -> int:
+    """0 where those who are there or come will have caught up by the horizon.
+
+    What runs now is not counted: at the horizon as much may run.
+    """
+    horizon_s = crew.cold_start_s + rules.drain_s
+    due = reading.waiting.tokens + rate * horizon_s
+    rest = due - speed.tokens_per_s * crew.worker_s(horizon_s)
+    if reading.waiting.jobs <= 0 or rest <= 0:
+        return 0
+    return crew.size + ceil(rest / (rules.drain_s * speed.tokens_per_s))
+
+
+def _by_slots(rules: Rules, crew: Crew, reading: Readings) -> Want:
+    """While nobody knows how fast a worker is: a slot for each job."""
+    jobs = reading.waiting.jobs + reading.running.jobs
+    size = ceil(jobs / rules.slots)
+    reason = f"{jobs} jobs for {rules.slots} slots each; the speed of a worker is not known yet"
+    return Want(size, max(size, crew.size), reason, urgent=_is_late(rules, reading))
+
+
+def _is_late(rules: Rules, reading: Readings) -> bool:
+    return reading.waiting.jobs > 0 and reading.oldest_wait_s >= 0.5 * rules.slo_latency_s
+
+
+def _reason(by_rate: int, by_backlog: int, rate: float, speed: Speed, reading: Readings) -> str:
+    if by_backlog > by_rate:
+        return (
+            f"{reading.waiting.jobs} jobs wait, the oldest for {reading.oldest_wait_s:.1f} s;"
+            f" a worker does {speed.tokens_per_s:.0f} tokens/s"
+        )
+    return f"{rate:.0f} tokens/s come in; a worker does {speed.tokens_per_s:.0f}"

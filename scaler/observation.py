@@ -1,0 +1,45 @@
+"""What a reading adds to the memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from scaler.memory import Memory
+from scaler.readings import Load, Readings
+from scaler.rules import Rules
+
+
+def begin_anew(memory: Memory, reading: Readings) -> Memory:
+    """Totals count from zero: only the size and what is known of a worker's speed stay."""
+    return Memory(memory.size, reading, reading.at, work=memory.work)
+
+
+def observe(rules: Rules, memory: Memory, reading: Readings) -> Memory:
+    """`reading` is newer than the last one, and of the same count."""
+    last = memory.last
+    if last is None:
+        return replace(memory, last=reading, since=reading.at)
+    seconds = reading.at - last.at
+    arrived = _added(last.arrived, reading.arrived)
+    ready = sum(member.phase == "ready" for member in reading.members)
+    is_full = reading.waiting.jobs > 0 and last.waiting.jobs > 0
+    rows = reading.steps.r - last.steps.r
+    return replace(
+        memory,
+        last=reading,
+        since=memory.since if seconds <= rules.gap_s else reading.at,
+        arrivals=memory.arrivals.after(arrived, seconds, rules),
+        work=memory.work.after(last, reading, rules),
+        gain=memory.gain.after(rules, reading.at, ready, is_full, rows, seconds),
+        idle_since=_idle_since(memory, reading, arrived),
+    )
+
+
+def _idle_since(memory: Memory, reading: Readings, arrived: Load) -> float | None:
+    if reading.waiting.jobs or reading.running.jobs or arrived.jobs:
+        return None
+    return reading.at if memory.idle_since is None else memory.idle_since
+
+
+def _added(before: Load, after: Load) -> Load:
+    return Load(after.jobs - before.jobs, after.tokens - before.tokens)

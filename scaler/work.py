@@ -1,0 +1,62 @@
+"""What a worker gets done, learned from steps that were taken and jobs that ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import exp
+
+from scaler.readings import Readings, StepSums
+from scaler.rules import Rules
+from scaler.step_curve import StepCurve, decayed, fit, minus
+
+LEAST_JOBS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """`tokens_per_s` are tokens as jobs count for (`Request.cost_tokens`) of a worker with `rows`.
+
+    `slo_infeasible`: even one row takes longer than `slo_tpot_s`; the speed is that of full slots.
+    """
+
+    rows: int
+    tokens_per_s: float
+    slo_infeasible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Sums over the recent past, which fade with `steps_s` while there are steps."""
+
+    steps: StepSums = field(default_factory=StepSums)
+    jobs: float = 0.0
+    tokens: float = 0.0
+    outputs: float = 0.0
+
+    def after(self, before: Readings, now: Readings, rules: Rules) -> Work:
+        steps = minus(now.steps, before.steps)
+        ended = now.completed.jobs - before.completed.jobs
+        if steps.n <= 0 and ended <= 0:
+            return self
+        share = exp(-(now.at - before.at) / rules.steps_s)
+        return Work(
+            decayed(self.steps, share, steps),
+            share * self.jobs + ended,
+            share * self.tokens + now.completed.tokens - before.completed.tokens,
+            share * self.outputs + now.produced - before.produced,
+        )
+
+    def speed(self, rules: Rules) -> Speed | None:
+        """None as long as too little was seen."""
+        curve = fit(self.steps)
+        outputs = self.outputs or self.steps.r
+        if curve is None or self.jobs < LEAST_JOBS or self.tokens <= 0 or outputs <= 0:
+            return None
+        return self._speed(curve, self.tokens / outputs, rules)
+
+    def _speed(self, curve: StepCurve, tokens_an_output: float, rules: Rules) -> Speed:
+        prompts = self.steps.p / self.steps.r if self.steps.r > 0 else 0.0
+        rows = curve.rows_within(rules.slo_tpot_s, prompts, rules.slots)
+        full = rows or rules.slots
+        outputs_per_s = full / curve.seconds(full, full * prompts)
+        return Speed(full, outputs_per_s * tokens_an_output, rows == 0)
