@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from headrace.core.connection import Client
 from headrace.core.jobs import keys, rq_adapter
 from headrace.core.settings import Settings
 
 DEATHS_KEPT_S = 3600
+
+Mode = Literal["auto", "fixed", "paused"]
+"""Whether the policy says how many, or a person does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,12 @@ class Desired:
     since: float = 0.0
     fixed: int | None = None
     is_paused: bool = False
+
+    @property
+    def mode(self) -> Mode:
+        if self.is_paused:
+            return "paused"
+        return "auto" if self.fixed is None else "fixed"
 
     @staticmethod
     def decode(fields: Mapping[bytes, bytes]) -> Desired:

@@ -29,6 +29,13 @@ class Leader:
         return Leader(fields[b"holder"].decode(), float(fields[b"until"]), int(fields[b"fence"]))
 
 
+def has_leader(redis: Client) -> bool:
+    """Whether a scaler acts at this moment."""
+    seconds, microseconds = redis.time()
+    leader = Leader.decode(redis.hgetall(keys.SCALER))
+    return leader is not None and leader.until > seconds + microseconds / 1e6
+
+
 class Leadership:
     """A scaler's claim to act, under a `name` that no other has.
 

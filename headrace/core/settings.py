@@ -90,6 +90,10 @@ class Settings(BaseSettings):
         "backlog-slo", description="What the scaler goes by."
     )
     scaler_tick_s: float = Field(2.0, ge=0.1, description="How often the scaler decides.")
+    scaler_window_s: PositiveFloat = Field(
+        60.0,
+        description="So long fewer workers must have sufficed before the scaler takes any away.",
+    )
 
     # How requests are batched
     max_slots: int = Field(32, ge=1, le=1024, description="Requests an engine runs together.")

@@ -24,7 +24,7 @@ class Deployment:
         self.announced: list[float] = []
         self.redis_ready: Callable[[], bool] = lambda: True
         self.serving: Callable[[], bool] = lambda: True
-        children = Children(
+        self.children = children = Children(
             redis=[self._child("redis")],
             model=self._child("model"),
             workers=Crew(FixedNumber(2), lambda n: self._child(f"worker-{n}"), self.clock),
@@ -206,3 +206,13 @@ def test_a_slow_api_takes_its_time_from_the_workers_and_not_on_top(deployment: D
     assert "KILL api" in deployment.journal
     assert deployment.journal.count("TERM worker-1") == 2
     assert deployment.clock.now() < 1000 + 5 + GRACE_S + LAST_S
+
+
+def test_the_scaler_ends_before_the_workers_so_that_it_wants_nothing_meanwhile(
+    deployment: Deployment,
+) -> None:
+    deployment.children.scaler = [deployment._child("scaler")]
+    deployment.stop_after(5)
+    deployment.supervisor.run()
+
+    assert deployment.journal.index("end scaler") < deployment.journal.index("TERM worker-1")
