@@ -33,12 +33,13 @@ def _by_backlog(rules: Rules, crew: Crew, reading: Readings, rate: float, speed:
 
     What runs now is not counted: at the horizon as much may run.
     """
-    horizon_s = crew.cold_start_s + rules.drain_s
+    drain_s = max(rules.drain_s, rules.drain_cold_starts * crew.cold_start_s)
+    horizon_s = crew.cold_start_s + drain_s
     due = reading.waiting.tokens + rate * horizon_s
     rest = due - speed.tokens_per_s * crew.worker_s(horizon_s)
     if reading.waiting.jobs <= 0 or rest <= 0:
         return 0
-    return crew.size + ceil(rest / (rules.drain_s * speed.tokens_per_s))
+    return crew.size + ceil(rest / (drain_s * speed.tokens_per_s))
 
 
 def _by_slots(rules: Rules, crew: Crew, reading: Readings) -> Want:

@@ -6,51 +6,73 @@ from dataclasses import dataclass, replace
 
 from scaler.rules import Rules
 
-Throughput = tuple[int, float]
-"""Ready workers, and output tokens a second of all of them."""
+LONGEST = 5
+"""Stretches that lie further apart, in `gain_watch_s`, are not compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """Ready workers in the mean, and tokens a second, read or written by all, until `at`."""
+
+    workers: float
+    rate: float
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """Throughput while jobs wait, at the present number of ready workers and at the one before.
+    """Sums over the present stretch of time in which jobs waited, and the stretch before it.
 
+    One stretch without a gain may be chance, or prompts that are read first: two are a limit.
     `limit` holds until `until`; None: none is known.
     """
 
-    workers: int = 0
+    ready: int = 0
     tokens: float = 0.0
     seconds: float = 0.0
+    worker_s: float = 0.0
     before: Throughput | None = None
+    doubts: int = 0
     limit: int | None = None
     until: float = 0.0
 
     def after(
         self, rules: Rules, at: float, ready: int, is_full: bool, tokens: float, seconds: float
     ) -> Gain:
-        """`tokens` were produced within `seconds`; `is_full`: all that time jobs waited."""
+        """`tokens` were produced within `seconds`; `is_full`: all that time jobs waited.
+
+        A stretch ends after `gain_watch_s`, or after half of that if the fleet changed.
+        """
         gain = self._forget(at)
-        if ready != gain.workers:
-            gain = gain._begin(rules, ready)
-        elif is_full:
-            gain = replace(gain, tokens=gain.tokens + tokens, seconds=gain.seconds + seconds)
-        return gain._judge(rules, at)
+        least_s = rules.gain_watch_s / (1 if ready == gain.ready else 2)
+        if gain.seconds >= least_s:
+            gain = gain._judge(rules, at)
+        if not is_full:
+            return replace(gain, ready=ready)
+        return replace(
+            gain,
+            ready=ready,
+            tokens=gain.tokens + tokens,
+            seconds=gain.seconds + seconds,
+            worker_s=gain.worker_s + ready * seconds,
+        )
 
     def _forget(self, at: float) -> Gain:
         if self.limit is not None and at >= self.until:
-            return replace(self, limit=None, before=None)
+            return Gain(self.ready)
         return self
 
-    def _begin(self, rules: Rules, ready: int) -> Gain:
-        """Where the last number did not last, it is compared with the one before that."""
-        known = self.seconds >= rules.gain_watch_s / 2
-        before = (self.workers, self.tokens / self.seconds) if known else self.before
-        return replace(self, workers=ready, tokens=0.0, seconds=0.0, before=before)
-
     def _judge(self, rules: Rules, at: float) -> Gain:
-        if self.before is None or self.seconds < rules.gain_watch_s:
-            return self
-        workers, rate = self.before
-        due = rate * (self.workers - workers) / workers if workers else 0.0
-        if due <= 0 or self.tokens / self.seconds - rate >= rules.gain_share * due:
-            return self
-        return replace(self, limit=workers, until=at + rules.gain_s, before=None)
+        """Ends the stretch: what it gained over the one before."""
+        now = Throughput(self.worker_s / self.seconds, self.tokens / self.seconds, at)
+        ended = Gain(self.ready, before=now, limit=self.limit, until=self.until)
+        before = self.before
+        if before is None or at - before.at > LONGEST * rules.gain_watch_s:
+            return ended
+        more = now.workers - before.workers
+        due = before.rate * more / before.workers if before.workers else 0.0
+        if more < 0.5 or now.rate - before.rate >= rules.gain_share * due:
+            return ended
+        if not self.doubts:
+            return replace(ended, before=before, doubts=1)
+        return replace(ended, limit=max(1, round(before.workers)), until=at + rules.gain_s)

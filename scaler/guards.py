@@ -14,13 +14,21 @@ from scaler.want import Want
 
 def bounded(rules: Rules, memory: Memory, reading: Readings, want: Want) -> Want:
     """Within the least and the most; the last worker goes only after `idle_s` of nothing."""
-    is_idle = memory.idle_since is not None and reading.at - memory.idle_since >= rules.idle_s
-    least = max(rules.min_workers, 0 if is_idle else 1)
+    least = max(rules.min_workers, 1)
+    if _may_be_none(rules, memory, reading):
+        least, want = rules.min_workers, replace(want, size=0, keep=0)
     most = min(rules.max_workers, memory.gain.limit or rules.max_workers)
     if want.size > most and most < rules.max_workers:
         want = replace(want, reason=f"more than {most} workers raised the throughput too little")
     size, keep = (min(max(number, least), most) for number in (want.size, want.keep))
     return replace(want, size=clamp(rules, size), keep=clamp(rules, max(size, keep)))
+
+
+def _may_be_none(rules: Rules, memory: Memory, reading: Readings) -> bool:
+    """Who has none starts none for nothing."""
+    if memory.idle_since is None:
+        return False
+    return memory.size == 0 or reading.at - memory.idle_since >= rules.idle_s
 
 
 def clamp(rules: Rules, size: int) -> int:
@@ -59,6 +67,8 @@ def shrunk(
     limit = memory.gain.limit
     if limit is not None and present > limit:
         return limit, want.reason
+    if want.size == 0 and present == 1:
+        return 0, f"nothing happened for {rules.idle_s:.0f} s"
     if reading.at - memory.since < window_s(rules, crew):
         return present, "less would do, but for how long is not known yet"
     lowest = max(want.keep, memory.window.most)

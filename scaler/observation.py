@@ -18,19 +18,20 @@ def observe(rules: Rules, memory: Memory, reading: Readings) -> Memory:
     """`reading` is newer than the last one, and of the same count."""
     last = memory.last
     if last is None:
-        return replace(memory, last=reading, since=reading.at)
+        idle_since = _idle_since(memory, reading, Load())
+        return replace(memory, last=reading, since=reading.at, idle_since=idle_since)
     seconds = reading.at - last.at
     arrived = _added(last.arrived, reading.arrived)
     ready = sum(member.phase == "ready" for member in reading.members)
     is_full = reading.waiting.jobs > 0 and last.waiting.jobs > 0
-    rows = reading.steps.r - last.steps.r
+    tokens = reading.steps.r + reading.steps.p - last.steps.r - last.steps.p
     return replace(
         memory,
         last=reading,
         since=memory.since if seconds <= rules.gap_s else reading.at,
         arrivals=memory.arrivals.after(arrived, seconds, rules),
         work=memory.work.after(last, reading, rules),
-        gain=memory.gain.after(rules, reading.at, ready, is_full, rows, seconds),
+        gain=memory.gain.after(rules, reading.at, ready, is_full, tokens, seconds),
         idle_since=_idle_since(memory, reading, arrived),
     )
 

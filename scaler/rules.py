@@ -25,22 +25,23 @@ class Rules:
     gap_s: float = 10.0
     """After a longer time without readings the window of shrinking begins anew."""
 
-    fast_s: float = 5.0
+    fast_s: float = 10.0
     slow_s: float = 60.0
     """Time constants of the two averages of arrivals."""
     steps_s: float = 120.0
     """Time constant of what is known of a worker's speed."""
-    up_share: float = 0.70
-    down_share: float = 0.60
+    up_share: float = 0.80
+    down_share: float = 0.70
     """The fleet grows above the one, and shrinks only where the rest stays under the other."""
-    drain_s: float = 10.0
-    """A backlog should be gone this long after those that it calls for are ready."""
+    drain_s: float = 15.0
+    drain_cold_starts: float = 0.0
+    """A backlog should be gone so long after those that it calls for are ready: the longer one."""
     cold_start_s: float = 30.0
     """From spawn to ready, until some were measured."""
 
     growth_s: float = 15.0
-    growth_workers: int = 4
-    growth_share: float = 1.0
+    growth_workers: int = 8
+    growth_share: float = 3.0
     """Within `growth_s` the fleet grows by the larger of the two."""
     up_ticks: int = 2
     """How often in a row a wish to grow that is not urgent must come."""
