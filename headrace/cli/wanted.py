@@ -52,7 +52,7 @@ class ScaledNumber:
         self._fleet = fleet
         self._size = first
         self._clock = clock
-        self._look_at = -math.inf
+        self._look_at = self._ask_at = -math.inf
 
     def begin(self) -> None:
         """Raises `redis.exceptions.RedisError` when the server is away."""
@@ -60,6 +60,7 @@ class ScaledNumber:
 
     def size(self) -> int:
         if self._clock.now() >= self._look_at:
+            self._look_at = self._clock.now() + LOOK_EVERY_S
             size = self._ask(lambda: self._fleet.read().size)
             self._size = self._size if size is None else size
         return self._size
@@ -68,9 +69,12 @@ class ScaledNumber:
         return bool(self._ask(lambda: self._fleet.dismiss(worker)))
 
     def _ask(self, question: Callable[[], T]) -> T | None:
-        self._look_at = self._clock.now() + LOOK_EVERY_S
+        """None where there is no answer; then nothing is asked for a while: asking may last."""
+        if self._clock.now() < self._ask_at:
+            return None
         try:
             return question()
         except (RedisError, ValueError) as error:
+            self._ask_at = self._clock.now() + LOOK_EVERY_S
             log.warning("the number of workers stays as it is", error=str(error))
             return None

@@ -65,3 +65,16 @@ def test_a_server_that_is_away_changes_nothing_and_lets_nobody_go(
 
     assert wanted.size() == 2
     assert not wanted.dismiss("worker-2-a")
+
+
+def test_asking_whom_to_let_go_puts_no_new_number_off(
+    wanted: ScaledNumber, redis: Client, clock: FakeClock
+) -> None:
+    wanted.begin()
+    assert wanted.size() == 2
+    redis.hset(keys.FLEET, "size", 5)
+    for _tick in range(4):
+        clock.sleep(LOOK_EVERY_S / 3)
+        assert not wanted.dismiss("worker-2-a")
+
+    assert wanted.size() == 5
