@@ -43,11 +43,12 @@ def _by_backlog(rules: Rules, crew: Crew, reading: Readings, rate: float, speed:
 
 
 def _by_slots(rules: Rules, crew: Crew, reading: Readings) -> Want:
-    """While nobody knows how fast a worker is: a slot for each job."""
+    """While nobody knows how fast a worker is: a slot for each job, and none leaves before the last."""
     jobs = reading.waiting.jobs + reading.running.jobs
     size = ceil(jobs / rules.slots)
     reason = f"{jobs} jobs for {rules.slots} slots each; the speed of a worker is not known yet"
-    return Want(size, max(size, crew.size), reason, urgent=_is_late(rules, reading))
+    keep = max(size, crew.size) if jobs else 0
+    return Want(size, keep, reason, urgent=_is_late(rules, reading))
 
 
 def _is_late(rules: Rules, reading: Readings) -> bool:

@@ -24,6 +24,7 @@ from headrace.core.errors import HeadraceError, SettingsError
 from headrace.core.jobs.counters import Counters
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import JobQueue
+from headrace.core.process_age import process_age_s
 from headrace.core.roster import Roster
 from headrace.core.settings import Settings, load_settings
 from headrace.core.telemetry import configure_logging
@@ -56,6 +57,8 @@ def serve(settings: Settings, name: str) -> None:
         raise SettingsError("REDIS_URL: a worker needs the queue's Redis")
     redis = connect(settings.redis_url, WORKER_TIMEOUT_S)
     require_durable(redis)
+    roster = Roster(redis, settings.lease_s)
+    roster.announce(name, process_age_s())
 
     started = time.monotonic()
     model = prepare_model(settings, lambda stage: log.info("preparing the model", stage=stage))
@@ -77,10 +80,11 @@ def serve(settings: Settings, name: str) -> None:
     clock, leases = SystemClock(), Leases(redis, settings)
     queue, admission = JobQueue(redis, settings), make_admission(settings, clock)
     worker = BatchWorker(queue, leases, engine, admission, clock, name, model.card.hash)
-    roster, counters = Roster(redis, settings.lease_s), Counters(redis, settings)
+    counters = Counters(redis, settings)
     heartbeat = Heartbeat(worker, leases, counters, roster, cards, model.card, clock)
     worker.start()
     heartbeat.beat()
+    roster.arrive(name, process_age_s())
     heartbeat.start()
     try:
         worker.run()

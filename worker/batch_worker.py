@@ -244,7 +244,7 @@ class BatchWorker(SimpleWorker):
         deltas = self.engine.step()
         self._failpoints.hit(Failpoint.MID_STEP)
         now = self.last_progress = self._clock.now()
-        self.steps.observe(rows, now - started)
+        self.steps.observe(rows, now - started, self.engine.stats())
         for delta in deltas:
             self.running[delta.request_id].absorb(delta, rows, now)
         ended = [delta.request_id for delta in deltas if delta.is_last]

@@ -15,6 +15,7 @@ from headrace.core.jobs.counters import Counters
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.sweeper import BEAT_S, Sweeper
 from headrace.core.model_card import ModelCard
+from headrace.core.process_age import process_age_s
 from headrace.core.roster import Roster, WorkerState
 from worker.batch_worker import BatchWorker
 
@@ -101,4 +102,6 @@ class Heartbeat(threading.Thread):
             stats=worker.engine.stats(),
             host=socket.gethostname(),
             features=tuple(sorted(worker.engine.features)),
+            age_s=process_age_s(),
+            left_tokens=sum(job.left_tokens for job in list(worker.running.values())),
         )

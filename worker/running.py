@@ -55,6 +55,11 @@ class Running:
         return now - self.started > self.claim.timeout_s
 
     @property
+    def left_tokens(self) -> int:
+        """The most that it may still produce."""
+        return max(0, self.request.sampling.max_tokens - self._count)
+
+    @property
     def has_news(self) -> bool:
         return bool(self._pending_ids)
 

@@ -65,7 +65,9 @@ def _scheduling(settings: Settings, cache: CacheSize) -> openvino_genai.Schedule
 
 
 def _properties(settings: Settings) -> dict[str, Any]:
-    properties: dict[str, Any] = {"ENABLE_CPU_PINNING": settings.workers <= 1}
+    # Not where another worker may come later: both would sit on the same cores.
+    stays_alone = settings.workers <= 1 and settings.scaler_max is None
+    properties: dict[str, Any] = {"ENABLE_CPU_PINNING": stays_alone}
     if settings.threads:
         properties["INFERENCE_NUM_THREADS"] = settings.threads
     if settings.dtype == "float32":

@@ -14,16 +14,19 @@ import click
 import headrace
 from headrace.cli.api_address import ApiAddress
 from headrace.cli.child import Child
+from headrace.cli.crew import Crew
 from headrace.cli.embedded_redis import prepare_embedded_redis
 from headrace.cli.process import Process, SessionProcess, Spawn, how_it_ended
 from headrace.cli.redis_ping import answers_ping, require_answer
 from headrace.cli.state_folder import locked
 from headrace.cli.supervisor import Children, Supervisor
+from headrace.cli.wanted import FixedNumber, ScaledNumber, Wanted
 from headrace.cli.worker_release import WorkerRelease
 from headrace.core.api_key_store import ApiKeyStore
 from headrace.core.clock import Clock, SystemClock
 from headrace.core.connection import API_TIMEOUT_S, Client, connect, require_durable
 from headrace.core.cores import with_fair_threads
+from headrace.core.desired_fleet import DesiredFleet
 from headrace.core.errors import Unavailable
 from headrace.core.exposure import require_lock
 from headrace.core.settings import Settings, as_environment
@@ -39,6 +42,7 @@ PREPARE_MODEL = (*PYTHON, "headrace", "model", "prepare")
 SERVE_API = (*PYTHON, "gunicorn", "-c", "python:api.gunicorn_conf", "api.app:create_app()")
 RUN_WORKER = (*PYTHON, "worker", "--name")
 RUN_MONITOR = (*PYTHON, "headrace.monitor")
+RUN_SCALER = (*PYTHON, "scaler")
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def run_deployment(settings: Settings) -> None:
         supervisor = Supervisor(
             _children(settings, redis, clock),
             is_redis_ready=redis.is_ready,
-            is_serving=lambda: address.is_serving(settings.workers),
+            is_serving=lambda: address.is_serving(settings.first_workers),
             announce=lambda: click.echo(f"ready {address.url}"),
             grace_s=settings.drain_s,
             clock=clock,
@@ -112,23 +116,44 @@ def _embedded_redis(settings: Settings, clock: Clock) -> RedisPart:
 
 def _children(settings: Settings, redis: RedisPart, clock: Clock) -> Children:
     spawn = _spawn(_environment(settings, redis.url))
-    release = WorkerRelease(redis.client, settings)
     return Children(
         redis=redis.children,
         model=Child("model preparation", lambda run: PREPARE_MODEL, spawn=spawn, clock=clock),
         api=Child("api", lambda run: SERVE_API, spawn=spawn, clock=clock),
         monitor=Child("monitor", lambda run: RUN_MONITOR, spawn=spawn, clock=clock),
-        workers=[
-            Child(
-                f"worker-{number}",
-                lambda run: (*RUN_WORKER, run),
-                spawn=spawn,
-                clock=clock,
-                on_death=release,
-            )
-            for number in range(1, settings.workers + 1)
-        ],
+        scaler=_scaler(settings, spawn, clock),
+        workers=_crew(settings, redis, clock),
     )
+
+
+def _scaler(settings: Settings, spawn: Spawn, clock: Clock) -> Sequence[Child]:
+    if settings.scaler_max is None:
+        return ()
+    return (Child("scaler", lambda run: RUN_SCALER, spawn=spawn, clock=clock),)
+
+
+def _crew(settings: Settings, redis: RedisPart, clock: Clock) -> Crew:
+    wanted: Wanted = FixedNumber(settings.workers)
+    if settings.scaler_max is not None:
+        fleet = DesiredFleet(redis.client, settings)
+        wanted = ScaledNumber(fleet, settings.first_workers, clock)
+    release = WorkerRelease(redis.client, settings)
+
+    def spawn(command: Sequence[str]) -> Process:
+        # Its share of the cores is that of the fleet that it comes into.
+        present = settings.model_copy(update={"workers": wanted.size()})
+        return SessionProcess(command, _environment(present, redis.url))
+
+    def hire(number: int) -> Child:
+        return Child(
+            f"worker-{number}",
+            lambda run: (*RUN_WORKER, run),
+            spawn=spawn,
+            clock=clock,
+            on_death=release,
+        )
+
+    return Crew(wanted, hire, clock)
 
 
 def _spawn(environment: Mapping[str, str]) -> Spawn:

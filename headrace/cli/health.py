@@ -12,7 +12,7 @@ For example:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("part", type=click.Choice(["api", "monitor", "worker", "deployment"]))
+@click.argument("part", type=click.Choice(["api", "monitor", "worker", "scaler", "deployment"]))
 @click.option(
     "--wait", "wait_s", type=click.FloatRange(0), default=0.0, help="Seconds to wait for it."
 )
@@ -20,7 +20,8 @@ def health(part: str, wait_s: float) -> None:
     """Succeed if PART is well; where it is comes from the settings.
 
     `api` and `monitor` answer on this host; a `worker` of this host has told Redis so within
-    HEADRACE_LEASE_S; a `deployment` is ready once its API accepts and a worker is there.
+    HEADRACE_LEASE_S; a `scaler` leads, on whatever host; a `deployment` is ready once its API
+    accepts and a worker is there.
     """
     from headrace.cli.health_check import require_health
     from headrace.core.clock import SystemClock

@@ -11,6 +11,7 @@ from headrace.cli.api_address import ApiAddress
 from headrace.core.clock import Clock
 from headrace.core.connection import API_TIMEOUT_S, connect
 from headrace.core.errors import SettingsError, Unavailable
+from headrace.core.leadership import has_leader
 from headrace.core.roster import Roster
 from headrace.core.settings import Settings
 
@@ -44,13 +45,23 @@ def _worker_beats(settings: Settings) -> bool:
         return False
 
 
+def _scaler_leads(settings: Settings) -> bool:
+    if settings.redis_url is None:
+        raise SettingsError("REDIS_URL: a scaler shows its health in the queue's Redis")
+    try:
+        return has_leader(connect(settings.redis_url, API_TIMEOUT_S))
+    except RedisError:
+        return False
+
+
 def _deployment_serves(settings: Settings) -> bool:
-    return ApiAddress(settings.host, settings.port).is_serving(settings.workers)
+    return ApiAddress(settings.host, settings.port).is_serving(settings.first_workers)
 
 
 CHECKS: dict[str, Callable[[Settings], bool]] = {
     "api": _api_is_alive,
     "monitor": _monitor_is_alive,
     "worker": _worker_beats,
+    "scaler": _scaler_leads,
     "deployment": _deployment_serves,
 }

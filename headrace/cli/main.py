@@ -17,6 +17,7 @@ from headrace.cli.loadtest import loadtest
 from headrace.cli.model import model
 from headrace.cli.priority import priority
 from headrace.cli.purge import purge
+from headrace.cli.scaler import scaler
 from headrace.cli.settings import settings
 from headrace.cli.submit import submit
 from headrace.cli.up import up
@@ -43,7 +44,9 @@ def cli() -> None:
     """A durable inference queue for language models."""
 
 
-for command in (up, submit, jobs, priority, purge, dead, keys, loadtest, model, settings, health):
+for command in (
+    *(up, submit, jobs, priority, purge, dead, keys, scaler, loadtest, model, settings, health),
+):
     cli.add_command(command)
 
 

@@ -1,4 +1,4 @@
-"""Keeps Redis, API, workers and monitor of one machine alive, and ends them in order."""
+"""Keeps Redis, API, workers, monitor and scaler of one machine alive, and ends them in order."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from headrace.cli.child import Child
+from headrace.cli.crew import Crew
 from headrace.cli.process import how_it_ended
 from headrace.core.clock import Clock
 from headrace.core.errors import ModelError
@@ -24,13 +25,17 @@ HURRY_EVERY_S = 1.0
 
 @dataclass
 class Children:
-    """What is supervised. `redis` is empty where Redis is somebody else's."""
+    """What is supervised.
+
+    `redis` is empty where Redis is somebody else's, `scaler` where the number of workers stands.
+    """
 
     redis: Sequence[Child]
     model: Child
-    workers: Sequence[Child]
+    workers: Crew
     api: Child
     monitor: Child
+    scaler: Sequence[Child] = ()
 
 
 class Supervisor:
@@ -56,7 +61,7 @@ class Supervisor:
         self._announce = announce
         self._grace_s = grace_s
         self._clock = clock
-        self._watched: list[Child] = []
+        self._watched: list[Child | Crew] = []
         self._stop_requests = 0
         self._drain_until = clock.now()
 
@@ -94,14 +99,14 @@ class Supervisor:
     def _start_services(self) -> None:
         if not self._stop_requests:
             children = self._children
-            self._start([*children.workers, children.api, children.monitor])
+            self._start([children.workers, children.api, children.monitor, *children.scaler])
 
     def _watch(self) -> None:
         if self._until(self._is_serving):
             self._announce()
         self._until(lambda: False)
 
-    def _start(self, children: Sequence[Child]) -> None:
+    def _start(self, children: Sequence[Child | Crew]) -> None:
         for child in children:
             child.start()
             self._watched.append(child)
@@ -121,8 +126,8 @@ class Supervisor:
         children = self._children
         self._drain_until = self._clock.now() + self._grace_s
         log.info("draining; another Ctrl-C gives running jobs back", patience_s=self._grace_s)
-        self._end([children.model, children.api], hurry=Child.kill)
-        self._end(children.workers, hurry=Child.terminate)
+        self._end([*children.scaler, children.model, children.api], hurry=Child.kill)
+        self._end(children.workers.workers, hurry=Child.terminate)
         self._end([children.monitor], hurry=Child.kill)
         self._end(children.redis, hurry=lambda server: None)
         log.info("everything has ended")

@@ -6,6 +6,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from headrace.core.connection import Client
+from headrace.core.desired_fleet import DesiredFleet
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.rq_adapter import registered_workers
 from headrace.core.roster import Roster
@@ -24,11 +25,13 @@ class WorkerRelease:
         self._redis = redis
         self._leases = Leases(redis, settings)
         self._roster = Roster(redis, settings.lease_s)
+        self._fleet = DesiredFleet(redis, settings)
 
     def __call__(self, worker: str) -> bool:
         try:
             swept = self._leases.take_back(worker)
             self._roster.leave(worker)
+            self._fleet.bury(worker, is_blameless=bool(swept.dead))
         except RedisError as error:
             log.warning("jobs wait for their leases to end", worker=worker, error=str(error))
             return False

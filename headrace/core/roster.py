@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -13,10 +14,17 @@ from headrace.core.types import EngineStats, Feature
 Activity = Literal["ready", "draining", "drained"]
 """A worker that was told to drain takes no more jobs; once it runs none it is drained."""
 
+COLD_STARTS_KEPT = 20
+
+_NUMBERED = re.compile(r"worker-([1-9]\d{0,2})(?:-|$)")
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:
-    """One heartbeat of a worker; `features` are those of its engine."""
+    """One heartbeat of a worker; `features` are those of its engine.
+
+    Its process is `age_s` old; its jobs may still produce `left_tokens`.
+    """
 
     name: str
     activity: Activity
@@ -25,6 +33,16 @@ class WorkerState:
     stats: EngineStats
     host: str = ""
     features: tuple[str, ...] = ()
+    age_s: float = 0.0
+    left_tokens: int = 0
+
+    @staticmethod
+    def decode(beat: bytes) -> WorkerState:
+        fields = json.loads(beat)
+        features = tuple(fields.get("features", ()))
+        return WorkerState(
+            **fields | {"stats": EngineStats(**fields["stats"]), "features": features}
+        )
 
 
 class Roster:
@@ -40,6 +58,19 @@ class Roster:
         client.sadd(keys.WORKERS, state.name)
         client.set(keys.worker(state.name), json.dumps(asdict(state)), px=self._ttl_ms)
 
+    def announce(self, name: str, age_s: float) -> None:
+        """A worker that is about to load its model: its process is `age_s` old."""
+        seconds, microseconds = self._redis.time()
+        self._redis.hset(keys.STARTING, name, seconds + microseconds / 1e6 - age_s)
+
+    def arrive(self, name: str, age_s: float) -> None:
+        """The worker that was announced is ready: so long its cold start took."""
+        with self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.hdel(keys.STARTING, name)
+            pipeline.lpush(keys.COLD_STARTS, age_s)
+            pipeline.ltrim(keys.COLD_STARTS, 0, COLD_STARTS_KEPT - 1)
+            pipeline.execute()
+
     def drain(self, name: str) -> None:
         """From now on the worker is given no more jobs; what it runs it finishes."""
         self._redis.sadd(keys.DRAINING, name)
@@ -52,6 +83,7 @@ class Roster:
         with self._redis.pipeline(transaction=True) as pipeline:
             pipeline.srem(keys.WORKERS, name)
             pipeline.srem(keys.DRAINING, name)
+            pipeline.hdel(keys.STARTING, name)
             pipeline.delete(keys.worker(name))
             pipeline.execute()
 
@@ -62,7 +94,7 @@ class Roster:
         gone = [name for name, beat in zip(names, beats, strict=True) if beat is None]
         if gone:
             self._redis.srem(keys.WORKERS, *gone)
-        return [_decode(beat) for beat in beats if beat is not None]
+        return [WorkerState.decode(beat) for beat in beats if beat is not None]
 
     def features(self) -> frozenset[str]:
         """What the engine of every live worker can do: any of them may get the next job.
@@ -73,7 +105,7 @@ class Roster:
         return frozenset.intersection(*known) if known else frozenset(Feature)
 
 
-def _decode(beat: bytes) -> WorkerState:
-    fields = json.loads(beat)
-    features = tuple(fields.get("features", ()))
-    return WorkerState(**fields | {"stats": EngineStats(**fields["stats"]), "features": features})
+def number_of(worker: str) -> int | None:
+    """3 of `worker-3-a3f9`; None of a worker that was not started by number."""
+    match = _NUMBERED.match(worker)
+    return int(match[1]) if match else None

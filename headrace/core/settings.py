@@ -69,8 +69,31 @@ class Settings(BaseSettings):
     threads: int = Field(
         0, ge=0, description="Threads of a worker's model; 0: its share of the cores."
     )
-    workers: int = Field(1, ge=0, le=64, description="Workers that `headrace up` starts.")
+    workers: int = Field(
+        1,
+        ge=0,
+        le=64,
+        description="Workers that `headrace up` starts; a scaler takes it from there.",
+    )
     api_processes: PositiveInt = Field(1, description="API processes (gunicorn workers).")
+
+    # How many workers
+    scaler_max: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="Most workers that the scaler wants; without it there is no scaler, and"
+        " HEADRACE_WORKERS is their number.",
+    )
+    scaler_min: int = Field(1, ge=0, le=64, description="Fewest workers that the scaler wants.")
+    scaler_policy: Literal["backlog-slo", "queue-depth", "latency"] = Field(
+        "backlog-slo", description="What the scaler goes by."
+    )
+    scaler_tick_s: float = Field(2.0, ge=0.1, description="How often the scaler decides.")
+    scaler_window_s: PositiveFloat = Field(
+        60.0,
+        description="So long fewer workers must have sufficed before the scaler takes any away.",
+    )
 
     # How requests are batched
     max_slots: int = Field(32, ge=1, le=1024, description="Requests an engine runs together.")
@@ -172,6 +195,21 @@ class Settings(BaseSettings):
         if self.port == HIGHEST_PORT and self.monitor_port is None:
             raise ValueError("HEADRACE_MONITOR_PORT: none is left above HEADRACE_PORT; name one")
         return self
+
+    @model_validator(mode="after")
+    def _lets_the_scaler_decide(self) -> Settings:
+        if self.scaler_max is not None and self.scaler_min > self.scaler_max:
+            raise ValueError("HEADRACE_SCALER_MIN: more than HEADRACE_SCALER_MAX")
+        if self.scaler_max is not None and not self.metrics:
+            raise ValueError("HEADRACE_METRICS: the scaler goes by what is counted")
+        return self
+
+    @property
+    def first_workers(self) -> int:
+        """How many workers a deployment starts with."""
+        if self.scaler_max is None:
+            return self.workers
+        return max(self.scaler_min, min(self.workers, self.scaler_max))
 
     @property
     def metrics_port(self) -> int:

@@ -28,7 +28,7 @@ from headrace.core.jobs.backlog import Backlog
 from headrace.core.jobs.rq_adapter import job_state
 from headrace.core.roster import Activity, WorkerState
 from headrace.core.version import version
-from headrace.monitor.fleet import Fleet
+from headrace.monitor.fleet import Fleet, FleetReading
 
 HISTOGRAMS = {
     E2E: "Seconds from acceptance to the stored result, of jobs that succeeded.",
@@ -70,6 +70,7 @@ class FleetCollector(Collector):
             counter = reading.counts.get(field, 0)
             yield CounterMetricFamily(f"headrace_{name}", text, value=counter)
         yield late_counter(reading.counts)
+        yield from scaler_metrics(reading)
         for histogram, text in HISTOGRAMS.items():
             yield histogram_metric(histogram, text, reading.counts)
 
@@ -126,6 +127,32 @@ def late_counter(counts: Mapping[str, int]) -> Metric:
     for call in ("publish", "finish"):
         family.add_metric([call], counts.get(f"late:{call}", 0))
     return family
+
+
+def scaler_metrics(reading: FleetReading) -> Iterator[Metric]:
+    """Where no scaler ever ran nothing is desired, and there is no such sample."""
+    desired = GaugeMetricFamily("headrace_scaler_desired_workers", "Workers that are wanted.")
+    if reading.desired.size is not None:
+        desired.add_metric([], reading.desired.size)
+    yield desired
+    ready = sum(worker.activity == "ready" for worker in reading.workers)
+    yield GaugeMetricFamily("headrace_scaler_ready_workers", "Workers that take jobs.", value=ready)
+    yield GaugeMetricFamily(
+        "headrace_scaler_paused",
+        "1 while a person keeps the number of workers, by `pause` or `fix`.",
+        value=reading.desired.mode != "auto",
+    )
+    yield CounterMetricFamily(
+        "headrace_scaler_unknown_readings",
+        "Ticks at which the scaler knew nothing, and changed nothing.",
+        value=reading.counts.get("scaler:unknown", 0),
+    )
+    decisions = CounterMetricFamily(
+        "headrace_scaler_decisions", "Ticks by what became of the number.", labels=["direction"]
+    )
+    for direction in ("up", "down", "hold"):
+        decisions.add_metric([direction], reading.counts.get(f"scaler:{direction}", 0))
+    yield decisions
 
 
 def histogram_metric(histogram: Histogram, text: str, counts: Mapping[str, int]) -> Metric:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from headrace.core.connection import Client
+from headrace.core.desired_fleet import Desired, DesiredFleet
 from headrace.core.jobs.backlog import Backlog, read_backlog
 from headrace.core.jobs.counters import Counters
 from headrace.core.roster import Roster, WorkerState
@@ -19,6 +20,7 @@ class FleetReading:
     backlog: Backlog
     workers: Sequence[WorkerState]
     counts: Mapping[str, int]
+    desired: Desired
 
 
 class Fleet:
@@ -26,6 +28,7 @@ class Fleet:
         self._redis = redis
         self._roster = Roster(redis, settings.lease_s)
         self._counters = Counters(redis, settings)
+        self._desired = DesiredFleet(redis, settings)
 
     def read(self) -> FleetReading:
         """Raises `redis.exceptions.RedisError` when the server is away."""
@@ -33,4 +36,5 @@ class Fleet:
             backlog=read_backlog(self._redis),
             workers=self._roster.workers(),
             counts=self._counters.read(),
+            desired=self._desired.read(),
         )

@@ -23,6 +23,8 @@ FOR_TESTS = {"HEADRACE_FAILPOINTS"}
 
 
 OF_WORKERS = {"HEADRACE_WORKERS", "HEADRACE_THREADS"}
+OF_THE_SCALER = {variable(field) for field in Settings.model_fields if field.startswith("scaler")}
+"""`docker compose` runs none: `--scale` says how many workers there are."""
 
 
 def read(name: str) -> str:
@@ -35,7 +37,8 @@ def services() -> dict[str, Any]:
 
 
 def test_every_setting_is_handed_on(services: dict[str, Any]) -> None:
-    expected = {variable(field) for field in Settings.model_fields} - OF_THE_CONTAINER - FOR_TESTS
+    expected = {variable(field) for field in Settings.model_fields}
+    expected -= OF_THE_CONTAINER | FOR_TESTS | OF_THE_SCALER
     assert set(services["worker"]["environment"]) == expected
     # Another number of workers is no reason to start the API anew.
     for name in ("api", "monitor"):

@@ -79,6 +79,30 @@ CARD = "headrace:card"
 WORKERS = "headrace:workers"
 """Set of worker names; each beats into `worker(name)`."""
 
+STARTING = "headrace:starting"
+"""Hash: worker that still loads its model -> Redis TIME at which its process began."""
+
+COLD_STARTS = "headrace:cold-starts"
+"""List: seconds from a process's begin to a ready worker, the newest first."""
+
+DEATHS = "headrace:deaths"
+"""Sorted set: worker that died of itself -> Redis TIME; of the present deployment alone."""
+
+FLEET = "headrace:fleet"
+"""Hash: the wanted number of workers and what people want of it; see `desired_fleet.py`."""
+
+SURPLUS = "headrace:surplus"
+"""Set: workers that drain because the fleet is too large; each stands in `DRAINING` as well."""
+
+DISMISSED = "headrace:dismissed"
+"""Set: drained workers that are told to end: these cannot be called back."""
+
+SCALER = "headrace:scaler"
+"""Hash: `holder`, `until` and `fence` of the lease under which one scaler acts."""
+
+DECISIONS = "headrace:decisions"
+"""Stream: what the scaler read, wanted and did; see `decision_log.py`."""
+
 
 def stream(job_id: str) -> str:
     """Stream of a job's tokens; an entry's id is the number of tokens up to its end."""

@@ -18,6 +18,10 @@ import pytest
 from headrace.cli.embedded_redis import prepare_embedded_redis
 from headrace.cli.redis_ping import answers_ping
 from headrace.core.connection import WORKER_TIMEOUT_S, Client, connect
+from headrace.core.cores import available_cores
+from headrace.core.jobs import keys
+from headrace.core.leadership import Leadership
+from headrace.core.settings import Settings
 from tests.deployment import free_port
 from tests.processes import is_alive
 from tests.waiting import eventually
@@ -50,6 +54,7 @@ def end(*_):
         os._exit(0)
 signal.signal(signal.SIGTERM, end)
 redis.rpush("runs", f"{sys.argv[1]} {os.getpid()}")
+redis.rpush("threads", os.environ["HEADRACE_THREADS"])
 while True:
     signal.pause()
 """
@@ -68,7 +73,7 @@ script = lambda path: (sys.executable, path)
 deployment.PREPARE_MODEL = script(sys.argv.pop(1))
 deployment.SERVE_API = script(sys.argv.pop(1))
 deployment.RUN_WORKER = script(sys.argv.pop(1))
-deployment.RUN_MONITOR = script(sys.argv.pop(1))
+deployment.RUN_MONITOR = deployment.RUN_SCALER = script(sys.argv.pop(1))
 main.main()
 """
 
@@ -300,3 +305,37 @@ def test_a_redis_of_the_user_that_would_evict_jobs_is_refused(
         redis.config_set("maxmemory-policy", "noeviction")
     assert "maxmemory-policy is allkeys-lru" in up.output
     up.close()
+
+
+def test_the_number_that_a_scaler_wants_is_followed_and_only_who_is_drained_ends(
+    folder: Path, port: str
+) -> None:
+    up = Up(folder, "--port", port, "--workers", "2", "--scaler-max", "4")
+    up.wait_until_ready()
+    eventually(lambda: len(up.runs()) == 2)
+    scaler = Leadership(up.redis(), Settings(), "scaler-of-the-test", lease_s=60.0)
+    scaler.take()
+    scaler.order(4, [], None)
+    eventually(lambda: len(up.runs()) == 4)
+    pids = {name.rpartition("-")[0]: pid for name, pid in up.runs()}
+    assert sorted(pids) == ["worker-1", "worker-2", "worker-3", "worker-4"]
+
+    [drained] = [name for name, _pid in up.runs() if name.startswith("worker-4")]
+    scaler.order(2, [drained], None)
+    eventually(lambda: not is_alive(pids["worker-4"]))
+    assert is_alive(pids["worker-3"])
+
+    scaler.order(4, [], None)
+    eventually(lambda: len(up.runs()) == 5)
+    assert up.runs()[-1][0].startswith("worker-4-")
+    assert is_alive(pids["worker-3"])
+    cores = available_cores()
+    shares = [max(1, cores // size) for size in (2, 2, 4, 4, 4)]
+    assert [int(share) for share in up.redis().lrange("threads", 0, -1)] == shares
+    up.close()
+
+
+def test_without_a_scaler_nobody_follows_a_number(up: Up) -> None:
+    up.wait_until_ready()
+    eventually(up.runs)
+    assert not up.redis().exists(keys.FLEET)

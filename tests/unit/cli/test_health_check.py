@@ -13,6 +13,7 @@ import pytest
 from headrace.cli.health_check import require_health
 from headrace.core.connection import Client
 from headrace.core.errors import SettingsError, Unavailable
+from headrace.core.leadership import Leadership
 from headrace.core.roster import Roster, WorkerState
 from headrace.core.settings import Settings
 from headrace.core.types import EngineStats
@@ -107,3 +108,16 @@ def test_a_worker_whose_redis_is_away_is_not_well(tmp_path: object) -> None:
 def test_a_worker_without_a_redis_is_a_wrong_setting() -> None:
     with pytest.raises(SettingsError, match="REDIS_URL"):
         require("worker", Settings(redis_url=None))
+
+
+def test_a_scaler_is_well_while_one_leads(redis: Client, redis_url: str) -> None:
+    settings = Settings(redis_url=redis_url)
+    with pytest.raises(Unavailable, match="the scaler is not well"):
+        require("scaler", settings)
+
+    leadership = Leadership(redis, settings, "scaler-1", lease_s=60)
+    leadership.take()
+    require("scaler", settings)
+    leadership.resign()
+    with pytest.raises(Unavailable):
+        require("scaler", settings)

@@ -6,7 +6,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from headrace.cli.child import Child
+from headrace.cli.crew import Crew
 from headrace.cli.supervisor import LAST_S, Children, Supervisor
+from headrace.cli.wanted import FixedNumber
 from headrace.core.errors import ModelError, Unavailable
 from tests.unit.cli.fakes import FakeClock, FakeSpawner
 
@@ -22,10 +24,10 @@ class Deployment:
         self.announced: list[float] = []
         self.redis_ready: Callable[[], bool] = lambda: True
         self.serving: Callable[[], bool] = lambda: True
-        children = Children(
+        self.children = children = Children(
             redis=[self._child("redis")],
             model=self._child("model"),
-            workers=[self._child("worker-1"), self._child("worker-2")],
+            workers=Crew(FixedNumber(2), lambda n: self._child(f"worker-{n}"), self.clock),
             api=self._child("api"),
             monitor=self._child("monitor"),
         )
@@ -204,3 +206,13 @@ def test_a_slow_api_takes_its_time_from_the_workers_and_not_on_top(deployment: D
     assert "KILL api" in deployment.journal
     assert deployment.journal.count("TERM worker-1") == 2
     assert deployment.clock.now() < 1000 + 5 + GRACE_S + LAST_S
+
+
+def test_the_scaler_ends_before_the_workers_so_that_it_wants_nothing_meanwhile(
+    deployment: Deployment,
+) -> None:
+    deployment.children.scaler = [deployment._child("scaler")]
+    deployment.stop_after(5)
+    deployment.supervisor.run()
+
+    assert deployment.journal.index("end scaler") < deployment.journal.index("TERM worker-1")

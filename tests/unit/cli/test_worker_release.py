@@ -5,6 +5,8 @@ from structlog.testing import capture_logs
 
 from headrace.cli.worker_release import WorkerRelease
 from headrace.core.connection import Client, connect
+from headrace.core.desired_fleet import DesiredFleet
+from headrace.core.jobs import keys
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.roster import Roster, WorkerState
 from headrace.core.settings import Settings
@@ -76,3 +78,29 @@ def test_a_job_that_killed_its_worker_alone_is_to_blame(redis: Client, settings:
         deaths.append(release(f"worker-{number}"))
 
     assert deaths == [False, False, True]
+
+
+def test_a_death_is_noted_but_not_the_end_of_one_that_was_told_to_end(
+    redis: Client, settings: Settings
+) -> None:
+    release = WorkerRelease(redis, settings)
+    release(WORKER)
+    Roster(redis, settings.lease_s).drain("worker-2-b0b0")
+    assert DesiredFleet(redis, settings).dismiss("worker-2-b0b0")
+    release("worker-2-b0b0")
+
+    assert redis.zrange(keys.DEATHS, 0, -1) == [WORKER.encode()]
+
+
+def test_the_end_of_a_worker_that_its_job_killed_alone_is_no_death_of_the_fleet(
+    redis: Client, settings: Settings
+) -> None:
+    queue, release = JobQueue(redis, settings), WorkerRelease(redis, settings)
+    for number in range(3):
+        if number == 0:
+            claimed_job(queue, "worker-0")
+        else:
+            queue.claim(f"worker-{number}", Room(slots=1, tokens=100))
+        release(f"worker-{number}")
+
+    assert redis.zrange(keys.DEATHS, 0, -1) == [b"worker-0", b"worker-1"]

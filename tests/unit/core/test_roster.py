@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from headrace.core.connection import Client
-from headrace.core.roster import Roster, WorkerState
+from headrace.core.jobs import keys
+from headrace.core.roster import Roster, WorkerState, number_of
 from headrace.core.types import EngineStats, Feature
 from tests.waiting import eventually
 
@@ -43,3 +46,37 @@ def test_a_fleet_can_do_what_each_of_its_workers_can(fake_redis: Client) -> None
     assert roster.features() == {Feature.TOP_LOGPROBS}
     roster.beat(state("of an older version"))
     assert roster.features() == set()
+
+
+def test_a_worker_that_loads_its_model_is_announced_until_it_is_ready(fake_redis: Client) -> None:
+    roster = Roster(fake_redis, ttl_s=60)
+    roster.announce("worker-1-a3f9", age_s=2.0)
+    began = float(fake_redis.hget(keys.STARTING, "worker-1-a3f9"))
+    assert fake_redis.time()[0] - began == pytest.approx(2, abs=1.1)
+    assert roster.workers() == []
+
+    roster.arrive("worker-1-a3f9", age_s=7.5)
+    assert fake_redis.hlen(keys.STARTING) == 0
+    assert fake_redis.lrange(keys.COLD_STARTS, 0, -1) == [b"7.5"]
+
+
+def test_a_worker_that_died_while_it_loaded_is_forgotten(fake_redis: Client) -> None:
+    roster = Roster(fake_redis, ttl_s=60)
+    roster.announce("worker-1-a3f9", age_s=0.0)
+    roster.leave("worker-1-a3f9")
+
+    assert fake_redis.hlen(keys.STARTING) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("worker-3-a3f9", 3),
+        ("worker-12", 12),
+        ("worker-0-a3f9", None),
+        ("worker-3f2a-x", None),
+        ("mine", None),
+    ],
+)
+def test_a_worker_that_was_started_by_number_says_it(name: str, number: int | None) -> None:
+    assert number_of(name) == number

@@ -99,3 +99,26 @@ def test_the_monitor_needs_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("HEADRACE_PORT", "65535")
     with pytest.raises(SettingsError, match="HEADRACE_MONITOR_PORT"):
         load_settings()
+
+
+def test_a_scaler_needs_bounds_that_leave_room_and_counts_to_go_by() -> None:
+    with pytest.raises(SettingsError, match="HEADRACE_SCALER_MIN"):
+        load_settings(scaler_min=3, scaler_max=2)
+    with pytest.raises(SettingsError, match="HEADRACE_METRICS"):
+        load_settings(scaler_max=2, metrics=False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "first"),
+    [
+        ({"workers": 3}, 3),
+        ({"workers": 3, "scaler_min": 5}, 3),
+        ({"workers": 3, "scaler_max": 8}, 3),
+        ({"workers": 3, "scaler_max": 2}, 2),
+        ({"workers": 1, "scaler_min": 2, "scaler_max": 8}, 2),
+    ],
+)
+def test_a_deployment_starts_with_its_workers_within_the_bounds_of_its_scaler(
+    fields: dict[str, int], first: int
+) -> None:
+    assert load_settings(**fields).first_workers == first

@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from headrace.core.connection import Client
+from headrace.core.desired_fleet import DesiredFleet
+from headrace.core.leadership import Leadership
 from headrace.core.roster import Roster, WorkerState
 from headrace.core.settings import Settings
 from headrace.core.types import EngineStats
@@ -32,6 +34,8 @@ NAMES = {
     ),
     *("job_e2e_seconds", "queue_wait_seconds", "inference_seconds", "time_to_first_token_seconds"),
     *("time_per_output_token_seconds", "step_seconds", "batch_size"),
+    *("scaler_desired_workers", "scaler_ready_workers", "scaler_paused"),
+    *("scaler_unknown_readings", "scaler_decisions"),
 }
 
 
@@ -97,3 +101,24 @@ def test_gauges_show_the_moment(
     assert values["headrace_queue_depth state=dead"] == 0
     assert values["headrace_oldest_job_age_seconds"] > 0
     assert values["headrace_workers state=draining"] == 2
+
+
+def test_the_scaler_shows_what_it_wants_and_what_it_did(
+    registry: CollectorRegistry, redis: Client, settings: Settings
+) -> None:
+    assert "headrace_scaler_desired_workers" not in samples(registry)
+    leadership = Leadership(redis, settings, "scaler-1", lease_s=60)
+    leadership.take()
+    for size in (2, 4, 3, 3, None):
+        leadership.order(size, [], None)
+    Roster(redis, ttl_s=60).beat(WorkerState("worker-1", "ready", 1, "fake", EngineStats()))
+    DesiredFleet(redis, settings).pause()
+
+    values = samples(registry)
+    assert values["headrace_scaler_desired_workers"] == 3
+    assert values["headrace_scaler_ready_workers"] == 1
+    assert values["headrace_scaler_paused"] == 1
+    assert values["headrace_scaler_unknown_readings_total"] == 1
+    directions = {"up": 2, "down": 1, "hold": 1}
+    for direction, count in directions.items():
+        assert values[f"headrace_scaler_decisions_total direction={direction}"] == count

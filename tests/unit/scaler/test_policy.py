@@ -161,6 +161,12 @@ def test_a_restarted_scaler_does_not_shrink_before_its_window_is_full() -> None:
     assert fleet.size < size
 
 
+def test_a_restarted_scaler_shrinks_an_idle_fleet_whose_speed_it_never_saw() -> None:
+    fleet = WaterFleet(RULES, memory=Memory(size=4))
+    assert fleet.run(20).size == 4
+    assert fleet.run(2 * WINDOW_S).size == 1
+
+
 def test_after_a_gap_the_window_begins_anew() -> None:
     fleet = at_load(10)
     size = fleet.size

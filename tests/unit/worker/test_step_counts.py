@@ -5,6 +5,7 @@ from __future__ import annotations
 from headrace.core.connection import Client
 from headrace.core.histogram import BATCH_SIZE, STEP
 from headrace.core.settings import Settings
+from headrace.core.types import EngineStats
 from tests.bench import Bench
 from tests.fakes import make_request
 from worker.step_counts import StepCounts
@@ -12,13 +13,26 @@ from worker.step_counts import StepCounts
 
 def test_a_step_counts_its_rows_and_its_seconds() -> None:
     counts = StepCounts()
-    counts.observe(3, 0.04)
-    counts.observe(1, 0.06)
+    counts.observe(3, 0.04, EngineStats(rows=3, prefill_tokens=10))
+    counts.observe(1, 0.06, EngineStats(rows=4, prefill_tokens=10))
 
     totals = counts.totals
     assert BATCH_SIZE.sum(totals) == 4
     assert STEP.sum(totals) == 0.1
     assert BATCH_SIZE.cumulated(totals)[-1] == ("+Inf", 2)
+
+
+def test_the_sums_of_a_step_curve_are_those_of_rows_and_prompt_tokens_of_each_step() -> None:
+    counts = StepCounts()
+    counts.observe(3, 0.04, EngineStats(rows=3, prefill_tokens=10))
+    counts.observe(9, 0.06, EngineStats(rows=5, prefill_tokens=14))
+
+    sums = {field: count for field, count in counts.totals.items() if field.startswith("steps:")}
+    assert sums == {
+        **{"steps:n": 2, "steps:r": 3 + 2, "steps:p": 10 + 4, "steps:s": 40_000 + 60_000},
+        **{"steps:rr": 9 + 4, "steps:rp": 30 + 8, "steps:pp": 100 + 16},
+        **{"steps:rs": 120_000 + 120_000, "steps:ps": 400_000 + 240_000},
+    }
 
 
 def test_the_worker_counts_every_step(redis: Client, settings: Settings) -> None:

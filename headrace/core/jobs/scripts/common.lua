@@ -610,6 +610,7 @@ local function end_job(id, outcome, job)
     'stamps', table.concat(stamps, ' '))
   table.insert(ended, id)
   count_end(outcome, accepted, claimed, first, last)
+  count('tokens:ended', tonumber(job[13] or nil) or 1)
   if eid ~= '' and not is_cancelled then
     note_work(outcome, tonumber(job[13] or nil) or 1, claimed, first, last)
   end

@@ -164,4 +164,7 @@ if KEYS[3] ~= '' then
   redis.call('EXPIRE', KEYS[3], 2 * MINUTE)
 end
 ring()
+count('accepted', #jobs)
+count('tokens:accepted', sooner.tokens)
+close()
 return answer('accepted', places)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from headrace.core.connection import Client
 from headrace.core.jobs.backlog import Backlog, read_backlog
 from headrace.core.jobs.leases import Leases
@@ -13,7 +15,17 @@ from tests.unit.core.jobs.steps import claim_one, succeed
 
 
 def test_an_empty_queue_holds_nothing(redis: Client) -> None:
-    assert read_backlog(redis) == Backlog(waiting=0, running=0, dead=0, oldest_s=0.0)
+    backlog = read_backlog(redis)
+    assert replace(backlog, at=0.0) == Backlog(0, 0, 0, oldest_s=0.0, waiting_tokens=0.0, at=0.0)
+
+
+def test_what_waits_counts_with_its_tokens(queue: JobQueue, redis: Client) -> None:
+    requests = [
+        make_request(f"job-{number}", priority=each) for number, each in enumerate(Priority)
+    ]
+    queue.submit_all(requests)
+
+    assert read_backlog(redis).waiting_tokens == sum(each.cost_tokens for each in requests)
 
 
 def test_waiting_and_running_jobs_of_all_priorities_are_counted(

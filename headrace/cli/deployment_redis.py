@@ -1,0 +1,37 @@
+"""The Redis of the deployment that a command's settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import quote
+
+from redis.exceptions import RedisError
+
+from headrace.cli.embedded_redis import socket_path_of
+from headrace.cli.redis_ping import without_password
+from headrace.core.connection import API_TIMEOUT_S, Client, connect
+from headrace.core.errors import Unavailable
+from headrace.core.settings import Settings
+
+
+def redis_url_of(settings: Settings) -> str:
+    """That of REDIS_URL, or of the `headrace up` that runs on the state folder."""
+    embedded = socket_path_of(settings.state_dir / "redis")
+    return settings.redis_url or f"unix://{quote(str(embedded))}"
+
+
+@contextmanager
+def open_redis(settings: Settings) -> Iterator[Client]:
+    """Raises `Unavailable` where it does not answer."""
+    url = redis_url_of(settings)
+    redis = connect(url, API_TIMEOUT_S)
+    try:
+        yield redis
+    except RedisError as error:
+        raise Unavailable(
+            f"no Redis answers at {without_password(url)} ({error}); start `headrace up`, or name "
+            "its Redis with --redis-url, its folder with --state-dir"
+        ) from error
+    finally:
+        redis.connection_pool.disconnect()

@@ -1,0 +1,36 @@
+"""The workers of one `headrace up`: its supervisor follows what stands in Redis."""
+
+from __future__ import annotations
+
+from headrace.core.connection import Client
+from headrace.core.decision_log import Record
+from headrace.core.jobs import keys
+from headrace.core.leadership import Leadership
+from headrace.core.roster import number_of
+
+
+class ProcessFleet:
+    """Workers are numbered from 1, and the highest number goes first. See `Fleet`."""
+
+    def __init__(self, redis: Client, leadership: Leadership) -> None:
+        self._redis = redis
+        self._leadership = leadership
+
+    def workers(self) -> list[str]:
+        with self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.smembers(keys.WORKERS)
+            pipeline.hkeys(keys.STARTING)
+            beating, starting = pipeline.execute()
+        names = {name.decode() for name in (*beating, *starting)}
+        return sorted(filter(number_of, names), key=_number)
+
+    def set_size(self, size: int, record: Record | None = None) -> bool:
+        surplus = [name for name in self.workers() if _number(name) > size]
+        return self._leadership.order(size, surplus, record)
+
+    def hold(self, record: Record | None = None) -> bool:
+        return self._leadership.order(None, (), record)
+
+
+def _number(name: str) -> int:
+    return number_of(name) or 0
