@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,19 +23,27 @@ def convert_gguf(file: Path, folder: Path) -> None:
     Raises `ModelError` for a file that OpenVINO cannot read.
     """
     folder.mkdir()
-    link = folder / "model.gguf"  # what is made stands beside the file that is read
-    link.symlink_to(file)
+    source = folder / "model.gguf"  # what is made stands beside the file that is read
+    _lay(file, source)
     scheduling = openvino_genai.SchedulerConfig()
     scheduling.num_kv_blocks = 1
     try:
-        openvino_genai.Tokenizer(link, enable_save_ov_model=True)
+        openvino_genai.Tokenizer(source, enable_save_ov_model=True)
         openvino_genai.ContinuousBatchingPipeline(
-            link, scheduling, "CPU", {"enable_save_ov_model": True, **_EXACT}
+            source, scheduling, "CPU", {"enable_save_ov_model": True, **_EXACT}
         )
     except Exception as error:  # its reader raises whatever it trips over
         raise ModelError(f"OpenVINO cannot read {file}: {_last_line(error)}") from error
     finally:
-        link.unlink()
+        source.unlink()
+
+
+def _lay(file: Path, source: Path) -> None:
+    """A link, or a copy where the file must not be written to: OpenVINO opens it as if it would."""
+    if os.access(file, os.W_OK):
+        source.symlink_to(file)
+    else:
+        shutil.copyfile(file, source)
 
 
 def _last_line(error: Exception) -> str:

@@ -28,6 +28,7 @@ def test_workers_that_start_together_prepare_the_model_once(deployment: Compose)
 
     assert output.count("engine loaded") == 3
     assert output.count("converting the GGUF file for OpenVINO") == 1
+    assert output.count('"engine":"OpenVinoEngine"') == 3
     assert output.count("waiting for another process") == 2
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
+from batcher.model_source import OPENVINO_MODEL
 from batcher.model_store import PreparedModel, prepare_model
 from batcher.openvino_engine.preparation import convert_gguf
 from batcher.torch_engine.model import load_model
@@ -176,6 +178,26 @@ def test_a_folder_that_was_exported_for_openvino_is_served_where_it_is(
     prepared = prepare(folder)
     assert (prepared.engine, prepared.path) == ("openvino", folder.resolve())
     assert prepare(folder, engine="torch").engine == "torch"
+
+
+def test_a_gguf_file_that_nobody_may_write_to_is_openvinos_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = make_tiny_llama_gguf(tmp_path)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    convert_gguf(file, tmp_path / "exported")
+    assert (tmp_path / "exported" / OPENVINO_MODEL).is_file()
+    assert not (tmp_path / "exported" / "model.gguf").exists()
+
+
+def test_openvino_tells_nobody_that_it_runs(tmp_path: Path) -> None:
+    code = "import batcher.openvino_engine.engine, sys; print('openvino' in sys.modules)"
+    environment = os.environ | {"HOME": str(tmp_path)}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "True\n"
+    assert list(tmp_path.iterdir()) == []  # where its telemetry keeps who it was
 
 
 def test_a_folder_without_openvino_files_is_not_openvinos(tmp_path: Path, prepare: Prepare) -> None:
