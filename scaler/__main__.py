@@ -21,8 +21,8 @@ from headrace.core.leadership import Leadership, Spectator
 from headrace.core.settings import Settings, load_settings
 from headrace.core.telemetry import configure_logging
 from scaler.daemon import Daemon
+from scaler.fleets import make_fleet
 from scaler.mind import PolicyMind, stale_s
-from scaler.processes import ProcessFleet
 from scaler.reader import Reader
 
 log = structlog.get_logger()
@@ -61,11 +61,12 @@ def watch(settings: Settings, show: Callable[[str], None], once: bool = False) -
 
 
 def make_daemon(redis: Client, leadership: Leadership, settings: Settings, clock: Clock) -> Daemon:
+    fleet = make_fleet(settings, redis, leadership)
     return Daemon(
-        Reader(redis, stale_s(settings), clock),
+        Reader(redis, stale_s(settings), clock, fleet.number_of),
         leadership,
         DesiredFleet(redis, settings),
-        ProcessFleet(redis, leadership),
+        fleet,
         lambda size: PolicyMind(settings, size),
         settings,
         clock,

@@ -43,7 +43,7 @@ def _by_backlog(rules: Rules, crew: Crew, reading: Readings, rate: float, speed:
 
 
 def _by_slots(rules: Rules, crew: Crew, reading: Readings) -> Want:
-    """While nobody knows how fast a worker is: a slot for each job, and none leaves before the last."""
+    """While nobody knows how fast a worker is: a slot for each job, and nobody leaves meanwhile."""
     jobs = reading.waiting.jobs + reading.running.jobs
     size = ceil(jobs / rules.slots)
     reason = f"{jobs} jobs for {rules.slots} slots each; the speed of a worker is not known yet"

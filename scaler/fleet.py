@@ -13,6 +13,9 @@ class Fleet(Protocol):
     Raises `redis.exceptions.RedisError` when the server is away; all calls may be repeated.
     """
 
+    def number_of(self, worker: str) -> int | None:
+        """From 1, and the highest goes first; None for a worker that is not of this fleet."""
+
     def workers(self) -> list[str]:
         """Names of those that live or start; the last one is the first to go."""
 

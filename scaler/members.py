@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from headrace.core.roster import WorkerState, number_of
+from collections.abc import Callable
+
+from headrace.core.roster import WorkerState
 from scaler.readings import Member, Phase
 from scaler.snapshot import Snapshot
 
@@ -10,17 +12,25 @@ FORGOTTEN_S = 3600.0
 """A worker that starts for longer was killed, and nobody has told."""
 
 
-def members_of(snapshot: Snapshot) -> tuple[Member, ...]:
+NumberOf = Callable[[str], int | None]
+"""The number of a worker in the fleet by its name; None for one that is not of the fleet."""
+
+
+def members_of(snapshot: Snapshot, number_of: NumberOf) -> tuple[Member, ...]:
     """One a number, lowest first: who beats before who starts before who is only wanted.
 
     A number that is wanted and has no process yet counts as starting since it was wanted, or since
     its last process died. Workers without a number are none of the fleet.
     """
-    members = _wanted(snapshot) | _starting(snapshot) | _beating(snapshot)
+    members = (
+        _wanted(snapshot, number_of)
+        | _starting(snapshot, number_of)
+        | _beating(snapshot, number_of)
+    )
     return tuple(members[number] for number in sorted(members))
 
 
-def _beating(snapshot: Snapshot) -> dict[int, Member]:
+def _beating(snapshot: Snapshot, number_of: NumberOf) -> dict[int, Member]:
     """Of two under one number the younger: the other was killed."""
     found = {}
     for beat in sorted(snapshot.beats, key=lambda beat: -beat.age_s):
@@ -37,7 +47,7 @@ def _phase(beat: WorkerState, snapshot: Snapshot) -> Phase:
     return beat.activity
 
 
-def _starting(snapshot: Snapshot) -> dict[int, Member]:
+def _starting(snapshot: Snapshot, number_of: NumberOf) -> dict[int, Member]:
     ages = {name: snapshot.backlog.at - began for name, began in snapshot.starting.items()}
     found = {}
     for name, age_s in sorted(ages.items(), key=lambda item: -item[1]):
@@ -47,7 +57,7 @@ def _starting(snapshot: Snapshot) -> dict[int, Member]:
     return found
 
 
-def _wanted(snapshot: Snapshot) -> dict[int, Member]:
+def _wanted(snapshot: Snapshot, number_of: NumberOf) -> dict[int, Member]:
     since = dict.fromkeys(range(1, (snapshot.desired.size or 0) + 1), snapshot.desired.since)
     for name, at in snapshot.deaths.items():
         if (number := number_of(name)) in since:

@@ -16,6 +16,9 @@ class ProcessFleet:
         self._redis = redis
         self._leadership = leadership
 
+    def number_of(self, worker: str) -> int | None:
+        return number_of(worker)
+
     def workers(self) -> list[str]:
         with self._redis.pipeline(transaction=True) as pipeline:
             pipeline.smembers(keys.WORKERS)

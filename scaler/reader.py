@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from headrace.core.clock import Clock
 from headrace.core.connection import Client
 from headrace.core.histogram import SUM_UNIT
-from scaler.members import members_of
+from scaler.members import NumberOf, members_of
 from scaler.readings import Load, Reading, Readings, StepSums, Unknown
 from scaler.snapshot import Snapshot, take_snapshot
 
@@ -24,8 +24,9 @@ IN_MILLIONTHS = ("s", "rs", "ps")
 class Reader:
     """Reads in two round trips. A reading that took longer than `stale_s` is too old to act on."""
 
-    def __init__(self, redis: Client, stale_s: float, clock: Clock) -> None:
+    def __init__(self, redis: Client, stale_s: float, clock: Clock, number_of: NumberOf) -> None:
         self._redis = redis
+        self._number_of = number_of
         self._stale_s = stale_s
         self._clock = clock
 
@@ -33,7 +34,7 @@ class Reader:
         asked_at = self._clock.now()
         try:
             snapshot = take_snapshot(self._redis)
-            reading = _readings(snapshot)
+            reading = _readings(snapshot, self._number_of)
         except RedisError as error:
             return Unknown(f"Redis does not answer: {error}")
         except (ValueError, TypeError, LookupError) as error:
@@ -54,7 +55,7 @@ class Reader:
         yield from _contradictions(reading)
 
 
-def _readings(snapshot: Snapshot) -> Readings:
+def _readings(snapshot: Snapshot, number_of: NumberOf) -> Readings:
     backlog, counts = snapshot.backlog, snapshot.counts
     return Readings(
         at=backlog.at,
@@ -67,7 +68,7 @@ def _readings(snapshot: Snapshot) -> Readings:
         produced=counts.get("tokens:output", 0),
         steps=_step_sums(counts),
         p95_s=_p95(snapshot.latencies_s),
-        members=members_of(snapshot),
+        members=members_of(snapshot, number_of),
         cold_starts_s=snapshot.cold_starts_s,
         deaths=tuple(snapshot.deaths.values()),
     )

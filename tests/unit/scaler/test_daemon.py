@@ -14,7 +14,7 @@ from headrace.core.decision_log import Record, decisions
 from headrace.core.desired_fleet import DesiredFleet
 from headrace.core.jobs import keys
 from headrace.core.leadership import Leadership, Spectator
-from headrace.core.roster import Roster, WorkerState
+from headrace.core.roster import Roster, WorkerState, number_of
 from headrace.core.settings import Settings
 from headrace.core.types import EngineStats
 from scaler.daemon import NOTED_EVERY_S, Daemon
@@ -54,7 +54,7 @@ class Scaler:
         self.minds: list[JobsMind] = []
         self.leadership = make(redis, settings, name, lease_s=6.0)
         self.daemon = Daemon(
-            Reader(redis, 6.0, self.clock),
+            Reader(redis, 6.0, self.clock, number_of),
             self.leadership,
             DesiredFleet(redis, settings),
             ProcessFleet(redis, self.leadership),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from headrace.core.desired_fleet import Desired
 from headrace.core.jobs.backlog import Backlog
-from headrace.core.roster import Activity, WorkerState
+from headrace.core.roster import Activity, WorkerState, number_of
 from headrace.core.types import EngineStats
 from scaler.members import FORGOTTEN_S, members_of
 from scaler.readings import Member
@@ -43,7 +43,8 @@ def members(
             cold_starts_s=(),
             deaths=deaths or {},
             latencies_s=(),
-        )
+        ),
+        number_of,
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from headrace.core.connection import Client, connect
 from headrace.core.jobs import keys
-from headrace.core.roster import Roster
+from headrace.core.roster import Roster, number_of
 from headrace.core.settings import Settings
 from headrace.core.types import Priority
 from scaler import reader as reader_module
@@ -22,13 +22,13 @@ COST = make_request().cost_tokens
 
 
 def read(redis: Client) -> Readings:
-    reading = Reader(redis, stale_s=6.0, clock=FakeClock()).read()
+    reading = Reader(redis, stale_s=6.0, clock=FakeClock(), number_of=number_of).read()
     assert isinstance(reading, Readings), reading
     return reading
 
 
 def reason(redis: Client, clock: FakeClock | None = None) -> str:
-    reading = Reader(redis, stale_s=6.0, clock=clock or FakeClock()).read()
+    reading = Reader(redis, stale_s=6.0, clock=clock or FakeClock(), number_of=number_of).read()
     assert isinstance(reading, Unknown), reading
     return reading.reason
 
