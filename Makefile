@@ -18,7 +18,7 @@ help:  ## Say what each target does
 
 install: $(INSTALLED)  ## Make .venv with everything pinned in constraints.txt
 
-serve: $(INSTALLED)  ## Run Redis, API and worker here (ARGS="--port 9000" is passed on)
+serve: $(INSTALLED)  ## Run Redis, API, worker, scaler and monitor here (ARGS="--port 9000" is passed on)
 	@exec $(BIN)/headrace up $(ARGS)
 
 test: $(INSTALLED)  ## Run the tests (ARGS="-k lease" is passed on)

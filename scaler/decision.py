@@ -13,6 +13,7 @@ class Decision:
     `slo_infeasible`: even one row misses `slo_tpot_s`, and no number of workers changes that.
     `crash_loop`: workers die as they come, so no more of them are started.
     `is_limited`: further workers did not raise the throughput, so there are to be no more.
+    `is_bounded`: more would be wanted than there may be; the reason says how many.
     """
 
     size: int
@@ -21,3 +22,4 @@ class Decision:
     slo_infeasible: bool = False
     crash_loop: bool = False
     is_limited: bool = False
+    is_bounded: bool = False

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 from headrace.core.settings import Settings
+from scaler.crew import find_crew
 from scaler.decision import Decision
 from scaler.memory import Memory
-from scaler.policy import decide
-from scaler.readings import Reading
+from scaler.policy import LAWS, decide
+from scaler.readings import Reading, Readings
 from scaler.rules import Rules
 
 
@@ -26,6 +28,21 @@ class PolicyMind:
 
     def decide(self, reading: Reading, now: float) -> Decision:
         decision, self._memory = decide(self._rules, self._memory, reading, now)
+        if decision.holds or decision.is_limited or not isinstance(reading, Readings):
+            return decision
+        return self._with_wish(decision, reading)
+
+    def _with_wish(self, decision: Decision, reading: Readings) -> Decision:
+        """Says how many workers there would be, were they not bounded."""
+        rules, memory = self._rules, self._memory
+        crew = find_crew(rules, reading, memory.size)
+        wish = LAWS[rules.policy](rules, memory, crew, reading).size
+        if wish > rules.max_workers:
+            reason = f"{wish} would do, {rules.max_workers} is the most: {decision.reason}"
+            return replace(decision, reason=reason, is_bounded=True)
+        if max(wish, 1) < rules.min_workers:
+            reason = f"{max(wish, 1)} would do, {rules.min_workers} is the least: {decision.reason}"
+            return replace(decision, reason=reason)
         return decision
 
 

@@ -77,7 +77,7 @@ class Deployment(JobsClient):
     def kill(self) -> None:
         """kill -9 of everything at once."""
         assert self.process is not None
-        children = ("redis", "api", "worker-1", "monitor")
+        children = ("redis", "api", "worker-1", "monitor", "scaler")
         for pid in [self.process.pid, *map(self.pid, children)]:
             os.killpg(pid, signal.SIGKILL)
         self.process.wait(60)

@@ -66,7 +66,7 @@ def _scheduling(settings: Settings, cache: CacheSize) -> openvino_genai.Schedule
 
 def _properties(settings: Settings) -> dict[str, Any]:
     # Not where another worker may come later: both would sit on the same cores.
-    stays_alone = settings.workers <= 1 and settings.scaler_max is None
+    stays_alone = max(settings.workers, settings.scaler_max or 0) <= 1
     properties: dict[str, Any] = {"ENABLE_CPU_PINNING": stays_alone}
     if settings.threads:
         properties["INFERENCE_NUM_THREADS"] = settings.threads

@@ -62,6 +62,7 @@ def run_deployment(settings: Settings) -> None:
     """
     configure_logging(settings, "supervisor")
     warn_of_unknown_variables(os.environ)
+    settings = with_scaler(settings)
     clock = SystemClock()
     address = ApiAddress(settings.host, settings.port)
     metrics = ApiAddress(settings.host, settings.metrics_port, "HEADRACE_MONITOR_PORT")
@@ -79,6 +80,17 @@ def run_deployment(settings: Settings) -> None:
         )
         _stop_at_signals(supervisor)
         supervisor.run()
+
+
+def with_scaler(settings: Settings) -> Settings:
+    """A scaler of no room where none is asked for: it keeps `workers`, and what people fix.
+
+    Not beside a Redis of the user's: another `headrace up` there may have workers of its own.
+    """
+    if settings.scaler_max is not None or settings.redis_url is not None or not settings.metrics:
+        return settings
+    bounds = dict.fromkeys(("scaler_min", "scaler_max"), settings.workers)
+    return settings.model_copy(update=bounds)
 
 
 def _redis_part(settings: Settings, clock: Clock) -> RedisPart:

@@ -29,8 +29,9 @@ MOST_WORKERS = 64
 def scaler(dry_run: bool, once: bool, **options: str | None) -> None:
     """Keep the right number of workers: without a command, here and until Ctrl-C.
 
-    `headrace up --scaler-max N` runs a scaler already; of several one acts. The commands speak to
-    the deployment of REDIS_URL, or to the `headrace up` that runs on the state folder.
+    `headrace up` runs a scaler already (beside a Redis of yours with --scaler-max); of several
+    one acts. The commands speak to the deployment of REDIS_URL, or to the `headrace up` that runs
+    on the state folder.
     """
     if click.get_current_context().invoked_subcommand is not None:
         return
@@ -97,7 +98,7 @@ def resume(**options: str | None) -> None:
 @click.argument("size", metavar="N", type=click.IntRange(0, MOST_WORKERS))
 @setting_options("redis_url", "state_dir")
 def fix(size: int, **options: str | None) -> None:
-    """Keep N workers whatever the load is, until `auto`; fewer end once they are idle."""
+    """Keep N workers, even beyond --scaler-max, until `auto`; who is too many ends once idle."""
     with _fleet(options) as fleet:
         fleet.fix(size)
 

@@ -18,7 +18,7 @@ from headrace.core.jobs import keys
 from headrace.core.leadership import Leader, has_leader
 from headrace.core.roster import Roster
 
-NO_LEADER = "no scaler leads: start `headrace up --scaler-max N`"
+NO_LEADER = "no scaler leads: start `headrace up`, beside a Redis of yours with --scaler-max N"
 
 
 def show_mode(redis: Client, desired: Desired) -> None:

@@ -18,13 +18,14 @@ For example:
 @setting_options("host", "port", "monitor_port", "state_dir", "model", "engine", "dtype")
 @setting_options("workers", "scaler_min", "scaler_max")
 def up(**options: str | None) -> None:
-    """Start Redis, the API, the workers and a monitor here, and keep them alive.
+    """Start Redis, the API, the workers, a scaler and a monitor here, and keep them alive.
 
-    With --scaler-max a scaler as well: it keeps the right number of workers, from --workers on.
+    The scaler keeps --workers, or what `headrace scaler fix` says; with --scaler-max as many as the
+    load asks for, from --workers on.
 
     Prints `ready http://HOST:PORT` once prompts can be answered. Ctrl-C finishes the running
     jobs, then stops; a second Ctrl-C gives them back to the queue. With REDIS_URL set, that Redis
-    is used instead of an embedded one.
+    is used instead of an embedded one, and there is a scaler only with --scaler-max.
     """
     from headrace.cli.deployment import run_deployment
 

@@ -80,10 +80,10 @@ class Settings(BaseSettings):
     # How many workers
     scaler_max: int | None = Field(
         None,
-        ge=1,
+        ge=0,
         le=64,
-        description="Most workers that the scaler wants; without it there is no scaler, and"
-        " HEADRACE_WORKERS is their number.",
+        description="Most workers that the scaler wants; without it HEADRACE_WORKERS is both the"
+        " most and the fewest, and beside a Redis of yours `headrace up` runs no scaler.",
     )
     scaler_min: int = Field(1, ge=0, le=64, description="Fewest workers that the scaler wants.")
     scaler_policy: Literal["backlog-slo", "queue-depth", "latency"] = Field(

@@ -34,10 +34,13 @@ CALM, BUSY = 1.0, 10.0
 CALM_S, BUSY_S, AFTERWARDS_S = 6.0, 30.0, 60.0
 
 
+BOUNDS = {"HEADRACE_SCALER_MIN": str(LEAST), "HEADRACE_SCALER_MAX": str(MOST)}
+
+
 class ScaledDeployment(Deployment):
     """Workers of four slots that make 80 tokens a second: four jobs of 20 tokens."""
 
-    def __init__(self, folder: Path, models: Path) -> None:
+    def __init__(self, folder: Path, models: Path, **bounds: str) -> None:
         super().__init__(
             folder,
             models,
@@ -45,10 +48,9 @@ class ScaledDeployment(Deployment):
             HEADRACE_SIMULATED_ALPHA_S="0.05",
             HEADRACE_SIMULATED_BETA_S="0",
             HEADRACE_MAX_SLOTS="4",
-            HEADRACE_SCALER_MIN=str(LEAST),
-            HEADRACE_SCALER_MAX=str(MOST),
             HEADRACE_SCALER_TICK_S="0.5",
             HEADRACE_SCALER_WINDOW_S="6",
+            **bounds,
         )
         self.redis: Client = connect(f"unix://{self.state_dir}/redis/redis.sock", API_TIMEOUT_S)
         self.settings = Settings(state_dir=self.state_dir)
@@ -81,6 +83,12 @@ class ScaledDeployment(Deployment):
         leader = self.leader()
         return leader is not None and leader.fence > fence
 
+    def scaler(self, *arguments: str) -> str:
+        """What `headrace scaler …` says."""
+        command = [sys.executable, "-m", "headrace", "scaler", *arguments]
+        command += ["--state-dir", str(self.state_dir)]
+        return subprocess.run(command, capture_output=True, check=True, text=True).stdout
+
     def drained_with(self) -> list[int]:
         """How many jobs each worker ran when it was told to end."""
         return [int(each["running"]) for each in self.lines() if each["message"] == "worker drains"]
@@ -88,12 +96,20 @@ class ScaledDeployment(Deployment):
 
 @pytest.fixture
 def scaled(tmp_path: Path, smollm2_models: Path) -> Iterator[ScaledDeployment]:
+    deployment = ScaledDeployment(tmp_path, smollm2_models, **BOUNDS)
+    deployment.start()
+    yield deployment
+    deployment.close()
+    deployment.redis.connection_pool.disconnect()
+
+
+@pytest.fixture
+def plain(tmp_path: Path, smollm2_models: Path) -> Iterator[ScaledDeployment]:
+    """Nobody has said how far its scaler may go."""
     deployment = ScaledDeployment(tmp_path, smollm2_models)
     deployment.start()
     yield deployment
-    if deployment.process is not None and deployment.process.poll() is None:
-        deployment.stop()
-    deployment.client.close()
+    deployment.close()
     deployment.redis.connection_pool.disconnect()
 
 
@@ -139,19 +155,35 @@ def test_a_step_of_load_brings_workers_and_its_end_takes_them_and_no_job_notices
 
 
 def test_a_person_fixes_the_number_and_hands_it_back(scaled: ScaledDeployment) -> None:
-    def headrace(*arguments: str) -> str:
-        command = [sys.executable, "-m", "headrace", "scaler", *arguments]
-        command += ["--state-dir", str(scaled.state_dir)]
-        return subprocess.run(command, capture_output=True, check=True, text=True).stdout
-
     eventually(lambda: scaled.leader() is not None, 20)
-    assert headrace("fix", "3") == "the number of workers is fixed: 3\n"
+    assert scaled.scaler("fix", "3") == "the number of workers is fixed: 3\n"
     eventually(lambda: scaled.ready() == 3, 60)
-    assert "worker" in headrace("log")
+    assert "worker" in scaled.scaler("log")
 
-    headrace("fix", "1")
+    scaled.scaler("fix", "1")
     eventually(lambda: scaled.desired() == scaled.ready() == LEAST, 60)
-    assert headrace("auto") == "the policy decides\n"
-    assert "auto" in headrace("status")
+    assert scaled.scaler("auto") == "the policy decides\n"
+    assert "auto" in scaled.scaler("status")
     assert set(scaled.drained_with()) == {0}
     assert scaled.stop() == 0
+
+
+def test_without_bounds_a_scaler_says_what_it_would_want_and_keeps_what_people_want(
+    plain: ScaledDeployment,
+) -> None:
+    trace = [Arrival(number / BUSY, 16, 20) for number in range(int(6 * BUSY))]
+    with ThreadPoolExecutor(1) as pool:
+        offered: Future[list[Record]] = pool.submit(offer, plain.url, trace)
+        eventually(lambda: "is_bounded" in plain.scaler("log"), 30)
+        assert plain.desired() == plain.ready() == 1
+        plain.scaler("fix", "2")
+        eventually(lambda: plain.ready() == 2, 60)
+        offered.result()
+
+    plain.scaler("auto")
+    eventually(lambda: plain.desired() == plain.ready() == 1, 60)
+    decided = plain.messages().count("scaler decided")
+    ticks = plain.counts()["scaler:hold"]
+    eventually(lambda: plain.counts()["scaler:hold"] >= ticks + 8, 20)
+    assert plain.messages().count("scaler decided") <= decided + 1
+    assert set(plain.drained_with()) == {0}

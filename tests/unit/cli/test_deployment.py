@@ -15,6 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from headrace.cli.deployment import with_scaler
 from headrace.cli.embedded_redis import prepare_embedded_redis
 from headrace.cli.redis_ping import answers_ping
 from headrace.core.connection import WORKER_TIMEOUT_S, Client, connect
@@ -335,7 +336,38 @@ def test_the_number_that_a_scaler_wants_is_followed_and_only_who_is_drained_ends
     up.close()
 
 
-def test_without_a_scaler_nobody_follows_a_number(up: Up) -> None:
+def test_a_deployment_on_its_own_redis_follows_a_number_that_a_person_fixes(up: Up) -> None:
     up.wait_until_ready()
     eventually(up.runs)
-    assert not up.redis().exists(keys.FLEET)
+    scaler = Leadership(up.redis(), Settings(), "scaler-of-the-test", lease_s=60.0)
+    scaler.take()
+    scaler.order(2, [], None)
+    eventually(lambda: len(up.runs()) == 2)
+
+
+def test_beside_a_redis_of_the_user_nobody_follows_a_number_unless_asked_to(
+    folder: Path, port: str, redis_url: str, redis: Client
+) -> None:
+    up = Up(folder, "--port", port, REDIS_URL=redis_url)
+    up.wait_until_ready()
+    eventually(lambda: redis.lrange("runs", 0, -1))
+    up.close()
+    assert not redis.exists(keys.FLEET)
+    assert "child=scaler" not in up.output
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_a_scaler_that_nobody_asked_for_keeps_the_number_of_workers(workers: int) -> None:
+    settings = with_scaler(Settings(workers=workers, scaler_min=2))
+    assert (settings.scaler_min, settings.scaler_max) == (workers, workers)
+    assert settings.first_workers == workers
+
+
+def test_one_that_is_asked_for_keeps_its_bounds_and_one_without_counts_is_none() -> None:
+    for settings in (
+        Settings(scaler_max=4),
+        Settings(redis_url="redis://queue:6379", scaler_max=4),
+        Settings(redis_url="redis://queue:6379"),
+        Settings(metrics=False),
+    ):
+        assert with_scaler(settings) == settings

@@ -44,6 +44,18 @@ def test_what_is_unknown_keeps_the_size_that_was_found(settings: Settings) -> No
     assert "Redis is away" in decision.reason
 
 
+def test_it_says_how_many_would_do_where_so_many_may_not_be(settings: Settings) -> None:
+    flooded = replace(READING, waiting=Load(400, 1e5), oldest_wait_s=5.0)
+    decision = PolicyMind(settings, 6).decide(flooded, 1000.0)
+    assert (decision.size, decision.is_bounded) == (6, True)
+    assert decision.reason.startswith("19 would do, 6 is the most: ")
+
+    least = settings.model_copy(update={"scaler_min": 3})
+    decision = PolicyMind(least, 3).decide(READING, 1000.0)
+    assert (decision.size, decision.is_bounded) == (3, False)
+    assert decision.reason.startswith("1 would do, 3 is the least: ")
+
+
 def test_it_remembers_from_one_tick_to_the_next(settings: Settings) -> None:
     mind = PolicyMind(settings, 1)
     mind.decide(READING, 1000.0)
