@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from headrace.core.clock import Clock
 from headrace.core.decision_log import Record
 from headrace.core.desired_fleet import Desired, DesiredFleet, Mode
+from headrace.core.jobs.failpoints import Failpoint, make_failpoints
 from headrace.core.jobs.sweeper import BEAT_S
 from headrace.core.leadership import Leadership
 from headrace.core.settings import Settings
@@ -57,6 +58,7 @@ class Daemon:
         self._mind = make_mind(None)
         self._settings = settings
         self._clock = clock
+        self._failpoints = make_failpoints(settings.failpoints)
         self._fence = 0
         self._mode: Mode = "auto"
         self._redis_ahead_s = time.time() - clock.now()
@@ -81,16 +83,26 @@ class Daemon:
         """
         reading = self._reader.read()
         desired = self._desired.read()
+        self._failpoints.hit(Failpoint.AFTER_READING)
         if not self._leads(desired):
             return None
+        self._failpoints.hit(Failpoint.AFTER_LEASE)
         decision = self._mind.decide(reading, self._redis_now(reading))
         size = self._size(decision, desired)
         record = self._record(reading, decision, desired, size)
-        news = record if self._is_news(record) else None
+        return record if self._is_obeyed(record) else None
+
+    def _is_obeyed(self, record: Record) -> bool:
+        """Tells the fleet, and what is news to people as well."""
+        news, size = record if self._is_news(record) else None, record.size
+        self._failpoints.hit(Failpoint.BEFORE_ORDER)
         obeyed = self._fleet.hold(news) if size is None else self._fleet.set_size(size, news)
-        if obeyed and news:
+        self._failpoints.hit(Failpoint.AFTER_ORDER)
+        if not obeyed:
+            log.warning("refused: another scaler leads by now", fence=record.fence)
+        elif news:
             self._tell(news)
-        return record if obeyed else None
+        return obeyed
 
     def _leads(self, desired: Desired) -> bool:
         fence = self._leadership.take()
@@ -122,6 +134,7 @@ class Daemon:
             mode=desired.mode,
             flags=tuple(flags),
             reading=asdict(reading),
+            fence=self._fence,
         )
 
     def _is_news(self, record: Record) -> bool:

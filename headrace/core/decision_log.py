@@ -16,7 +16,8 @@ class Record:
     """One decision: the policy `wanted` so many workers for this `reason`, the scaler kept `size`.
 
     None: it wanted nothing, since the `reading` was unknown. `mode` is `auto`, `fixed` or `paused`;
-    `reading` holds the fields of the scaler's readings. `at` is Redis TIME, s since the epoch.
+    `reading` holds the fields of the scaler's readings. `at` is Redis TIME, s since the epoch;
+    `fence` the fencing number of the scaler, which never falls as long as Redis keeps its data.
     """
 
     at: float
@@ -26,6 +27,7 @@ class Record:
     mode: str = "auto"
     flags: tuple[str, ...] = ()
     reading: Mapping[str, Any] = field(default_factory=dict)
+    fence: int = 0
 
     def encode(self) -> str:
         return json.dumps(asdict(self))

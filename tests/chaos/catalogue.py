@@ -1,4 +1,4 @@
-"""Every fault of the matrix that needs no API and no scaler, in its order."""
+"""Every fault of the matrix that needs no API, in its order."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tests.chaos.faults.poison import Poison
 from tests.chaos.faults.redis_killed import RedisKilled
 from tests.chaos.faults.redis_restarted import RedisRestarted
 from tests.chaos.faults.rolling_restart import RollingRestart
+from tests.chaos.faults.scaler_killed import ScalerKilled
 from tests.chaos.faults.slow_redis import SlowRedis
 from tests.chaos.faults.worker_killed import WorkerKilled
 from tests.chaos.faults.worker_stopped import WorkerStopped
@@ -34,6 +35,7 @@ def all_faults() -> list[Fault]:
         Poison(),
         EngineErrors(),
         MemoryFull(),
+        ScalerKilled(),
     ]
 
 

@@ -40,7 +40,7 @@ class Fleet(threading.Thread):
     ) -> None:
         super().__init__(name="fleet", daemon=True)
         self._redis = redis
-        self._environment = _environment(folder, settings)
+        self._environment = environment_of(folder, settings)
         self._folder = folder
         self._roster = Roster(redis, settings.lease_s)
         self._release: Callable[[str], None] = (
@@ -72,8 +72,7 @@ class Fleet(threading.Thread):
 
     def log_of(self, worker: str) -> list[dict[str, Any]]:
         """The lines of a worker's log."""
-        lines = (self._folder / f"{worker}.log").read_text().splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        return log_lines(self._folder / f"{worker}.log")
 
     def run(self) -> None:
         while not self._stopped.wait(TICK_S):
@@ -102,6 +101,12 @@ class Fleet(threading.Thread):
         return ()
 
 
-def _environment(folder: Path, settings: Settings) -> dict[str, str]:
+def log_lines(path: Path) -> list[dict[str, Any]]:
+    """Those of JSON."""
+    return [json.loads(line) for line in path.read_text().splitlines() if line.startswith("{")]
+
+
+def environment_of(folder: Path, settings: Settings) -> dict[str, str]:
+    """Of a process that keeps its log in the folder."""
     own = {LOGS: str(folder), "PYTHONPATH": str(CHECKOUT)}
     return {**os.environ, **as_environment(settings), **own}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from typing import IO
 
 from headrace.cli.process import SessionProcess
 
@@ -12,8 +13,13 @@ from headrace.cli.process import SessionProcess
 class TimedProcess(SessionProcess):
     """Somebody waits for its end all the time: polling would be late."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        super().__init__(command, environment)
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        output: IO[bytes] | None = None,
+    ) -> None:
+        super().__init__(command, environment, output)
         self._ended_at = 0.0
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()

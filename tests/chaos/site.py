@@ -16,10 +16,12 @@ from headrace.core.settings import Settings
 from headrace.core.types import Request
 from tests.chaos.acknowledgements import Acknowledgements
 from tests.chaos.checker import Checker
+from tests.chaos.crew import FollowingCrew
 from tests.chaos.fleet import Fleet
 from tests.chaos.load import Load
 from tests.chaos.patience import until
 from tests.chaos.proxy import Proxy
+from tests.chaos.scaler import ScalerProcess
 from tests.chaos.server import Fsync, RedisServer
 
 MOST_JOBS = 1000
@@ -95,6 +97,19 @@ class Site:
         self._loads.append(load)
         load.start()
         return load
+
+    def crew(self, size: int) -> FollowingCrew:
+        """Workers that have begun with this number, and follow the scaler's."""
+        crew = FollowingCrew(self._folder, self.server.client, self.settings, size)
+        self._stack.callback(crew.close)
+        crew.start()
+        return crew
+
+    def scaler(self, failpoints: str = "") -> ScalerProcess:
+        """One more scaler."""
+        scaler = ScalerProcess(self._folder, self.settings, failpoints)
+        self._stack.callback(scaler.kill)
+        return scaler
 
     def submit(self, *requests: Request) -> None:
         """At once, past the proxy."""

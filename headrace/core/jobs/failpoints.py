@@ -1,7 +1,8 @@
 """Failpoints: places where a test kills the process, to see what a death just there leaves behind.
 
 `HEADRACE_FAILPOINTS` arms them, separated by commas: `after-claim=kill` kills at the first hit,
-`before-finish=kill@3` at the third. Where it is unset, a hit does nothing.
+`before-finish=kill@3` at the third; `stop` stops the process instead, until somebody continues it.
+Where it is unset, a hit does nothing.
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ import re
 import signal
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 from headrace.core.errors import SettingsError
 from headrace.core.settings import variable
 
-_SPEC = re.compile(r"(?P<place>[a-z-]+)=kill(@(?P<hit>[1-9][0-9]*))?")
+_SPEC = re.compile(r"(?P<place>[a-z-]+)=(?P<action>kill|stop)(@(?P<hit>[1-9][0-9]*))?")
+_SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
 
 class Failpoint(StrEnum):
-    """Places in a worker's turn at which its jobs stand differently in Redis."""
+    """Places in a worker's turn, and in a scaler's tick, between which Redis is changed."""
 
     AFTER_CLAIM = "after-claim"
     """The jobs are leased; the engine does not have them yet."""
@@ -34,6 +37,18 @@ class Failpoint(StrEnum):
     AFTER_FINISH = "after-finish"
     """The results are written; the worker does not act on the answer yet."""
 
+    AFTER_READING = "after-reading"
+    """The scaler knows queue and fleet; it has not asked yet whether it leads."""
+
+    AFTER_LEASE = "after-lease"
+    """It leads, and has decided nothing."""
+
+    BEFORE_ORDER = "before-order"
+    """It has decided, and told nobody."""
+
+    AFTER_ORDER = "after-order"
+    """The number, the drain flags and the record stand in Redis."""
+
 
 class Failpoints:
     """Where nothing is armed, which is everywhere but in tests."""
@@ -42,38 +57,47 @@ class Failpoints:
         """Returns, or ends the process."""
 
 
-class ArmedFailpoints(Failpoints):
-    """`armed` says at which hit of a place the process ends."""
+@dataclass(frozen=True, slots=True)
+class Arming:
+    """At which hit of a place the process gets which signal."""
 
+    hit: int
+    number: signal.Signals = signal.SIGKILL
+
+
+class ArmedFailpoints(Failpoints):
     def __init__(
-        self, armed: Mapping[Failpoint, int], kill: Callable[[], None] | None = None
+        self,
+        armed: Mapping[Failpoint, Arming],
+        send: Callable[[signal.Signals], None] | None = None,
     ) -> None:
         self._armed = armed
-        self._kill = kill or _kill_own_process
+        self._send = send or _send_own_process
         self._hits: Counter[Failpoint] = Counter()
 
     def hit(self, place: Failpoint) -> None:
         self._hits[place] += 1
-        if self._hits[place] == self._armed.get(place):
-            self._kill()
+        arming = self._armed.get(place)
+        if arming is not None and self._hits[place] == arming.hit:
+            self._send(arming.number)
 
 
 def make_failpoints(text: str) -> Failpoints:
-    """Raises `SettingsError` for a text that names no failpoint or asks for anything but `kill`."""
+    """Raises `SettingsError` for a text that names no failpoint, or asks for anything else."""
     if not text.strip():
         return Failpoints()
     return ArmedFailpoints(dict(_parse(spec.strip()) for spec in text.split(",")))
 
 
-def _parse(spec: str) -> tuple[Failpoint, int]:
+def _parse(spec: str) -> tuple[Failpoint, Arming]:
     found = _SPEC.fullmatch(spec)
     if found is None or found["place"] not in list(Failpoint):
         raise SettingsError(
             f"{variable('failpoints')}: {spec!r} is not one of {', '.join(Failpoint)}, with "
-            "`=kill` or, for the n-th hit, `=kill@n`"
+            "`=kill` (or `=stop`) or, for the n-th hit, `=kill@n`"
         )
-    return Failpoint(found["place"]), int(found["hit"] or 1)
+    return Failpoint(found["place"]), Arming(int(found["hit"] or 1), _SIGNALS[found["action"]])
 
 
-def _kill_own_process() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+def _send_own_process(number: signal.Signals) -> None:
+    os.kill(os.getpid(), number)

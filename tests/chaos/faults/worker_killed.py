@@ -46,7 +46,7 @@ class WorkerKilled(Fault):
             site.fleet.add()
         site.fleet.wait_until_ready()
         load = site.load(orders(dice, (10, 60), self._priorities))
-        places = [*Failpoint, KILL_9]
+        places = [*LATEST_HIT, KILL_9]
         dice.shuffle(places)
         for place in places:
             self._kill_one(site, place, dice)

@@ -213,8 +213,10 @@ def test_a_lease_that_is_lost_between_reading_and_acting_stops_the_act(
         return fence
 
     scaler.leadership.take = take_and_lose  # type: ignore[method-assign]
-    assert scaler.tick() is None
+    with capture_logs() as logs:
+        assert scaler.tick() is None
     assert fleet.read().size == 2
+    assert logs[-1]["event"] == "refused: another scaler leads by now"
 
 
 def test_news_are_noted_at_once_and_the_rest_once_a_minute(
@@ -228,7 +230,7 @@ def test_news_are_noted_at_once_and_the_rest_once_a_minute(
         scaler.tick()
 
     noted = decisions(redis, 9)
-    assert [record.size for record in noted] == [1, 2]
+    assert [(record.size, record.fence) for record in noted] == [(1, 1), (2, 1)]
     assert noted[1].reading["waiting"] == {"jobs": 2, "tokens": 18}
     told = [line for line in logs if line["event"] == "scaler decided"]
     assert [line["size"] for line in told] == [1, 2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,12 @@ import pytest
 from headrace.core.connection import Client
 from headrace.core.errors import SettingsError
 from headrace.core.jobs import keys
-from headrace.core.jobs.failpoints import ArmedFailpoints, Failpoint, make_failpoints
+from headrace.core.jobs.failpoints import (
+    ArmedFailpoints,
+    Arming,
+    Failpoint,
+    make_failpoints,
+)
 from headrace.core.settings import Settings
 from tests.bench import Bench
 from tests.fakes import make_request
@@ -25,13 +31,13 @@ def test_a_hit_does_nothing_where_nothing_is_armed() -> None:
 
 
 def test_only_the_armed_place_kills_and_only_at_its_hit() -> None:
-    kill = Mock()
-    failpoints = ArmedFailpoints({Failpoint.MID_STEP: 2}, kill)
+    send = Mock()
+    failpoints = ArmedFailpoints({Failpoint.MID_STEP: Arming(2)}, send)
     failpoints.hit(Failpoint.AFTER_CLAIM)
     failpoints.hit(Failpoint.MID_STEP)
-    kill.assert_not_called()
+    send.assert_not_called()
     failpoints.hit(Failpoint.MID_STEP)
-    kill.assert_called_once_with()
+    send.assert_called_once_with(signal.SIGKILL)
 
 
 def test_an_armed_failpoint_ends_the_process_as_kill_9_would() -> None:
@@ -41,6 +47,18 @@ def test_an_armed_failpoint_ends_the_process_as_kill_9_would() -> None:
         "failpoints.hit(Failpoint.AFTER_CLAIM)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+
+
+def test_one_that_stops_the_process_lets_it_go_on() -> None:
+    code = (
+        "from headrace.core.jobs.failpoints import Failpoint, make_failpoints\n"
+        "make_failpoints('before-order=stop').hit(Failpoint.BEFORE_ORDER)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as process:
+        _pid, status = os.waitpid(process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        process.send_signal(signal.SIGCONT)
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize(
