@@ -7,6 +7,7 @@ from threading import Event, Lock
 
 from api import rate_limits
 from headrace.core.errors import Unavailable
+from headrace.core.jobs.failpoints import Failpoint, make_failpoints
 from headrace.core.jobs.handover import Submitted
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.jobs.submission import Answer, Call, Submission
@@ -38,6 +39,7 @@ class Bundles:
 
     def __init__(self, queue: JobQueue) -> None:
         self._queue = queue
+        self._failpoints = make_failpoints(queue.settings.failpoints)
         self._gathering = Lock()
         self._open = Bundle()
 
@@ -67,7 +69,9 @@ class Bundles:
 
     def _carry(self, bundle: Bundle) -> None:
         try:
+            self._failpoints.hit(Failpoint.BEFORE_SUBMIT)
             bundle.answers = self._queue.send_many(bundle.calls)
+            self._failpoints.hit(Failpoint.AFTER_SUBMIT)
         except Exception as error:
             bundle.error = error
         finally:

@@ -182,7 +182,7 @@ class Settings(BaseSettings):
     # For tests only
     failpoints: str = Field(
         "",
-        description="For tests only: where a worker or scaler kills itself, as `mid-step=kill@3`.",
+        description="For tests only: where a process kills itself, as `mid-step=kill@3`.",
     )
 
     @field_validator("state_dir")

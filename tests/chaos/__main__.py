@@ -39,7 +39,7 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     began, chosen = time.monotonic(), faults(arguments.faults)
     with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task("", total=len(chosen) * arguments.seeds)
+        task = progress.add_task("", total=sum(_seeds(fault, arguments.seeds) for fault in chosen))
         rows = [run_all(fault, arguments.seeds, progress, task) for fault in chosen]
     print(markdown(rows))
     _say_what_broke(rows)
@@ -51,12 +51,16 @@ def main() -> None:
 
 def run_all(fault: Fault, seeds: int, progress: Progress, task: TaskID) -> Row:
     runs: list[Run] = []
-    for seed in range(1, seeds + 1):
+    for seed in range(1, _seeds(fault, seeds) + 1):
         progress.update(task, description=f"{fault.number} {fault.name}, seed {seed}")
         runs.append(run_fault(fault, seed))
         progress.console.print(_line(runs[-1]), highlight=False, soft_wrap=True)
         progress.advance(task)
     return Row.of(fault, runs)
+
+
+def _seeds(fault: Fault, seeds: int) -> int:
+    return min(seeds, fault.most_seeds)
 
 
 def _line(run: Run) -> str:

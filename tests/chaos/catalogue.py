@@ -1,13 +1,15 @@
-"""Every fault of the matrix that needs no API, in its order."""
+"""Every fault of the matrix, in its order."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
 from tests.chaos.fault import Fault
+from tests.chaos.faults.api_killed import ApiKilled
 from tests.chaos.faults.engine_error import EngineErrors
 from tests.chaos.faults.memory_full import MemoryFull
 from tests.chaos.faults.network_cut import NetworkCut
+from tests.chaos.faults.overload import Overload
 from tests.chaos.faults.poison import Poison
 from tests.chaos.faults.redis_killed import RedisKilled
 from tests.chaos.faults.redis_restarted import RedisRestarted
@@ -32,10 +34,12 @@ def all_faults() -> list[Fault]:
         RedisRestarted(),
         NetworkCut(),
         SlowRedis(),
+        ApiKilled(),
         Poison(),
         EngineErrors(),
         MemoryFull(),
         ScalerKilled(),
+        Overload(),
     ]
 
 

@@ -13,13 +13,14 @@ class Fault:
     """`number` is the matrix' row, `name` tells variants of it apart.
 
     `recovery_bound_s` bounds the 99th percentile of all recoveries; `patience_s` how long after
-    the fault the last job may end.
+    the fault the last job may end. No more than `most_seeds` are run where that takes long.
     """
 
     number: ClassVar[int]
     name: str
     may_redeliver: ClassVar[bool] = True
     patience_s: ClassVar[float] = 30.0
+    most_seeds: ClassVar[int] = 1000
     recovery_bound_s: float | None = None
     supervised: bool = True
     fsync: Fsync = "everysec"

@@ -15,6 +15,7 @@ from headrace.core.jobs.queue import JobQueue
 from headrace.core.settings import Settings
 from headrace.core.types import Request
 from tests.chaos.acknowledgements import Acknowledgements
+from tests.chaos.api import ApiProcess
 from tests.chaos.checker import Checker
 from tests.chaos.crew import FollowingCrew
 from tests.chaos.fleet import Fleet
@@ -110,6 +111,13 @@ class Site:
         scaler = ScalerProcess(self._folder, self.settings, failpoints)
         self._stack.callback(scaler.kill)
         return scaler
+
+    def api(self, failpoints: str = "") -> ApiProcess:
+        """The API, which answers."""
+        api = ApiProcess(self._folder, self.settings, failpoints)
+        self._stack.callback(api.kill)
+        api.start()
+        return api
 
     def submit(self, *requests: Request) -> None:
         """At once, past the proxy."""

@@ -23,7 +23,13 @@ _SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
 
 class Failpoint(StrEnum):
-    """Places in a worker's turn, and in a scaler's tick, between which Redis is changed."""
+    """Places in a worker's turn, a scaler's tick, an API's submission: before or after a change."""
+
+    BEFORE_SUBMIT = "before-submit"
+    """The API has read the requests, and Redis does not know of them."""
+
+    AFTER_SUBMIT = "after-submit"
+    """They are accepted, and nobody is told."""
 
     AFTER_CLAIM = "after-claim"
     """The jobs are leased; the engine does not have them yet."""

@@ -59,7 +59,10 @@ COUNTS = "headrace:counts"
 """Hash: everything that was counted for the whole fleet; see `counters.py`."""
 
 PACE = "headrace:pace"
-"""Hash: since when the fleet is full, and the sums of what ended lately; see `pace.py`."""
+"""Hash: since when the fleet is full, and the sums of what ended lately; see `pace.py`.
+
+`owed_until` is the Redis TIME by which all refused work will have been called back.
+"""
 
 TOKENS_CHANNEL = "headrace:events:tokens"
 ENDED_CHANNEL = "headrace:events:ended"

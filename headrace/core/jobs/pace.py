@@ -28,6 +28,9 @@ MEASURED_S = 1.0
 
 SHORTEST_RETRY_S, LONGEST_RETRY_S = 1, 600
 
+RETRY_SHARE = 0.4
+"""The part of the drain rate at which refused work is called back: most is for what comes anew."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -73,12 +76,17 @@ class Pace:
         patience_s = max(0.0, request.deadline_s - service_s)
         return max(0.0, patience_s * self.tokens_per_s - request.cost_tokens)
 
-    def retry_after_s(self, tokens: float) -> int:
-        """Whole seconds in which the fleet will probably have drained so many tokens.
+    @property
+    def retry_tokens_per_s(self) -> float | None:
+        """The rate at which refused work is called back; None where the drain rate is not known."""
+        return RETRY_SHARE * self.tokens_per_s if self.tokens_per_s else None
+
+    def retry_after_s(self, tokens: float, owed_s: float = 0.0) -> int:
+        """Whole seconds in which the fleet will probably have drained so many tokens, and `owed_s`.
 
         From 1 to 600; 1 where its rate is not known.
         """
-        seconds = tokens / self.tokens_per_s if self.tokens_per_s else 0.0
+        seconds = tokens / self.tokens_per_s + owed_s if self.tokens_per_s else 0.0
         return min(max(math.ceil(seconds), SHORTEST_RETRY_S), LONGEST_RETRY_S)
 
     def _service_s(self, request: Request) -> float | None:

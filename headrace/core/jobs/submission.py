@@ -24,7 +24,7 @@ from headrace.core.jobs.handover import (
     Replay,
     Submitted,
 )
-from headrace.core.jobs.pace import UNKNOWN, Pace, Place
+from headrace.core.jobs.pace import LONGEST_RETRY_S, UNKNOWN, Pace, Place
 from headrace.core.jobs.rates import NO_RATES, Rates, Usage
 from headrace.core.settings import Settings
 from headrace.core.types import Request
@@ -74,6 +74,8 @@ class Submission:
             *_bounds(self.quota, settings),
             _or_empty(self.rates.requests),
             _or_empty(self.rates.tokens),
+            _or_empty(self.pace.retry_tokens_per_s),
+            LONGEST_RETRY_S,
             *_flat(self._job(request, constant_fields) for request in self.requests),
         ]
 
@@ -95,10 +97,10 @@ class Submission:
 
         And `InvalidRequest` for more at once than the quota or a rate will ever let pass.
         """
-        verdict, jobs, waiting, tokens, running, is_full, _usage = answer
+        verdict, jobs, waiting, tokens, running, is_full, owed_s, _usage = answer
         ids = [job_id.decode() for job_id, *_rest in jobs]
         if verdict == b"full":
-            raise self._full(waiting, tokens, settings)
+            raise self._full(waiting, tokens, float(owed_s))
         if verdict in BROKEN:
             raise self._beyond_quota(verdict, settings)
         if verdict.endswith(PER_MINUTE):
@@ -133,16 +135,11 @@ class Submission:
     def _cost_tokens(self) -> int:
         return sum(request.cost_tokens for request in self.requests)
 
-    def _full(self, waiting: int, tokens: int, settings: Settings) -> QueueFull:
-        """There is room when as many jobs and tokens have left as are too many."""
-        jobs_over = waiting + len(self.requests) - settings.queue_max_jobs
-        tokens_over = max(
-            tokens + self._cost_tokens - settings.queue_max_tokens,
-            jobs_over * tokens / max(1, waiting),
-        )
+    def _full(self, waiting: int, tokens: int, owed_s: float) -> QueueFull:
+        """There is room when what waits has left, and what was refused before has come again."""
         return QueueFull(
             f"{waiting} jobs with {tokens} tokens wait already; try again later",
-            self.pace.retry_after_s(tokens_over),
+            self.pace.retry_after_s(tokens, owed_s),
         )
 
     def _beyond_quota(self, verdict: bytes, settings: Settings) -> LimitExceeded | InvalidRequest:
@@ -218,7 +215,7 @@ def _bounds(quota: Quota, settings: Settings) -> tuple[int | str, ...]:
     return most_jobs, *(max(1, int(quota.queue_share * bound)) for bound in bounds)
 
 
-def _or_empty(limit: int | None) -> int | str:
+def _or_empty(limit: float | None) -> float | str:
     """As `submit.lua` wants it."""
     return "" if limit is None else limit
 

@@ -10,6 +10,8 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from headrace.core.jobs import keys
+from headrace.core.jobs.pace import LONGEST_RETRY_S, RETRY_SHARE
 from tests.bench import Bench
 from tests.unit.api.test_openai import CHAT, TEXT, chunks
 from tests.waiting import eventually
@@ -168,8 +170,36 @@ def test_a_full_queue_says_when_there_will_be_room(
     response = client.post("/v1/jobs", json=PROMPT)
 
     assert response.status_code == 429
-    assert response.headers["Retry-After"] == "4"  # one job of 8 tokens has to go
+    assert response.headers["Retry-After"] == "8"  # what waits, two jobs of 8 tokens, has to go
     assert error_of(response)["code"] == "queue_full"
+
+
+def test_who_is_refused_later_is_called_back_later(
+    client: FlaskClient, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.pretend_pace(tokens_per_s=2.0)
+    bound_to(client, 1, monkeypatch)
+    client.post("/v1/jobs", json=PROMPT)
+
+    refused = [client.post("/v1/jobs", json=PROMPT) for _try in range(3)]
+
+    times = [int(response.headers["Retry-After"]) for response in refused]
+    apart = 8 / (RETRY_SHARE * 2.0)  # each is 8 tokens
+    assert times == [pytest.approx(4 + number * apart, abs=1) for number in range(3)]
+
+
+def test_nobody_is_called_back_later_than_in_ten_minutes(
+    client: FlaskClient, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.pretend_pace(tokens_per_s=0.1)
+    bound_to(client, 1, monkeypatch)
+    client.post("/v1/jobs", json=PROMPT)
+
+    refused = [client.post("/v1/jobs", json=PROMPT) for _try in range(9)]
+
+    assert refused[-1].headers["Retry-After"] == str(LONGEST_RETRY_S)
+    owed_until = float(bench.redis.hget(keys.PACE, "owed_until"))
+    assert owed_until <= bench.redis.time()[0] + LONGEST_RETRY_S + 1
 
 
 def test_a_full_queue_that_nobody_measured_says_a_second(

@@ -4,12 +4,14 @@
 -- ARGV: 1 most waiting jobs, 2 most waiting tokens, 3 longest wait in s, 4 s to remember KEYS[2] for,
 --       5 fingerprint of what the caller sent, 6 most jobs that the tenant may have unfinished,
 --       7 and 8 most jobs and tokens that are its part of the queue, 9 and 10 most jobs and tokens
---       that the API key may submit a minute ('' each: no limit),
+--       that the API key may submit a minute ('' each: no limit), 11 tokens a second at which
+--       refused work is called back or '', 12 longest time in s until then,
 --       then for each job 7 values and its fields:
 --       id, queue, tenant, cost in tokens, deadline in s after acceptance or '',
 --       most tokens that a full fleet may have before it or '', number of RQ's fields, the fields …
 -- Returns {verdict, for each job {id, Redis TIME of acceptance, jobs and tokens that go before it},
 --          waiting jobs, waiting tokens, running jobs, 1 where the fleet is full,
+--          s that it takes to call back what a full queue refused before,
 --          what the API key submitted, refusals aside: {jobs of the last minute, of this one,
 --          tokens of the last minute, of this one, seconds for which the last one still counts}}
 --   verdict: accepted; already (these ids, or this idempotency key with the same fingerprint: the
@@ -22,7 +24,7 @@
 
 local jobs = {}
 do
-  local at = 11
+  local at = 13
   while at <= #ARGV do
     jobs[#jobs + 1] = {
       id = ARGV[at], queue = ARGV[at + 1], tenant = ARGV[at + 2], cost = tonumber(ARGV[at + 3]),
@@ -65,7 +67,7 @@ local function earlier(verdict, ids)
   for i, id in ipairs(ids) do
     found[i] = {id, redis.call('HGET', job_key(id), 'hr_accepted') or '0', 0, 0}
   end
-  return {verdict, found, 0, 0, 0, 0, usage()}
+  return {verdict, found, 0, 0, 0, 0, '0', usage()}
 end
 
 -- A key is worth as much as its jobs: it is forgotten with the first of them.
@@ -100,8 +102,17 @@ end
 local running = redis.call('ZCARD', LEASES)
 local is_full = redis.call('HEXISTS', PACE, 'full_since')
 
-local function answer(verdict, places)
-  return {verdict, places, waiting, tokens, running, is_full, usage()}
+local function answer(verdict, places, owed)
+  return {verdict, places, waiting, tokens, running, is_full, owed or '0', usage()}
+end
+
+-- Those who are refused get times one after the other, or they would all come back at once.
+local function call_back(cost)
+  local rate, longest = tonumber(ARGV[11]), tonumber(ARGV[12])
+  if not rate then return '0' end
+  local owed = math.max(now, tonumber(redis.call('HGET', PACE, 'owed_until') or nil) or 0)
+  redis.call('HSET', PACE, 'owed_until', stamp(math.min(owed + cost / rate, now + longest)))
+  return stamp(owed - now)
 end
 
 -- What will stand before a job that comes now, as order() will place it.
@@ -127,7 +138,7 @@ if is_over('tokens', sooner.tokens, tonumber(ARGV[10])) then
 end
 if waiting + #jobs > tonumber(ARGV[1])
   or (tokens > 0 and tokens + sooner.tokens > tonumber(ARGV[2])) then
-  return answer('full', {})
+  return answer('full', {}, call_back(sooner.tokens))
 end
 local broken = broken_quota(jobs[1].tenant, #jobs, tonumber(ARGV[6]), tonumber(ARGV[7]),
   tonumber(ARGV[8]))

@@ -196,3 +196,7 @@ def test_a_retry_is_due_when_so_much_has_left(
     pace: Pace, tokens: float, retry_after_s: int
 ) -> None:
     assert pace.retry_after_s(tokens) == retry_after_s
+
+
+def test_a_retry_waits_for_those_who_were_refused_before() -> None:
+    assert PACE.retry_after_s(91, owed_s=20.0) == 31
