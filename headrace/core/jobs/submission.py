@@ -205,7 +205,7 @@ class Answer:
         return [] if isinstance(self.said, RedisError) else self.submission.usages(self.said)
 
 
-def _bounds(quota: Quota, settings: Settings) -> tuple[int | str, ...]:
+def _bounds(quota: Quota, settings: Settings) -> tuple[float | str, ...]:
     """As `submit.lua` wants them: most jobs, then the share of the queue in jobs and tokens."""
     most_jobs = _or_empty(quota.running_jobs)
     if quota.queue_share is None:
