@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from headrace.cli.child import Child
+from headrace.cli.child import FIRST_DELAY_S, LONGEST_DELAY_S, Child
 from headrace.cli.crew import END_S, Crew
 from tests.unit.cli.fakes import FakeClock, FakeSpawner
 
@@ -120,6 +120,22 @@ def test_one_that_dies_while_it_drains_does_not_come_back(workplace: Workplace) 
         workplace.clock.sleep(1)
 
     assert workplace.journal == ["end worker-2"]
+
+
+def test_one_that_crashes_again_and_again_delays_no_other(workplace: Workplace) -> None:
+    for _crash in range(6):
+        workplace.spawner.latest("worker-1").end(1)
+        workplace.crew.watch()
+        workplace.clock.sleep(LONGEST_DELAY_S)
+        workplace.crew.watch()
+    workplace.journal.clear()
+
+    for name in ("worker-1", "worker-2"):
+        workplace.spawner.latest(name).end(1)
+    workplace.crew.watch()
+    workplace.clock.sleep(FIRST_DELAY_S)
+    workplace.crew.watch()
+    assert workplace.journal == ["end worker-1", "end worker-2", "start worker-2"]
 
 
 def test_one_that_crashes_waits_longer_and_longer(workplace: Workplace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Event
+from unittest.mock import Mock
 
 import pytest
 from redis.exceptions import RedisError
@@ -13,6 +14,7 @@ from headrace.core.connection import Client, connect
 from headrace.core.decision_log import Record, decisions
 from headrace.core.desired_fleet import DesiredFleet
 from headrace.core.jobs import keys
+from headrace.core.jobs.failpoints import Failpoint
 from headrace.core.leadership import Leadership, Spectator
 from headrace.core.roster import Roster, WorkerState, number_of
 from headrace.core.settings import Settings
@@ -238,6 +240,34 @@ def test_news_are_noted_at_once_and_the_rest_once_a_minute(
     scaler.daemon._noted_at -= NOTED_EVERY_S
     scaler.tick()
     assert len(decisions(redis, 9)) == 3
+
+
+def test_it_hits_each_place_once_a_tick_that_it_leads(
+    scaler: Scaler, redis: Client, settings: Settings, fleet: DesiredFleet
+) -> None:
+    other = Scaler(redis, settings, "scaler-2")
+    hits: list[Failpoint] = []
+    scaler.daemon._failpoints = other.daemon._failpoints = Mock(hit=hits.append)
+    scaler.tick()
+    assert hits == [
+        Failpoint.AFTER_READING,
+        Failpoint.AFTER_LEASE,
+        Failpoint.BEFORE_ORDER,
+        Failpoint.AFTER_ORDER,
+    ]
+
+    hits.clear()
+    other.tick()
+    assert hits == [Failpoint.AFTER_READING]
+
+
+def test_a_crash_loop_is_told_as_an_error(scaler: Scaler, fleet: DesiredFleet) -> None:
+    mind = Mock(decide=lambda reading, now: Decision(2, "no growth", crash_loop=True))
+    scaler.daemon._make_mind = lambda size: mind
+    with capture_logs() as logs:
+        scaler.tick()
+    told = [line for line in logs if line["event"] == "scaler decided"]
+    assert [(line["log_level"], line["flags"]) for line in told] == [("error", ("crash_loop",))]
 
 
 def test_flags_are_noted(scaler: Scaler, fleet: DesiredFleet, bench: Bench) -> None:
