@@ -119,24 +119,25 @@ class ComposeCrew:
     # -- who goes ------------------------------------------------------------------------------
 
     def _dismissed(self, containers: Sequence[Container], size: int) -> list[Container]:
-        """Those that may be stopped: whoever is dismissed will never be busy again.
-
-        One that was dismissed and is wanted by now goes as well, since it takes no job any more.
-        """
-        dismissed = {host_of(name) for name in self._names(keys.DISMISSED)}
+        """Those that may be stopped: whoever is dismissed will never be busy again."""
         return [
             container
             for place, container in enumerate(containers)
-            if container.host in dismissed or (place >= size and self._may_go(container))
+            if self._may_go(container, is_surplus=place >= size)
         ]
 
-    def _may_go(self, container: Container) -> bool:
-        """A worker that has not shown itself yet is waited for: it may be about to take jobs."""
+    def _may_go(self, container: Container, is_surplus: bool) -> bool:
+        """One that was dismissed and is wanted by now goes too: it takes no job any more.
+
+        A worker that has not shown itself yet is waited for: it may be about to take jobs.
+        """
         names = self._names(keys.WORKERS) | set(self._starting())
-        workers = [name for name in names if host_of(name) == container.host]
+        workers = {name for name in names if host_of(name) == container.host}
         if not workers:
-            return container.state != "running"
-        return all([self._desired.dismiss(worker) for worker in workers])
+            return is_surplus and container.state != "running"
+        if is_surplus:
+            return all([self._desired.dismiss(worker) for worker in workers])
+        return workers <= self._names(keys.DISMISSED)
 
     # -- who is gone ---------------------------------------------------------------------------
 

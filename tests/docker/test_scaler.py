@@ -71,7 +71,7 @@ class ScaledCompose(Compose):
             ids.append(self.submit(f"Say {len(ids)}.", max_tokens=20))
         return ids
 
-    def ended(self, job_ids: list[str]) -> list[Completion]:
+    def records(self, job_ids: list[str]) -> list[Completion]:
         """The records of these jobs, once all have ended."""
 
         def found() -> list[Completion]:
@@ -118,7 +118,7 @@ def scaler(scaled: ScaledCompose) -> Iterator[None]:
 
 def require_no_job_noticed(scaled: ScaledCompose, ids: list[str]) -> None:
     """Each ended once, in the first try, before its worker was told to end."""
-    ended = scaled.ended(ids)
+    ended = scaled.records(ids)
     assert sorted(each.job_id for each in ended) == sorted(ids)
     assert {each.state for each in ended} == {JobState.SUCCEEDED}
     reports = [each.report for each in ended if each.report]

@@ -153,6 +153,13 @@ def test_who_was_dismissed_goes_though_it_is_wanted_again_and_another_one_comes(
     assert project.watch() == [up(3)]
 
 
+def test_who_came_behind_a_dismissed_one_in_the_same_container_stays(project: Project) -> None:
+    project.fleet.set_size(2)
+    DesiredFleet(project.redis, project.settings).dismiss(worker(3))
+    project.roster.announce(worker(3, "ffffff"), age_s=0.0)
+    assert project.want(3) == []
+
+
 def test_a_worker_that_has_not_shown_itself_yet_is_waited_for(project: Project) -> None:
     project.want(4)
     assert project.want(3) == []
