@@ -42,7 +42,7 @@ up:  ## Build the containers, start them and wait until they answer
 down:  ## Stop the containers; jobs and prepared models stay in their volumes
 	$(COMPOSE) down $(ARGS)
 
-test-docker: $(INSTALLED)  ## Test the containers; needs a Docker engine and Compose (6 minutes)
+test-docker: $(INSTALLED)  ## Test the containers; needs a Docker engine and Compose (5 minutes)
 	COMPOSE="$(COMPOSE)" DOCKER_BUILD_ARGS="$(DOCKER_BUILD_ARGS)" $(BIN)/python -m pytest tests/docker $(ARGS)
 
 bench-smoke: $(INSTALLED)  ## Measure 30 requests at once beside one after another (4 minutes)
