@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from headrace.core.clock import Clock
 from headrace.core.decision_log import Record
 from headrace.core.desired_fleet import Desired, DesiredFleet, Mode
+from headrace.core.errors import Unavailable
 from headrace.core.jobs.failpoints import Failpoint, make_failpoints
 from headrace.core.jobs.sweeper import BEAT_S
 from headrace.core.leadership import Leadership
@@ -169,6 +170,8 @@ class Daemon:
             act()
         except RedisError as error:
             log.warning("nothing changes: Redis does not answer", error=str(error))
+        except Unavailable as error:
+            log.warning("nothing changes", error=str(error))
         except Exception:
             log.exception("nothing changes: the scaler failed")
 

@@ -10,7 +10,8 @@ from headrace.core.decision_log import Record
 class Fleet(Protocol):
     """Drains from the top and stops drained workers only; one that drains may be called back.
 
-    Raises `redis.exceptions.RedisError` when the server is away; all calls may be repeated.
+    Raises `redis.exceptions.RedisError` when the server is away, `Unavailable` when nobody says who
+    there is; all calls may be repeated.
     """
 
     def number_of(self, worker: str) -> int | None:

@@ -25,15 +25,14 @@ class ProcessFleet:
             pipeline.hkeys(keys.STARTING)
             beating, starting = pipeline.execute()
         names = {name.decode() for name in (*beating, *starting)}
-        return sorted(filter(number_of, names), key=_number)
+        return sorted(filter(self.number_of, names), key=self._number)
 
     def set_size(self, size: int, record: Record | None = None) -> bool:
-        surplus = [name for name in self.workers() if _number(name) > size]
+        surplus = [name for name in self.workers() if self._number(name) > size]
         return self._leadership.order(size, surplus, record)
 
     def hold(self, record: Record | None = None) -> bool:
         return self._leadership.order(None, (), record)
 
-
-def _number(name: str) -> int:
-    return number_of(name) or 0
+    def _number(self, name: str) -> int:
+        return self.number_of(name) or 0

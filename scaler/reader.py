@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from headrace.core.clock import Clock
 from headrace.core.connection import Client
+from headrace.core.errors import Unavailable
 from headrace.core.histogram import SUM_UNIT
 from scaler.members import NumberOf, members_of
 from scaler.readings import Load, Reading, Readings, StepSums, Unknown
@@ -37,6 +38,8 @@ class Reader:
             reading = _readings(snapshot, self._number_of)
         except RedisError as error:
             return Unknown(f"Redis does not answer: {error}")
+        except Unavailable as error:
+            return Unknown(str(error))
         except (ValueError, TypeError, LookupError) as error:
             return Unknown(f"Redis holds what nobody can read: {error!r}")
         problem = next(self._problems(snapshot, reading, asked_at), None)

@@ -26,6 +26,7 @@ MOST_WORKERS = 64
 @click.option("--dry-run", is_flag=True, help="Show decisions as JSON lines; change nothing.")
 @click.option("--once", is_flag=True, help="With --dry-run: show one decision, and end.")
 @setting_options("redis_url", "state_dir", "scaler_min", "scaler_max", "scaler_policy")
+@setting_options("scaler_fleet", "scaler_compose_project")
 def scaler(dry_run: bool, once: bool, **options: str | None) -> None:
     """Keep the right number of workers: without a command, here and until Ctrl-C.
 

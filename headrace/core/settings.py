@@ -89,6 +89,15 @@ class Settings(BaseSettings):
     scaler_policy: Literal["backlog-slo", "queue-depth", "latency"] = Field(
         "backlog-slo", description="What the scaler goes by."
     )
+    scaler_fleet: Literal["processes", "compose", "kubernetes"] = Field(
+        "processes",
+        description="Whose workers `headrace scaler` keeps; `headrace up` keeps its own.",
+    )
+    scaler_compose_project: str = Field(
+        "headrace",
+        min_length=1,
+        description="Project of the containers: for Compose the name of the folder, or `-p`.",
+    )
     scaler_tick_s: float = Field(2.0, ge=0.1, description="How often the scaler decides.")
     scaler_window_s: PositiveFloat = Field(
         60.0,

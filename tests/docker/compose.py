@@ -50,12 +50,12 @@ class Compose(JobsClient):
         """Returns when all HEADRACE_WORKERS are ready."""
         self.run("up", "--detach", *SERVICES)
         workers = int(self._environment["HEADRACE_WORKERS"])
-        eventually(lambda: self._ready_workers() == workers, START_S)
+        eventually(lambda: self.ready_workers() == workers, START_S)
 
     def scale(self, workers: int) -> None:
         """Returns when so many workers are ready and the others have drained."""
         self.run("up", "--detach", "--no-recreate", "--scale", f"worker={workers}", *SERVICES)
-        eventually(lambda: self._ready_workers() == workers, START_S)
+        eventually(lambda: self.ready_workers() == workers, START_S)
 
     def down(self) -> None:
         self.client.close()
@@ -79,7 +79,7 @@ class Compose(JobsClient):
         entries = json.loads(self.execute("redis", "redis-cli", "--json", *read))
         return [fields[fields.index("id") + 1] for _entry, fields in entries]
 
-    def _ready_workers(self) -> int:
+    def ready_workers(self) -> int:
         try:
             response = self.client.get("/readyz")
         except httpx.TransportError:

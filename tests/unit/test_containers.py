@@ -24,7 +24,7 @@ FOR_TESTS = {"HEADRACE_FAILPOINTS"}
 
 OF_WORKERS = {"HEADRACE_WORKERS", "HEADRACE_THREADS"}
 OF_THE_SCALER = {variable(field) for field in Settings.model_fields if field.startswith("scaler")}
-"""`docker compose` runs none: `--scale` says how many workers there are."""
+"""`docker compose` runs none: one stands beside the containers."""
 
 
 def read(name: str) -> str:
@@ -62,6 +62,11 @@ def test_what_is_published_is_published_on_loopback(services: dict[str, Any]) ->
     assert published.keys() == {"api", "monitor"}
     for ports in published.values():
         assert all(port.startswith("${HEADRACE_HOST:-127.0.0.1}:") for port in ports)
+
+
+def test_redis_is_published_for_a_scaler_alone_and_only_on_loopback() -> None:
+    added = yaml.safe_load(read("docker-compose.scaler.yml"))["services"]
+    assert added == {"redis": {"ports": ["127.0.0.1:${REDIS_PORT:-6379}:6379"]}}
 
 
 def test_workers_can_be_many(services: dict[str, Any]) -> None:

@@ -56,6 +56,7 @@ def end(*_):
 signal.signal(signal.SIGTERM, end)
 redis.rpush("runs", f"{sys.argv[1]} {os.getpid()}")
 redis.rpush("threads", os.environ["HEADRACE_THREADS"])
+redis.rpush("fleets", os.environ["HEADRACE_SCALER_FLEET"])
 while True:
     signal.pause()
 """
@@ -333,6 +334,13 @@ def test_the_number_that_a_scaler_wants_is_followed_and_only_who_is_drained_ends
     cores = available_cores()
     shares = [max(1, cores // size) for size in (2, 2, 4, 4, 4)]
     assert [int(share) for share in up.redis().lrange("threads", 0, -1)] == shares
+    up.close()
+
+
+def test_its_own_workers_are_those_that_its_scaler_keeps(folder: Path, port: str) -> None:
+    up = Up(folder, "--port", port, HEADRACE_SCALER_FLEET="compose")
+    up.wait_until_ready()
+    eventually(lambda: up.redis().lrange("fleets", 0, -1) == [b"processes"])
     up.close()
 
 

@@ -80,7 +80,7 @@ class WaterFleet:
         came = self.rate * TICK_S
         ready = sum(tap.ready_at <= self.now for tap in self.taps)
         done = min(self.waiting + came, ready * TOKENS_S * TICK_S)
-        self.waiting += came - done
+        self.waiting = max(0.0, self.waiting + came - done)
         self.oldest_s = self.oldest_s + TICK_S if self.waiting > JOB_TOKENS else 0.0
         self.arrived += came
         self.done += done
