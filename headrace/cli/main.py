@@ -20,6 +20,7 @@ from headrace.cli.purge import purge
 from headrace.cli.scaler import scaler
 from headrace.cli.settings import settings
 from headrace.cli.submit import submit
+from headrace.cli.top import top
 from headrace.cli.up import up
 from headrace.core.errors import HeadraceError
 from headrace.core.version import version
@@ -45,7 +46,21 @@ def cli() -> None:
 
 
 for command in (
-    *(up, submit, jobs, priority, purge, dead, keys, scaler, loadtest, model, settings, health),
+    *(
+        up,
+        submit,
+        jobs,
+        priority,
+        purge,
+        dead,
+        keys,
+        top,
+        scaler,
+        loadtest,
+        model,
+        settings,
+        health,
+    ),
 ):
     cli.add_command(command)
 
