@@ -44,6 +44,7 @@ class Leadership:
 
     def __init__(self, redis: Client, settings: Settings, name: str, lease_s: float) -> None:
         self.name = name
+        self._redis = redis
         self._lease_s = lease_s
         self._fence = 0
         self._lead = rq_adapter.load_script(redis, "lead", settings)
@@ -53,6 +54,11 @@ class Leadership:
         """Takes or renews the lease; returns the fencing number, 0 while another has it."""
         self._fence = self._ask(self._lease_s)
         return self._fence
+
+    def leads(self) -> bool:
+        """Whether the lease is this scaler's at this moment."""
+        leader = Leader.decode(self._redis.hgetall(keys.SCALER))
+        return leader is not None and leader.holder == self.name and has_leader(self._redis)
 
     def resign(self) -> None:
         """Leaves the lease to the next at once."""
@@ -88,6 +94,9 @@ class Spectator(Leadership):
 
     def take(self) -> int:
         return 1
+
+    def leads(self) -> bool:
+        return False
 
     def resign(self) -> None:
         """Nothing to leave."""

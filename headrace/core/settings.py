@@ -89,10 +89,20 @@ class Settings(BaseSettings):
     scaler_policy: Literal["backlog-slo", "queue-depth", "latency"] = Field(
         "backlog-slo", description="What the scaler goes by."
     )
+    scaler_fleet: Literal["processes", "compose", "kubernetes"] = Field(
+        "processes",
+        description="Whose workers `headrace scaler` keeps; `headrace up` keeps its own.",
+    )
     scaler_tick_s: float = Field(2.0, ge=0.1, description="How often the scaler decides.")
     scaler_window_s: PositiveFloat = Field(
         60.0,
         description="So long fewer workers must have sufficed before the scaler takes any away.",
+    )
+    scaler_statefulset: str = Field(
+        "headrace-worker", min_length=1, description="StatefulSet of the workers, for Kubernetes."
+    )
+    scaler_namespace: str = Field(
+        "headrace", min_length=1, description="Namespace of that StatefulSet."
     )
 
     # How requests are batched
