@@ -58,6 +58,7 @@ class KubernetesFleet:
             return False
         if scale and self._leadership.leads():
             self._bury(dismissed, going, scale)
+            self._bury_dead()
             self._resize(scale, self._replicas(scale, bound, surplus))
         return True
 
@@ -80,6 +81,18 @@ class KubernetesFleet:
             self._desired.bury(name, is_blameless=True)
         if ended := [name for name in going if self._number(name) > scale.replicas]:
             self._redis.hdel(keys.STARTING, *ended)
+
+    def _bury_dead(self) -> None:
+        """Who started and has a successor has died of it: a pod has one worker."""
+        began = {
+            name.decode(): float(at) for name, at in self._redis.hgetall(keys.STARTING).items()
+        }
+        newest: dict[int, str] = {}
+        for name in sorted(filter(self.number_of, began), key=began.__getitem__):
+            if predecessor := newest.get(self._number(name)):
+                self._roster.leave(predecessor)
+                self._desired.bury(predecessor, is_blameless=False)
+            newest[self._number(name)] = name
 
     def _dismissed(self) -> set[str]:
         names = (name.decode() for name in self._redis.smembers(keys.DISMISSED))

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
+from kubernetes.config import incluster_config
 from structlog.testing import capture_logs
 
 from headrace.core.connection import Client
@@ -24,6 +26,7 @@ from scaler.fleet import Fleet
 from scaler.fleets import make_fleet
 from scaler.kubernetes import KubernetesFleet
 from scaler.mind import stale_s
+from scaler.stateful_set import find_stateful_set
 from tests.fakes import make_request
 from tests.unit.core.jobs.steps import succeed
 from tests.unit.scaler.fake_api_server import (
@@ -33,6 +36,8 @@ from tests.unit.scaler.fake_api_server import (
     fake_api_server,
     write_kubeconfig,
 )
+
+ROOT = Path(__file__).parents[3]
 
 
 class Pods:
@@ -143,6 +148,22 @@ def test_more_are_asked_for_at_once_with_what_the_api_server_understands(
     ]
     assert cluster.replicas == 5
     assert redis.hget(keys.FLEET, "size") == b"5"
+
+
+def test_the_role_of_the_manifests_allows_these_calls_and_no_others(
+    fleet: Fleet, pods: Pods, cluster: FakeApiServer
+) -> None:
+    fleet.set_size(5)
+    manifests = yaml.safe_load_all((ROOT / "deploy/kubernetes/scaler.yaml").read_text())
+    (role,) = (each for each in manifests if each["kind"] == "Role")
+    (rule,) = role["rules"]
+    (group,), (resource,), (name,) = rule["apiGroups"], rule["resources"], rule["resourceNames"]
+    kind, subresource = resource.split("/")
+    namespace = role["metadata"]["namespace"]
+
+    path = f"/apis/{group}/v1/namespaces/{namespace}/{kind}/{name}/{subresource}"
+    assert {call.path for call in cluster.calls} == {path}
+    assert {call.method.lower() for call in cluster.calls} == set(rule["verbs"])
 
 
 def test_a_fleet_that_is_as_wanted_is_only_looked_at(
@@ -277,6 +298,19 @@ def test_one_that_was_ended_while_it_started_is_forgotten(
     assert pods.draining() == set()
     for key in (keys.DISMISSED, keys.SURPLUS, keys.STARTING, keys.DEATHS):
         assert not redis.exists(key)
+
+
+def test_one_that_dies_as_it_starts_is_counted_when_the_next_one_starts_in_its_pod(
+    fleet: Fleet, pods: Pods, redis: Client
+) -> None:
+    pods.start(worker(3))
+    fleet.set_size(4)
+    assert not redis.exists(keys.DEATHS)
+
+    pods.start(worker(3, "b"))
+    fleet.set_size(4)
+    assert redis.zrange(keys.DEATHS, 0, -1) == [worker(3).encode()]
+    assert fleet.workers()[-1] == worker(3, "b")
 
 
 # Who may not act
@@ -415,6 +449,21 @@ def test_an_api_server_that_is_away_ends_nothing(
     with capture_logs() as logs:
         assert fleet.set_size(5)
     assert "the API server does not answer" in logs[0]["error"]
+
+
+def test_in_a_pod_its_own_account_goes_before_a_kubeconfig(
+    cluster: FakeApiServer, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("token", "cert"):
+        (tmp_path / name).write_text("of the pod")
+        variable = f"SERVICE_{name.upper()}_FILENAME"
+        monkeypatch.setattr(incluster_config, variable, str(tmp_path / name))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+
+    configuration = find_stateful_set(settings)._api.api_client.configuration
+    assert configuration.host == "https://10.0.0.1:443"
+    assert configuration.get_api_key_with_prefix("BearerToken") == "bearer of the pod"
 
 
 def test_without_a_cluster_it_says_so_at_once(
