@@ -174,6 +174,6 @@ def test_our_images_are_those_of_the_dockerfile_and_run_as_its_user() -> None:
 def test_the_guide_names_what_there_is() -> None:
     guide = (ROOT / "docs" / "kubernetes.md").read_text()
     for command in re.findall(r"^    (kubectl .*)$", guide, re.MULTILINE):
-        for kind, name in re.findall(r" (deploy|statefulset|svc)/([\w-]+)", command):
+        for kind, name in re.findall(r" (deploy|statefulset|svc)/(headrace-\w+)", command):
             kind = {"deploy": "Deployment", "statefulset": "StatefulSet", "svc": "Service"}[kind]
             assert f"{kind} {name}" in MANIFESTS
