@@ -46,6 +46,16 @@ def test_one_leads_and_renews_while_the_other_waits(scalers: Scalers) -> None:
     assert leader.until == pytest.approx(scalers.redis.time()[0] + 60, abs=2)
 
 
+def test_a_scaler_leads_while_the_lease_is_its_own(scalers: Scalers) -> None:
+    assert not scalers.first.leads()
+    scalers.first.take()
+    assert scalers.first.leads()
+    assert not scalers.second.leads()
+
+    scalers.let_the_lease_run_out()
+    assert not scalers.first.leads()
+
+
 def test_the_successor_has_a_higher_number_and_the_first_may_do_nothing_more(
     scalers: Scalers,
 ) -> None:

@@ -200,11 +200,14 @@ def test_idle_workers_drain_are_dismissed_and_go(
     assert cluster.patches == [1]
 
 
-def test_a_busy_worker_is_waited_for(fleet: Fleet, pods: Pods, cluster: FakeApiServer) -> None:
+def test_a_busy_worker_is_waited_for(
+    fleet: Fleet, pods: Pods, cluster: FakeApiServer, redis: Client
+) -> None:
     with pods.busy(worker(2)):
         fleet.set_size(1)
         assert pods.draining() == {worker(1), worker(2)}
         assert cluster.patches == []
+        assert not redis.exists(keys.DISMISSED), "the idle one below can still be called back"
     fleet.set_size(1)
     assert cluster.patches == [1]
 
