@@ -60,7 +60,6 @@ def run_deployment(settings: Settings) -> None:
 
     Raises `HeadraceError` when something is in the way of a start.
     """
-    settings = settings.model_copy(update={"scaler_fleet": "processes"})
     configure_logging(settings, "supervisor")
     warn_of_unknown_variables(os.environ)
     clock = SystemClock()
