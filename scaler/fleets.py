@@ -11,12 +11,16 @@ from scaler.compose_crew import ComposeCrew
 from scaler.compose_project import ComposeProject
 from scaler.docker import DockerCommands
 from scaler.fleet import Fleet
+from scaler.kubernetes import KubernetesFleet
 from scaler.processes import ProcessFleet
+from scaler.stateful_set import find_stateful_set
 
 
 def make_fleet(settings: Settings, redis: Client, leadership: Leadership) -> Fleet:
     if settings.scaler_fleet == "compose":
         return _compose(settings, redis, leadership)
+    if settings.scaler_fleet == "kubernetes":
+        return KubernetesFleet(redis, leadership, settings, find_stateful_set(settings))
     return ProcessFleet(redis, leadership)
 
 

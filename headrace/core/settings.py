@@ -103,6 +103,12 @@ class Settings(BaseSettings):
         60.0,
         description="So long fewer workers must have sufficed before the scaler takes any away.",
     )
+    scaler_statefulset: str = Field(
+        "headrace-worker", min_length=1, description="StatefulSet of the workers, for Kubernetes."
+    )
+    scaler_namespace: str = Field(
+        "headrace", min_length=1, description="Namespace of that StatefulSet."
+    )
 
     # How requests are batched
     max_slots: int = Field(32, ge=1, le=1024, description="Requests an engine runs together.")
