@@ -167,6 +167,6 @@ def test_ctrl_c_finishes_what_runs_and_ends_all_in_order(deployment: Deployment)
     assert deployment.stop() == 0
 
     ended = [line["child"] for line in deployment.lines() if line["message"] == "asked to end"]
-    assert ended == ["api", "worker-1", "monitor", "redis"]
+    assert ended == ["scaler", "api", "worker-1", "monitor", "redis"]
     finished = [line for line in deployment.lines() if line["message"] == "request finished"]
     assert [line["state"] for line in finished if line["job_id"] == job_id] == ["succeeded"]

@@ -192,4 +192,4 @@ def test_every_line_is_ecs_json(fleet: Deployment) -> None:
     assert len(for_people) == 2  # the model is prepared, the API is there
     assert all(line.keys() >= ECS for line in lines)
     services = {line["service"]["name"].split("-")[0] for line in lines}
-    assert services == {"supervisor", "api", "worker", "monitor"}
+    assert services == {"supervisor", "api", "worker", "monitor", "scaler"}
