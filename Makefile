@@ -78,7 +78,7 @@ bench-engine: $(INSTALLED)  ## Measure the engines beside others (35 minutes; AR
 bench-autoscale: $(INSTALLED)  ## Simulate scaling policies beside those of others (10 minutes)
 	$(BIN)/python -m bench.autoscale $(ARGS)
 
-chaos: $(INSTALLED)  ## Kill, stop and cut off every part, and check the promise (11 minutes)
+chaos: $(INSTALLED)  ## Kill, stop and cut off every part, and check the promise (19 minutes)
 	$(BIN)/python -m tests.chaos $(ARGS)
 
 clean:  ## Remove .venv, caches and build outputs; prepared models and jobs stay
