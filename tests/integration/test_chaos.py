@@ -8,7 +8,6 @@ from tests.chaos.fault import Fault
 from tests.chaos.faults.engine_error import EngineErrors
 from tests.chaos.faults.poison import Poison
 from tests.chaos.faults.rolling_restart import RollingRestart
-from tests.chaos.faults.scaler_killed import ScalerKilled
 from tests.chaos.faults.worker_killed import WorkerKilled
 from tests.chaos.faults.worker_stopped import WorkerStopped
 from tests.chaos.orders import ONE_QUEUE, THREE_QUEUES
@@ -28,7 +27,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threade
         WorkerStopped(),
         Poison(),
         EngineErrors(),
-        ScalerKilled(),
     ],
     ids=lambda fault: fault.name,
 )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 
 import pytest
+import structlog
 from click.testing import CliRunner, Result
 
 from headrace.cli.main import cli
@@ -31,6 +34,18 @@ class ScalerCommand:
     def __call__(self, *arguments: str, **environment: str) -> Result:
         environment = self._environment | environment
         return CliRunner().invoke(cli, ["scaler", *arguments], env=environment)
+
+
+@pytest.fixture(autouse=True)
+def _logs_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a command sets up for its own process would outlive the test in this one."""
+
+    def to_stderr(*_: object) -> None:
+        structlog.configure(logger_factory=structlog.WriteLoggerFactory(sys.stderr))
+
+    monkeypatch.setattr("headrace.core.telemetry.configure_logging", to_stderr)
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
