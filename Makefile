@@ -9,7 +9,7 @@ ARGS ?=
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 DOCKER_BUILD_ARGS ?=
 
-.PHONY: help install serve test check fuzz-api up down test-scaling test-docker bench-smoke bench-metrics \
+.PHONY: help install serve test check fuzz-api up down test-slow test-docker bench-smoke bench-metrics \
   bench-queue bench-overhead bench-throughput bench-fairness bench-api bench-engine bench-autoscale soak-engine \
   chaos clean
 
@@ -42,8 +42,8 @@ up:  ## Build the containers, start them and wait until they answer
 down:  ## Stop the containers; jobs and prepared models stay in their volumes
 	$(COMPOSE) down $(ARGS)
 
-test-scaling: $(INSTALLED)  ## Put ten times the load on a deployment, and take it away (2 minutes)
-	$(BIN)/python -m pytest tests/scaling $(ARGS)
+test-slow: $(INSTALLED)  ## Run the tests that take their time: a step of load, how true latencies are (4 minutes)
+	$(BIN)/python -m pytest tests/slow $(ARGS)
 
 test-docker: $(INSTALLED)  ## Test the containers; needs a Docker engine and Compose (5 minutes)
 	COMPOSE="$(COMPOSE)" DOCKER_BUILD_ARGS="$(DOCKER_BUILD_ARGS)" $(BIN)/python -m pytest tests/docker $(ARGS)

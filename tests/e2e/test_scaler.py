@@ -1,4 +1,4 @@
-"""`headrace up` with a scaler, and what people want of it; `make test-scaling` puts load on one."""
+"""`headrace up` with a scaler, and what people want of it; `make test-slow` puts load on one."""
 
 from __future__ import annotations
 
