@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from headrace.core.connection import API_TIMEOUT_S, Client, connect
@@ -88,3 +90,14 @@ class ScaledDeployment(Deployment):
     def drained_with(self) -> list[int]:
         """How many jobs each worker ran when it was told to end."""
         return [int(each["running"]) for each in self.lines() if each["message"] == "worker drains"]
+
+
+@contextmanager
+def scaled_deployment(folder: Path, models: Path, **bounds: str) -> Iterator[ScaledDeployment]:
+    deployment = ScaledDeployment(folder, models, **bounds)
+    deployment.start()
+    try:
+        yield deployment
+    finally:
+        deployment.close()
+        deployment.redis.connection_pool.disconnect()

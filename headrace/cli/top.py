@@ -57,12 +57,13 @@ def top(interval: float, once: bool, as_json: bool, **options: str | None) -> No
 
 def _watch(screen: Screen, interval: float) -> None:
     """The first look must succeed; from then on a Redis that is away is waited for."""
-    from rich.console import Console
     from rich.live import Live
+
+    from headrace.cli.terminal import console
 
     shown = screen.show()
     try:
-        with Live(shown, console=Console(highlight=False), screen=True, auto_refresh=False) as live:
+        with Live(shown, console=console(), screen=True, auto_refresh=False) as live:
             while True:
                 live.update(shown, refresh=True)
                 time.sleep(interval)

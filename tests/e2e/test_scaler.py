@@ -10,27 +10,21 @@ import pytest
 
 from headrace.loadtest.record import Record
 from headrace.loadtest.trace import Arrival
-from tests.scaled_deployment import BOUNDS, LEAST, ScaledDeployment
+from tests.scaled_deployment import BOUNDS, LEAST, ScaledDeployment, scaled_deployment
 from tests.waiting import eventually
 
 
 @pytest.fixture
 def scaled(tmp_path: Path, smollm2_models: Path) -> Iterator[ScaledDeployment]:
-    deployment = ScaledDeployment(tmp_path, smollm2_models, **BOUNDS)
-    deployment.start()
-    yield deployment
-    deployment.close()
-    deployment.redis.connection_pool.disconnect()
+    with scaled_deployment(tmp_path, smollm2_models, **BOUNDS) as deployment:
+        yield deployment
 
 
 @pytest.fixture
 def plain(tmp_path: Path, smollm2_models: Path) -> Iterator[ScaledDeployment]:
     """Nobody has said how far its scaler may go."""
-    deployment = ScaledDeployment(tmp_path, smollm2_models)
-    deployment.start()
-    yield deployment
-    deployment.close()
-    deployment.redis.connection_pool.disconnect()
+    with scaled_deployment(tmp_path, smollm2_models) as deployment:
+        yield deployment
 
 
 def test_a_person_fixes_the_number_and_hands_it_back(scaled: ScaledDeployment) -> None:

@@ -14,7 +14,7 @@ from headrace.core.jobs import keys
 from headrace.core.types import JobState
 from headrace.loadtest.record import Record
 from headrace.loadtest.trace import Arrival
-from tests.scaled_deployment import BOUNDS, LEAST, MOST, ScaledDeployment
+from tests.scaled_deployment import BOUNDS, LEAST, MOST, ScaledDeployment, scaled_deployment
 from tests.waiting import eventually
 
 CALM, BUSY = 1.0, 10.0
@@ -23,11 +23,8 @@ CALM_S, BUSY_S, AFTERWARDS_S = 6.0, 30.0, 60.0
 
 @pytest.fixture
 def scaled(tmp_path: Path, smollm2_models: Path) -> Iterator[ScaledDeployment]:
-    deployment = ScaledDeployment(tmp_path, smollm2_models, **BOUNDS)
-    deployment.start()
-    yield deployment
-    deployment.close()
-    deployment.redis.connection_pool.disconnect()
+    with scaled_deployment(tmp_path, smollm2_models, **BOUNDS) as deployment:
+        yield deployment
 
 
 def a_step() -> list[Arrival]:

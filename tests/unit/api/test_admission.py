@@ -159,6 +159,13 @@ def bound_to(client: FlaskClient, jobs: int, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(queue, "settings", settings)
 
 
+def refusals(client: FlaskClient, count: int) -> list[int]:
+    """What `Retry-After` says to so many who come behind the one that is accepted."""
+    client.post("/v1/jobs", json=PROMPT)
+    answers = [client.post("/v1/jobs", json=PROMPT) for _try in range(count)]
+    return [int(answer.headers["Retry-After"]) for answer in answers]
+
+
 def test_a_full_queue_says_when_there_will_be_room(
     client: FlaskClient, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,11 +186,9 @@ def test_who_is_refused_later_is_called_back_later(
 ) -> None:
     bench.pretend_pace(tokens_per_s=2.0)
     bound_to(client, 1, monkeypatch)
-    client.post("/v1/jobs", json=PROMPT)
 
-    refused = [client.post("/v1/jobs", json=PROMPT) for _try in range(3)]
+    times = refusals(client, 3)
 
-    times = [int(response.headers["Retry-After"]) for response in refused]
     apart = 8 / (RETRY_SHARE * 2.0)  # each is 8 tokens
     assert times == [pytest.approx(4 + number * apart, abs=1) for number in range(3)]
 
@@ -193,11 +198,8 @@ def test_nobody_is_called_back_later_than_in_ten_minutes(
 ) -> None:
     bench.pretend_pace(tokens_per_s=0.1)
     bound_to(client, 1, monkeypatch)
-    client.post("/v1/jobs", json=PROMPT)
 
-    refused = [client.post("/v1/jobs", json=PROMPT) for _try in range(9)]
-
-    assert refused[-1].headers["Retry-After"] == str(LONGEST_RETRY_S)
+    assert refusals(client, 9)[-1] == LONGEST_RETRY_S
     owed_until = float(bench.redis.hget(keys.PACE, "owed_until"))
     assert owed_until <= bench.redis.time()[0] + LONGEST_RETRY_S + 1
 
