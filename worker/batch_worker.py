@@ -31,7 +31,7 @@ from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.jobs.rq_adapter import EXPIRED
 from headrace.core.roster import Activity
-from headrace.core.types import JobState, Priority, Room
+from headrace.core.types import CANARY_TENANT, JobState, Priority, Room
 from worker.running import REFUSED, TIMEOUT, Running
 from worker.step_counts import NoStepCounts, StepCounts
 
@@ -373,6 +373,8 @@ def _log_end(outcome: Outcome, result: Finished) -> None:
         return
     if result.verdict == "retried":
         log.warning("job is tried again", job_id=job_id, error=outcome.error)
+        return
+    if report.tenant == CANARY_TENANT:
         return
     stages = result.timings.stages if result.timings else {}
     log.info(

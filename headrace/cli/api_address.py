@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from headrace.core.clock import Clock
 from headrace.core.errors import SettingsError
+from headrace.core.exposure import ANY_ADDRESS, local_url
 
 TIMEOUT_S = 1.0
-ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,7 @@ class ApiAddress:
     @property
     def url(self) -> str:
         """As a client on this machine reaches it."""
-        host = self._reachable_host
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return local_url(self.host, self.port)
 
     def wait_until_free(self, patience_s: float, clock: Clock) -> None:
         """Raises `SettingsError` when the API could not bind to it even after `patience_s`."""

@@ -21,6 +21,15 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+def local_url(host: str, port: int) -> str:
+    """How what listens on `host` is reached from this machine."""
+    host = ANY_ADDRESS.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def may_be_anonymous(settings: Settings) -> bool:
     """Whether callers without a key are served as long as there is none."""
     return settings.allow_anonymous or is_loopback(settings.host)

@@ -179,7 +179,25 @@ class Settings(BaseSettings):
     slo_tpot_s: float = Field(
         0.15, ge=0, description="What each output token may add to the time of an answer."
     )
+    slo_objective: float = Field(
+        0.99, gt=0, lt=1, description="Share of answers that should be good, over 30 days."
+    )
     metrics: bool = Field(True, description="Count requests, jobs and steps for Prometheus.")
+
+    # What the monitor watches, and whom it tells
+    probe_s: float = Field(2.0, ge=0.1, description="How often the monitor probes each part.")
+    canary_s: float = Field(
+        5.0, ge=0, description="How often it has a few tokens of its own made; 0: never."
+    )
+    api_url: str | None = Field(
+        None, pattern="^http://", description="Where it finds the API; default: on this machine."
+    )
+    alert_webhook_url: str | None = Field(
+        None, pattern="^https?://", description="Alerts are posted there as JSON."
+    )
+    alertmanager_url: str | None = Field(
+        None, pattern="^https?://", description="Alerts are posted to this Alertmanager."
+    )
 
     # Simulated engine: step seconds = alpha + beta * rows + gamma * prefill tokens
     simulated_alpha_s: float = Field(0.01, ge=0, description="Simulated engine: s a step.")

@@ -20,6 +20,9 @@ IMPOSSIBLE = -9999.0
 DEFAULT_TENANT = "default"
 """Tenant of whoever names none."""
 
+CANARY_TENANT = "headrace:canary"
+"""Tenant of the monitor's own jobs; no API key can have it."""
+
 
 class Priority(StrEnum):
     """Order in which workers take waiting jobs; each is an RQ queue of its own."""

@@ -1,4 +1,4 @@
-"""`python -m headrace.monitor`: exports the metrics of the whole fleet until a signal ends it."""
+"""`python -m headrace.monitor`: watches the deployment, raises alerts, exports metrics."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ monkey.patch_all()  # before anything else imports a socket: one slow scrape del
 import os  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
+import time  # noqa: E402
 
 import gevent  # noqa: E402
 import structlog  # noqa: E402
@@ -19,15 +20,24 @@ from headrace.core.api_key_store import ApiKeyStore  # noqa: E402
 from headrace.core.clock import SystemClock  # noqa: E402
 from headrace.core.connection import API_TIMEOUT_S, connect  # noqa: E402
 from headrace.core.errors import HeadraceError, SettingsError  # noqa: E402
+from headrace.core.exposure import local_url  # noqa: E402
 from headrace.core.jobs.leases import Leases  # noqa: E402
 from headrace.core.jobs.sweeper import BEAT_S, Sweeper  # noqa: E402
 from headrace.core.settings import Settings, load_settings  # noqa: E402
 from headrace.core.telemetry import configure_logging  # noqa: E402
 from headrace.core.unknown_variables import warn_of_unknown_variables  # noqa: E402
+from headrace.monitor.delivery import Delivery  # noqa: E402
 from headrace.monitor.exporter import FleetCollector  # noqa: E402
 from headrace.monitor.fleet import Fleet  # noqa: E402
 from headrace.monitor.gate import Gate  # noqa: E402
+from headrace.monitor.own_metrics import MonitorCollector  # noqa: E402
+from headrace.monitor.prober import Prober  # noqa: E402
+from headrace.monitor.probes import TIMEOUT_S as PROBE_TIMEOUT_S  # noqa: E402
+from headrace.monitor.probes import make_probes  # noqa: E402
 from headrace.monitor.server import monitor_app  # noqa: E402
+from headrace.monitor.sight import Sight  # noqa: E402
+from headrace.monitor.sinks import make_sinks  # noqa: E402
+from headrace.monitor.watch import Watch  # noqa: E402
 
 log = structlog.get_logger()
 
@@ -47,7 +57,12 @@ def serve(settings: Settings) -> None:
     if settings.redis_url is None:
         raise SettingsError("REDIS_URL: the monitor needs the queue's Redis")
     redis = connect(settings.redis_url, API_TIMEOUT_S)
+    clock = SystemClock()
+    api_url = settings.api_url or local_url(settings.host, settings.port)
+    probes = make_probes(settings, connect(settings.redis_url, PROBE_TIMEOUT_S), api_url)
+    sight = Sight(time.time(), {target: Prober(probe, clock) for target, probe in probes.items()})
     registry = CollectorRegistry()
+    registry.register(MonitorCollector(sight, settings))
     registry.register(FleetCollector(Fleet(redis, settings)))
     address = (settings.host, settings.metrics_port)
     gate = Gate(settings, ApiKeyStore(redis))
@@ -61,8 +76,9 @@ def serve(settings: Settings) -> None:
             f"HEADRACE_HOST, HEADRACE_MONITOR_PORT: cannot listen on {address[0]}:{address[1]}: "
             f"{error.strerror}"
         ) from error
-    sweeper = Sweeper(Leases(redis, settings), settings.lease_s, BEAT_S, SystemClock())
+    sweeper = Sweeper(Leases(redis, settings), settings.lease_s, BEAT_S, clock)
     gevent.spawn(sweep_for_ever, sweeper)
+    Watch(redis, settings, sight, [Delivery(sink, clock) for sink in make_sinks(settings)]).start()
     log.info("exports the fleet's metrics", host=settings.host, port=settings.metrics_port)
     server.serve_forever()
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
+import structlog
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -13,6 +14,7 @@ from prometheus_client.core import (
     Metric,
 )
 from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
 
 from headrace.core.histogram import (
     BATCH_SIZE,
@@ -29,6 +31,8 @@ from headrace.core.jobs.rq_adapter import job_state
 from headrace.core.roster import Activity, WorkerState
 from headrace.core.version import version
 from headrace.monitor.fleet import Fleet, FleetReading
+
+log = structlog.get_logger()
 
 HISTOGRAMS = {
     E2E: "Seconds from acceptance to the stored result, of jobs that succeeded.",
@@ -51,7 +55,10 @@ COUNTS = {
 
 
 class FleetCollector(Collector):
-    """Reads the fleet whenever it is scraped; raises `RedisError` when it cannot."""
+    """Reads the fleet whenever it is scraped; says nothing of it while Redis is away.
+
+    No figure is better than an old one.
+    """
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
@@ -61,8 +68,12 @@ class FleetCollector(Collector):
         return []
 
     def collect(self) -> Iterator[Metric]:
-        reading = self._fleet.read()
         yield build_info()
+        try:
+            reading = self._fleet.read()
+        except RedisError as error:
+            log.warning("the fleet cannot be read", error=str(error))
+            return
         yield from backlog_gauges(reading.backlog)
         yield workers_gauge(reading.workers)
         yield from job_counters(reading.counts)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
 
 from headrace.core.api_key import Scope
 from headrace.core.api_key_store import ApiKeyStore
@@ -19,11 +22,24 @@ class Gate:
     def __init__(self, settings: Settings, keys: ApiKeyStore) -> None:
         self._settings = settings
         self._keys = keys
+        self._admitted: set[bytes] = set()
+        """Digests of what was admitted: an outage of Redis must be seen by whoever watches."""
 
     def admits(self, environ: WSGIEnvironment) -> bool:
-        """Raises `redis.exceptions.RedisError` when the server is away."""
+        """Raises `redis.exceptions.RedisError` when the server is away and it has never come."""
         if is_loopback(self._settings.host):
             return True
+        credentials = sha256(environ.get("HTTP_AUTHORIZATION", "").encode()).digest()
+        try:
+            is_admitted = self._look(environ)
+        except RedisError:
+            if credentials in self._admitted:
+                return True
+            raise
+        (self._admitted.add if is_admitted else self._admitted.discard)(credentials)
+        return is_admitted
+
+    def _look(self, environ: WSGIEnvironment) -> bool:
         if not self._keys.is_locked():
             return self._settings.allow_anonymous
         scheme, _, text = environ.get("HTTP_AUTHORIZATION", "").partition(" ")

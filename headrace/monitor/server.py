@@ -18,10 +18,7 @@ log = structlog.get_logger()
 
 
 def monitor_app(registry: CollectorRegistry, gate: Gate) -> WSGIApplication:
-    """Answers 401 to whom the gate does not admit.
-
-    And 503 where the fleet cannot be read: no figure is better than an old one.
-    """
+    """Answers 401 to whom the gate does not admit, and 503 where it cannot know."""
     metrics = make_wsgi_app(registry)
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -103,6 +103,9 @@ DISMISSED = "headrace:dismissed"
 SCALER = "headrace:scaler"
 """Hash: `holder`, `until` and `fence` of the lease under which one scaler acts."""
 
+ALERTS = "headrace:alerts"
+"""Hash: name of an alert that the monitor has raised -> the alert as JSON."""
+
 DECISIONS = "headrace:decisions"
 """Stream: what the scaler read, wanted and did; see `decision_log.py`."""
 
@@ -143,6 +146,11 @@ def idempotency(tenant: str, key: str) -> str:
     A digest, which has no separator in it: two tenants never share one.
     """
     return f"headrace:idempotency:{tenant}:{sha256(key.encode()).hexdigest()}"
+
+
+def slo(day: str) -> str:
+    """Hash: minute of a day (YYYY-MM-DD, UTC) -> totals until then; see `slo_store.py`."""
+    return f"headrace:slo:{day}"
 
 
 def worker(name: str) -> str:

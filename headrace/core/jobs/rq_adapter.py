@@ -30,7 +30,7 @@ from headrace.core.connection import Client
 from headrace.core.histogram import E2E, TPOT
 from headrace.core.jobs import keys
 from headrace.core.settings import Settings
-from headrace.core.types import PAYLOAD_VERSION, JobState, Priority, Request
+from headrace.core.types import CANARY_TENANT, PAYLOAD_VERSION, JobState, Priority, Request
 
 log = structlog.get_logger()
 
@@ -270,6 +270,7 @@ def load_script(redis: Client, name: str, settings: Settings) -> Script:
         "{jobs}": keys.JOBS,
         "{counts}": keys.COUNTS,
         "{pace}": keys.PACE,
+        "{canary}": CANARY_TENANT,
         "{counting}": str(settings.metrics).lower(),
         "{latency_s}": _lua_list(E2E.bounds),
         "{latency_labels}": _lua_list(E2E.labels[:-1]),

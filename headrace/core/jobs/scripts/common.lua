@@ -18,6 +18,7 @@ local DEAD = '{dead}'
 local JOBS = '{jobs}'
 local COUNTS = '{counts}'
 local PACE = '{pace}'
+local CANARY = '{canary}' -- tenant of the monitor's own jobs: not counted, listed or noted
 local COUNTING = {counting}
 local LATENCY_S, LATENCY_LABELS = {latency_s}, {latency_labels}
 local TOKEN_LATENCY_S, TOKEN_LATENCY_LABELS = {token_latency_s}, {token_latency_labels}
@@ -217,7 +218,7 @@ local function order(queue, id, at_front)
   redis.call('HSET', costs_key(queue), id, cost)
   take_in_hand(tenant, id, cost)
   redis.call('HINCRBY', share_key(queue), 'tokens', cost)
-  redis.call('ZADD', JOBS, job[5] or NOW, id)
+  if tenant ~= CANARY then redis.call('ZADD', JOBS, job[5] or NOW, id) end
   if job[4] then
     redis.call('PERSIST', job_key(id))
     expire_at(id, now + math.min(tonumber(job[4]) or 0, LONGEST_S))
@@ -567,7 +568,7 @@ local function end_job(id, outcome, job)
   local first_at = first == last and last_at or stamp(first)
   local stamps = {job[5] or NOW, job[6] or NOW, first_at, last_at, NOW}
   local ttl, result_ttl = ttl_of(outcome.status, job[9], job[10])
-  local is_cancelled = outcome.status == 'canceled'
+  local is_cancelled, is_canary = outcome.status == 'canceled', job[15] == CANARY
   outcome.prompt_tokens = tonumber(string.match(outcome.report, '"prompt_tokens":(%d+)') or nil) or 0
 
   local problem = append(id, string.format('%d-1', outcome.count), outcome.ids, outcome.text,
@@ -599,6 +600,7 @@ local function end_job(id, outcome, job)
   settle(id, queue, outcome.status, ttl, eid)
   if job[12] and ttl ~= 0 and not is_cancelled then keep_for(dependencies_key(id), ttl) end
   if job[14] and ttl > 0 then redis.call('EXPIRE', job[14], math.floor(ttl), 'GT') end
+  if is_canary then return stamps end
   -- One that an older version accepted is not in the list yet.
   if ttl == 0 then gather('ZREM', JOBS, id) else gather_scored(JOBS, stamps[1], id) end
   if outcome.dead and ttl ~= 0 then

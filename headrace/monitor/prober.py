@@ -1,0 +1,41 @@
+"""Asks a probe, and once more before it believes that something is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headrace.core.clock import Clock
+from headrace.monitor.probes import Probe
+
+AGAIN_S = 1.0
+"""After a failure the probe is asked again so soon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What the last probe found. `was_well`: it has been well since the monitor began."""
+
+    problem: str | None
+    seconds: float
+    was_well: bool
+
+
+class Prober:
+    def __init__(self, probe: Probe, clock: Clock) -> None:
+        self._probe = probe
+        self._clock = clock
+        self.last: Probed | None = None
+
+    def turn(self) -> None:
+        """One failure changes nothing: the second in a row does. Raises as the probe does."""
+        found = self._ask()
+        if found.problem is not None:
+            self._clock.sleep(AGAIN_S)
+            found = self._ask()
+        self.last = found
+
+    def _ask(self) -> Probed:
+        began = self._clock.now()
+        problem = self._probe.problem()
+        was_well = problem is None or (self.last is not None and self.last.was_well)
+        return Probed(problem, self._clock.now() - began, was_well)

@@ -1,0 +1,44 @@
+"""All that the monitor knows at a moment. Its greenlets write it, the alerts are made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from headrace.monitor.alerts import Alert
+from headrace.monitor.aviary import Aviary
+from headrace.monitor.fleet import FleetReading
+from headrace.monitor.prober import Probed, Prober
+from headrace.monitor.probes import Target
+from headrace.monitor.slo_course import Sample, SloCourse
+
+
+@dataclass
+class Sight:
+    """`began` and other moments are seconds since the epoch; what is not known yet is None.
+
+    `ended_at` is when the number of ended jobs last changed.
+    """
+
+    began: float
+    probers: Mapping[Target, Prober]
+    aviary: Aviary = field(default_factory=Aviary)
+    course: SloCourse | None = None
+    fleet: FleetReading | None = None
+    totals: Sample | None = None
+    ended: int = 0
+    ended_at: float = 0.0
+    active: Mapping[str, Alert] = field(default_factory=dict)
+    judged_at: float = 0.0
+
+    @property
+    def probes(self) -> Mapping[Target, Probed]:
+        found = {target: prober.last for target, prober in self.probers.items()}
+        return {target: last for target, last in found.items() if last is not None}
+
+    def see(self, fleet: FleetReading, totals: Sample) -> None:
+        """A reading of the fleet, and what was counted until then."""
+        ended = sum(count for name, count in fleet.counts.items() if name.startswith("jobs:"))
+        if ended != self.ended or self.fleet is None:
+            self.ended, self.ended_at = ended, totals.at
+        self.fleet, self.totals = fleet, totals
