@@ -65,12 +65,12 @@ def make_sinks(settings: Settings) -> list[Sink]:
 
 
 def log_change(alert: Alert) -> None:
-    details = {"alert": alert.name, "severity": alert.severity, "problem": alert.description}
+    details = {"severity": alert.severity, "summary": alert.summary, "problem": alert.description}
     if alert.until is None:
-        log.error(f"alert raised: {alert.summary}", **details)
+        log.error("alert raised", alert=alert.name, **details)
     else:
         lasted_s = round(alert.until - alert.since, 1)
-        log.warning(f"alert cleared: {alert.summary}", lasted_s=lasted_s, **details)
+        log.warning("alert cleared", alert=alert.name, lasted_s=lasted_s, **details)
 
 
 def as_message(alert: Alert) -> Mapping[str, Any]:
