@@ -19,6 +19,7 @@ SPREAD = 1.5
 class Arrivals:
     """Exponential averages of tokens and jobs a second; while little was seen, plain means."""
 
+    newest: float = 0.0
     fast: float = 0.0
     slow: float = 0.0
     jobs: float = 0.0
@@ -26,10 +27,12 @@ class Arrivals:
 
     def after(self, arrived: Load, seconds: float, rules: Rules) -> Arrivals:
         seen_s = self.seen_s + seconds
-        fast, slow = _weight(rules.fast_s, seconds, seen_s), _weight(rules.slow_s, seconds, seen_s)
+        constants = rules.newest_s, rules.fast_s, rules.slow_s
+        newest, fast, slow = (_weight(constant_s, seconds, seen_s) for constant_s in constants)
         rate = arrived.tokens / seconds
         return replace(
             self,
+            newest=self.newest + newest * (rate - self.newest),
             fast=self.fast + fast * (rate - self.fast),
             slow=self.slow + slow * (rate - self.slow),
             jobs=self.jobs + slow * (arrived.jobs / seconds - self.jobs),
@@ -37,15 +40,23 @@ class Arrivals:
         )
 
     def demand(self, rules: Rules) -> float:
-        """Tokens a second to be ready for: the slow average, unless the fast one clearly left it.
+        """Tokens a second to be ready for: the slow average, unless the fast one clearly left."""
+        return self._unless_left(self.slow, self.fast, rules.fast_s)
+
+    def crest(self, rules: Rules) -> float:
+        """The demand, unless what came in the last seconds clearly left that."""
+        return self._unless_left(self.demand(rules), self.newest, rules.newest_s)
+
+    def _unless_left(self, base: float, faster: float, constant_s: float) -> float:
+        """`base`, or the `faster` average where it is higher than chance would have it.
 
         Jobs come by chance: the average over a time constant of T s of jobs that come at rate l
         deviates by sqrt(SPREAD / (2 l T)) of itself.
         """
-        if self.jobs <= 0 or self.slow <= 0:
-            return max(self.fast, self.slow)
-        noise = self.slow * sqrt(SPREAD / (2 * self.jobs * rules.fast_s))
-        return self.fast if self.fast > self.slow + CERTAINTY * noise else self.slow
+        if self.jobs <= 0 or base <= 0:
+            return max(base, faster)
+        noise = base * sqrt(SPREAD / (2 * self.jobs * constant_s))
+        return faster if faster > base + CERTAINTY * noise else base
 
 
 def _weight(constant_s: float, seconds: float, seen_s: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, floor
 
 from scaler.crew import Crew
 from scaler.memory import Memory
@@ -19,6 +19,8 @@ def want(rules: Rules, memory: Memory, crew: Crew, reading: Readings) -> Want:
     rate = memory.arrivals.demand(rules)
     by_rate = ceil(rate / (rules.up_share * speed.tokens_per_s))
     by_backlog = _by_backlog(rules, crew, reading, rate, speed)
+    if by_backlog > crew.size:
+        by_backlog = max(crew.size, min(by_backlog, _most(rules, memory, crew, reading, speed)))
     return Want(
         size=max(by_rate, by_backlog),
         keep=max(ceil(rate / (rules.down_share * speed.tokens_per_s)), by_backlog),
@@ -40,6 +42,17 @@ def _by_backlog(rules: Rules, crew: Crew, reading: Readings, rate: float, speed:
     if reading.waiting.jobs <= 0 or rest <= 0:
         return 0
     return crew.size + ceil(rest / (drain_s * speed.tokens_per_s))
+
+
+def _most(rules: Rules, memory: Memory, crew: Crew, reading: Readings, speed: Speed) -> int:
+    """Workers that a backlog may call for: as S3 has it, or those that a burst alone needs.
+
+    Who would catch up by the horizon would soon be too many for what comes.
+    """
+    needed = ceil(memory.arrivals.crest(rules) / (rules.down_share * speed.tokens_per_s))
+    clear_s = max(rules.clear_s, crew.slowest_s)
+    for_backlog = ceil(reading.waiting.tokens / (clear_s * speed.tokens_per_s))
+    return max(floor((1 + rules.overshoot_share) * needed) + 1, for_backlog)
 
 
 def _by_slots(rules: Rules, crew: Crew, reading: Readings) -> Want:

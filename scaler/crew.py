@@ -19,6 +19,8 @@ class Crew:
     ready: int
     coming_s: tuple[float, ...]
     cold_start_s: float
+    slowest_s: float
+    """The cold start, or the age of one that still starts after that time."""
 
     @property
     def size(self) -> int:
@@ -36,7 +38,7 @@ def find_crew(rules: Rules, reading: Readings, decided: int | None) -> Crew:
     ages = [member.age_s for member in reading.members if member.phase == "starting"]
     unseen = max(0, (decided or 0) - ready - len(ages))
     coming = [max(0.0, cold_s - age) for age in ages] + [cold_s] * unseen
-    return Crew(ready, tuple(coming), cold_s)
+    return Crew(ready, tuple(coming), cold_s, max([cold_s, *ages]))
 
 
 def cold_start(rules: Rules, reading: Readings) -> float:

@@ -1,78 +1,92 @@
-"""Whether further workers raise the throughput, or share one machine that is full."""
+"""Whether further workers raise the throughput, or share one machine that is full.
+
+Workers with machines of their own take as long for a step however many they are. On a shared one a
+step of two takes as long as two steps of one: so steps are compared, which needs no full queue.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from scaler.readings import StepSums
 from scaler.rules import Rules
+from scaler.step_curve import LEAST_STEPS, StepCurve, decayed, fit
 
-LONGEST = 5
-"""Stretches that lie further apart, in `gain_watch_s`, are not compared."""
+LATE_S = 5.0
+"""Workers tell of their steps with their heartbeat: so long they may be of the stretch before."""
 
 
 @dataclass(frozen=True, slots=True)
-class Throughput:
-    """Ready workers in the mean, and tokens a second, read or written by all, until `at`."""
+class Pace:
+    """Of a number of ready `workers` until `at`; `rows` and `prompts` are those of a mean step."""
 
-    workers: float
-    rate: float
+    workers: int
+    curve: StepCurve
+    rows: float
+    prompts: float
     at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """Sums over the present stretch of time in which jobs waited, and the stretch before it.
+    """Steps of the present stretch, in which `ready` workers took them, and the pace before it.
 
-    One stretch without a gain may be chance, or prompts that are read first: two are a limit.
-    `limit` holds until `until`; None: none is known.
+    The stretch began at `since`. One without a gain may be chance: two are a limit, which holds
+    until `until`; None: no limit is known.
     """
 
     ready: int = 0
-    tokens: float = 0.0
-    seconds: float = 0.0
-    worker_s: float = 0.0
-    before: Throughput | None = None
+    steps: StepSums = field(default_factory=StepSums)
+    since: float = 0.0
+    before: Pace | None = None
     doubts: int = 0
     limit: int | None = None
     until: float = 0.0
 
-    def after(
-        self, rules: Rules, at: float, ready: int, is_full: bool, tokens: float, seconds: float
-    ) -> Gain:
-        """`tokens` were produced within `seconds`; `is_full`: all that time jobs waited.
+    @property
+    def knows_pace(self) -> bool:
+        return self.before is not None or self.steps.n >= LEAST_STEPS
 
-        A stretch ends after `gain_watch_s`, or after half of that if the fleet changed.
+    def after(self, rules: Rules, at: float, ready: int, steps: StepSums) -> Gain:
+        """`steps` were told of since the last reading; now `ready` workers are there.
+
+        A stretch ends when that number changes, or after `gain_watch_s`.
         """
         gain = self._forget(at)
-        least_s = rules.gain_watch_s / (1 if ready == gain.ready else 2)
-        if gain.seconds >= least_s:
-            gain = gain._judge(rules, at)
-        if not is_full:
-            return replace(gain, ready=ready)
-        return replace(
-            gain,
-            ready=ready,
-            tokens=gain.tokens + tokens,
-            seconds=gain.seconds + seconds,
-            worker_s=gain.worker_s + ready * seconds,
-        )
+        if ready != gain.ready:
+            ended = gain._judged(rules, at)
+            return replace(ended, ready=ready, steps=StepSums(), since=at + LATE_S)
+        if at > gain.since:
+            gain = replace(gain, steps=decayed(gain.steps, 1.0, steps))
+        return gain._judged(rules, at) if at - gain.since >= rules.gain_watch_s else gain
 
     def _forget(self, at: float) -> Gain:
         if self.limit is not None and at >= self.until:
-            return Gain(self.ready)
+            return Gain(self.ready, since=at)
         return self
 
-    def _judge(self, rules: Rules, at: float) -> Gain:
-        """Ends the stretch: what it gained over the one before."""
-        now = Throughput(self.worker_s / self.seconds, self.tokens / self.seconds, at)
-        ended = Gain(self.ready, before=now, limit=self.limit, until=self.until)
+    def _judged(self, rules: Rules, at: float) -> Gain:
+        """The end of a stretch: its pace, beside that of fewer. Too few steps say nothing."""
+        curve = fit(self.steps)
+        if curve is None:
+            return self
+        rows, prompts = self.steps.r / self.steps.n, self.steps.p / self.steps.n
+        now = Pace(self.ready, curve, rows, prompts, at)
+        ended = Gain(self.ready, since=at, before=now, limit=self.limit, until=self.until)
         before = self.before
-        if before is None or at - before.at > LONGEST * rules.gain_watch_s:
+        if before is None or not _compares(rules, before, now):
             return ended
-        more = now.workers - before.workers
-        due = before.rate * more / before.workers if before.workers else 0.0
-        if more < 0.5 or now.rate - before.rate >= rules.gain_share * due:
+        worth = now.workers * before.curve.total(self.steps) / self.steps.s
+        if worth - before.workers >= rules.gain_share * (now.workers - before.workers):
             return ended
         if not self.doubts:
             return replace(ended, before=before, doubts=1)
-        return replace(ended, limit=max(1, round(before.workers)), until=at + rules.gain_s)
+        limit = max(before.workers, round(worth))
+        return replace(ended, limit=limit, until=at + rules.gain_s)
+
+
+def _compares(rules: Rules, before: Pace, now: Pace) -> bool:
+    """A curve says little of many rows, or long prompts, where it was fitted on few."""
+    is_recent = now.at - before.at <= rules.pace_s
+    is_seen = 2 * before.rows >= now.rows and 2 * before.prompts >= now.prompts
+    return is_recent and is_seen and now.workers > before.workers > 0

@@ -19,7 +19,7 @@ def bounded(rules: Rules, memory: Memory, reading: Readings, want: Want) -> Want
         least, want = rules.min_workers, replace(want, size=0, keep=0)
     most = min(rules.max_workers, memory.gain.limit or rules.max_workers)
     if want.size > most and most < rules.max_workers:
-        want = replace(want, reason=f"more than {most} workers raised the throughput too little")
+        want = replace(want, reason=f"more workers than {most} raised the throughput too little")
     size, keep = (min(max(number, least), most) for number in (want.size, want.keep))
     return replace(want, size=clamp(rules, size), keep=clamp(rules, max(size, keep)))
 
@@ -53,6 +53,8 @@ def grown(
     is_sure = want.urgent or want.size >= 2 * present or memory.ups + 1 >= rules.up_ticks
     if not is_sure:
         return present, f"waits for a second tick: {want.reason}"
+    if memory.gain.ready and not memory.gain.knows_pace and memory.ups < rules.pace_ticks:
+        return present, f"waits until the first steps were seen: {want.reason}"
     base = min([present, *(before for _at, before in recent(rules, memory, reading.at))])
     step = max(rules.growth_workers, floor(rules.growth_share * base))
     if want.size > base + step:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Protocol
+from math import inf
+from typing import Any, Protocol
 
 from headrace.core.settings import Settings
 from scaler.crew import find_crew
@@ -12,6 +14,9 @@ from scaler.memory import Memory
 from scaler.policy import LAWS, decide
 from scaler.readings import Reading, Readings
 from scaler.rules import Rules
+
+SHARES_MACHINE: Mapping[str, Any] = {"pace_s": inf, "pace_ticks": 4}
+"""Where workers share a machine it is worth some ticks to know what the first of them does."""
 
 
 class Mind(Protocol):
@@ -56,6 +61,7 @@ def rules_of(settings: Settings) -> Rules:
         slo_tpot_s=settings.slo_tpot_s,
         stale_s=stale_s(settings),
         down_window_s=settings.scaler_window_s,
+        **(SHARES_MACHINE if settings.scaler_fleet != "kubernetes" else {}),
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from scaler.gain import Gain
 from scaler.memory import Memory
 from scaler.readings import Load, Readings
 from scaler.rules import Rules
+from scaler.step_curve import minus
 
 
 def begin_anew(memory: Memory, reading: Readings) -> Memory:
@@ -17,21 +19,20 @@ def begin_anew(memory: Memory, reading: Readings) -> Memory:
 def observe(rules: Rules, memory: Memory, reading: Readings) -> Memory:
     """`reading` is newer than the last one, and of the same count."""
     last = memory.last
+    ready = sum(member.phase == "ready" for member in reading.members)
     if last is None:
         idle_since = _idle_since(memory, reading, Load())
-        return replace(memory, last=reading, since=reading.at, idle_since=idle_since)
+        gain = Gain(ready, since=reading.at)
+        return replace(memory, last=reading, since=reading.at, gain=gain, idle_since=idle_since)
     seconds = reading.at - last.at
     arrived = _added(last.arrived, reading.arrived)
-    ready = sum(member.phase == "ready" for member in reading.members)
-    is_full = reading.waiting.jobs > 0 and last.waiting.jobs > 0
-    tokens = reading.steps.r + reading.steps.p - last.steps.r - last.steps.p
     return replace(
         memory,
         last=reading,
         since=memory.since if seconds <= rules.gap_s else reading.at,
         arrivals=memory.arrivals.after(arrived, seconds, rules),
         work=memory.work.after(last, reading, rules),
-        gain=memory.gain.after(rules, reading.at, ready, is_full, tokens, seconds),
+        gain=memory.gain.after(rules, reading.at, ready, minus(reading.steps, last.steps)),
         idle_since=_idle_since(memory, reading, arrived),
     )
 

@@ -25,9 +25,10 @@ class Rules:
     gap_s: float = 10.0
     """After a longer time without readings the window of shrinking begins anew."""
 
+    newest_s: float = 3.0
     fast_s: float = 10.0
     slow_s: float = 60.0
-    """Time constants of the two averages of arrivals."""
+    """Time constants of the averages of arrivals."""
     steps_s: float = 120.0
     """Time constant of what is known of a worker's speed."""
     up_share: float = 0.80
@@ -36,6 +37,10 @@ class Rules:
     drain_s: float = 15.0
     drain_cold_starts: float = 0.0
     """A backlog should be gone so long after those that it calls for are ready: the longer one."""
+    overshoot_share: float = 0.2
+    clear_s: float = 60.0
+    """A backlog calls for this share more, and one, than what comes needs, or for so many as clear
+    what waits within `clear_s`, or a cold start."""
     cold_start_s: float = 30.0
     """From spawn to ready, until some were measured."""
 
@@ -57,6 +62,10 @@ class Rules:
     gain_watch_s: float = 20.0
     gain_s: float = 600.0
     """Workers that bring less than this share of what they should are taken back for `gain_s`."""
+    pace_s: float = 100.0
+    """So long ago the pace of fewer workers is not compared: a machine's speed drifts."""
+    pace_ticks: int = 0
+    """Growth waits for so many ticks at most until the pace of those who are there is known."""
 
     jobs_per_worker: float = 22.0
     """What `queue-depth` aims at: jobs that wait or run."""

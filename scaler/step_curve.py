@@ -25,6 +25,10 @@ class StepCurve:
     def seconds(self, rows: float, prompt_tokens: float) -> float:
         return self.alpha + self.beta * rows + self.gamma * prompt_tokens
 
+    def total(self, steps: StepSums) -> float:
+        """Seconds that these steps should have taken together."""
+        return self.alpha * steps.n + self.beta * steps.r + self.gamma * steps.p
+
     def rows_within(self, seconds: float, prompts_a_row: float, slots: int) -> int:
         """The most rows, up to `slots`, whose step takes at most `seconds`; 0 where one takes more.
 

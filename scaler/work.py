@@ -26,12 +26,16 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Sums over the recent past, which fade with `steps_s` while there are steps."""
+    """Sums over the recent past, which fade with `steps_s` while there are steps.
+
+    `jobs` ended, with `tokens` in all and `outputs` among them; `started` got a slot.
+    """
 
     steps: StepSums = field(default_factory=StepSums)
     jobs: float = 0.0
     tokens: float = 0.0
     outputs: float = 0.0
+    started: float = 0.0
 
     def after(self, before: Readings, now: Readings, rules: Rules) -> Work:
         steps = minus(now.steps, before.steps)
@@ -44,6 +48,7 @@ class Work:
             share * self.jobs + ended,
             share * self.tokens + now.completed.tokens - before.completed.tokens,
             share * self.outputs + now.produced - before.produced,
+            share * self.started + max(0, ended + now.running.jobs - before.running.jobs),
         )
 
     def speed(self, rules: Rules) -> Speed | None:
@@ -55,8 +60,18 @@ class Work:
         return self._speed(curve, self.tokens / outputs, rules)
 
     def _speed(self, curve: StepCurve, tokens_an_output: float, rules: Rules) -> Speed:
-        prompts = self.steps.p / self.steps.r if self.steps.r > 0 else 0.0
+        prompts = self._prompts_an_output()
         rows = curve.rows_within(rules.slo_tpot_s, prompts, rules.slots)
         full = rows or rules.slots
         outputs_per_s = full / curve.seconds(full, full * prompts)
         return Speed(full, outputs_per_s * tokens_an_output, rows == 0)
+
+    def _prompts_an_output(self) -> float:
+        """Prompt tokens that come with each output token.
+
+        Steps tell the prompts of jobs that begin, and endings the outputs: while many begin, as on
+        new workers, the prompts of steps over the outputs of the same steps would be far too many.
+        """
+        if self.started <= 0 or self.jobs <= 0 or self.outputs <= 0:
+            return self.steps.p / self.steps.r if self.steps.r > 0 else 0.0
+        return (self.steps.p / self.started) / (self.outputs / self.jobs)

@@ -22,7 +22,8 @@ class Score:
     `slo_violation_s`: seconds in which a request was accepted that ended too late or never.
     `attainment`: share of requests that were good. `worker_s`: from spawn on. `reversals`: how
     often the size went the other way. `overshoot`: most workers over those for the fullest
-    minute, less 1. `recovery_s`: the longest time without ten good seconds in a row.
+    minute, less 1; `beyond`: workers above 1.2 times those and one. `recovery_s`: the longest time
+    without ten good seconds in a row.
     """
 
     slo_violation_s: float
@@ -34,6 +35,7 @@ class Score:
     p50_s: float
     p99_s: float
     overshoot: float
+    beyond: float
     recovery_s: float
 
 
@@ -58,6 +60,7 @@ def score(outcome: Outcome, machine: Machine) -> Score:
         p50_s=float(np.percentile(known, 50)) if len(known) else 0.0,
         p99_s=float(np.percentile(known, 99)) if len(known) else 0.0,
         overshoot=max(sizes) / peak - 1,
+        beyond=max(0.0, max(sizes) - (1.2 * peak + 1)),
         recovery_s=longest_trouble(bad_seconds.tolist()),
     )
 

@@ -52,6 +52,13 @@ def targets(rows: Sequence[Row]) -> list[Target]:
         unbeaten = sum(not any(beats(other, row) for other in rows) for row in here)
         name = f"of {len(here)} loads, on which nobody beats ours, cold start {cold_start_s:g} s"
         found.append(Target(name, unbeaten, at_least=LOADS_UNBEATEN))
+    return found
+
+
+def laws(rows: Sequence[Row]) -> list[Target]:
+    """What ours may never do, whatever it attains."""
+    ours = [row for row in rows if row["policy"] == OURS]
+    found = []
     if ours:
         kills = sum(row["busy_kills"]["mean"] for row in ours)
         found.append(Target("busy kills of ours", kills, at_most=0))

@@ -1,17 +1,20 @@
 """A queue and its fleet on fake time, as a policy reads them: work that flows like water.
 
-A worker is a tap: `TOKENS_S` tokens a second, as long as there is something to do.
+A worker is a tap: `TOKENS_S` tokens a second, as long as there is something to do. On a `machine`
+for so many workers more of them take longer for each step.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 
 from scaler.decision import Decision
 from scaler.memory import Memory
 from scaler.policy import decide
 from scaler.readings import Load, Member, Reading, Readings, StepSums
 from scaler.rules import Rules
+from scaler.step_curve import decayed
 
 STEP_S, ROWS, JOB_TOKENS, OUTPUT = 0.1, 32.0, 100.0, 50.0
 TICK_S = 2.0
@@ -38,7 +41,8 @@ class WaterFleet:
     waiting: float = 0.0
     arrived: float = 0.0
     done: float = 0.0
-    busy_s: float = 0.0
+    steps: StepSums = field(default_factory=StepSums)
+    machine: float = inf
     oldest_s: float = 0.0
     run_id: str = "run"
     sizes: list[int] = field(default_factory=list)
@@ -79,12 +83,13 @@ class WaterFleet:
         self.now += TICK_S
         came = self.rate * TICK_S
         ready = sum(tap.ready_at <= self.now for tap in self.taps)
-        done = min(self.waiting + came, ready * TOKENS_S * TICK_S)
+        done = min(self.waiting + came, min(ready, self.machine) * TOKENS_S * TICK_S)
         self.waiting = max(0.0, self.waiting + came - done)
         self.oldest_s = self.oldest_s + TICK_S if self.waiting > JOB_TOKENS else 0.0
         self.arrived += came
         self.done += done
-        self.busy_s += done / TOKENS_S
+        step = mean_step(STEP_S * max(1.0, ready / self.machine))
+        self.steps = decayed(step, done / (2 * ROWS), self.steps)
 
     def reading(self) -> Readings:
         jobs = int(self.waiting // JOB_TOKENS)
@@ -96,7 +101,7 @@ class WaterFleet:
             oldest_wait_s=self.oldest_s if jobs else 0.0,
             arrived=Load(int(self.arrived / JOB_TOKENS), self.arrived),
             completed=Load(int(self.done / JOB_TOKENS), self.done),
-            steps=step_sums(self.busy_s),
+            steps=self.steps,
             p95_s=None,
             members=tuple(self._member(index, tap) for index, tap in enumerate(self.taps)),
             cold_starts_s=(self.cold_s,),
@@ -108,12 +113,10 @@ class WaterFleet:
         return Member(index + 1, phase, self.now - tap.since)
 
 
-def step_sums(busy_s: float) -> StepSums:
+def mean_step(seconds: float) -> StepSums:
     """Of as many steps with 31 as with 33 rows, so that a curve can be fitted."""
-    n = busy_s / STEP_S
-    spread = n * (ROWS**2 + 1)
-    slope = STEP_S / ROWS
-    return StepSums(int(n), n * ROWS, 0.0, busy_s, spread, 0.0, 0.0, slope * spread, 0.0)
+    squares = ROWS**2 + 1
+    return StepSums(1, ROWS, 0.0, seconds, squares, 0.0, 0.0, seconds / ROWS * squares, 0.0)
 
 
 def workers_for(rate: float, share: float) -> int:

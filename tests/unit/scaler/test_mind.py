@@ -57,10 +57,25 @@ def test_it_says_how_many_would_do_where_so_many_may_not_be(settings: Settings) 
 
 
 def test_it_remembers_from_one_tick_to_the_next(settings: Settings) -> None:
-    mind = PolicyMind(settings, 1)
+    mind = PolicyMind(settings.model_copy(update={"scaler_fleet": "kubernetes"}), 1)
     mind.decide(READING, 1000.0)
     again = mind.decide(READING, 1000.5)
     assert again.holds  # the same reading again says nothing new
 
     flooded = replace(READING, at=1001.0, waiting=Load(100, 1e5), oldest_wait_s=5.0)
     assert mind.decide(flooded, 1001.0).size > 1
+
+
+def test_on_one_machine_growth_waits_for_the_first_steps_but_not_for_ever(
+    settings: Settings,
+) -> None:
+    mind = PolicyMind(settings, 1)
+    mind.decide(READING, 1000.0)
+    sizes = []
+    for tick in range(1, 6):
+        at = 1000.0 + 2 * tick
+        flooded = replace(READING, at=at, waiting=Load(100, 1e5), oldest_wait_s=5.0)
+        sizes.append(mind.decide(flooded, at).size)
+
+    assert sizes[:4] == [1, 1, 1, 1]
+    assert sizes[4] > 1

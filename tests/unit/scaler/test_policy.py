@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from scaler.memory import Memory
 from scaler.policy import LAWS, decide
-from scaler.readings import Load, Readings, Unknown
+from scaler.readings import Load, Readings, StepSums, Unknown
 from scaler.rules import PolicyName, Rules
 from tests.unit.scaler.fleets import JOB_TOKENS, TICK_S, TOKENS_S, WaterFleet, workers_for
 
@@ -132,7 +132,8 @@ def test_the_same_reading_twice_holds() -> None:
 def test_an_emptied_redis_is_unknown_and_the_window_begins_anew() -> None:
     fleet = at_load(6)
     size = fleet.size
-    fleet.rate = fleet.arrived = fleet.done = fleet.busy_s = fleet.waiting = 0.0
+    fleet.rate = fleet.arrived = fleet.done = fleet.waiting = 0.0
+    fleet.steps = StepSums()
 
     assert fleet.tick().holds
     fleet.run(RULES.down_window_s - 10)
@@ -247,24 +248,86 @@ def test_an_slo_that_no_step_can_keep_is_said() -> None:
 def test_workers_that_bring_nothing_are_taken_back() -> None:
     """All share one machine: the throughput stays, however many there are."""
     fleet = at_load(0.5)
-    fleet.rate = 4 * TOKENS_S
-    whole = fleet.flow
+    fleet.machine = 1.0
+    fleet.run(120, rate=4 * TOKENS_S)
 
-    def shared() -> None:
-        ready = [tap for tap in fleet.taps if tap.ready_at <= fleet.now + TICK_S]
-        hidden, fleet.taps = fleet.taps, ready[:1]
-        whole()
-        fleet.taps = hidden
-
-    fleet.flow = shared  # type: ignore[method-assign]
-    fleet.run(120)
-
-    assert fleet.tick().is_limited
+    decision = fleet.tick()
+    assert decision.is_limited
+    assert decision.reason.startswith("more workers than 1 raised the throughput too little")
     assert fleet.size == 1
     fleet.run(RULES.gain_s - 120)
     assert fleet.size == 1
     fleet.run(120)
     assert max(fleet.sizes[-60:]) > 1
+
+
+def test_a_machine_for_two_keeps_two() -> None:
+    fleet = at_load(0.5)
+    fleet.machine = 2.0
+    fleet.run(120, rate=20 * TOKENS_S)
+
+    assert fleet.tick().is_limited
+    assert fleet.size == 2
+
+
+@given(st.lists(st.floats(0.2, 12), min_size=2, max_size=6))
+@settings(max_examples=20, deadline=None)
+def test_workers_with_machines_of_their_own_are_never_limited(loads: list[float]) -> None:
+    fleet = at_load(1)
+    for load in loads:
+        assert not fleet.run(60, rate=load * TOKENS_S).is_limited
+        assert fleet.memory.gain.limit is None
+
+
+def test_a_burst_on_a_fresh_fleet_of_one_machine_finds_that_more_do_not_help() -> None:
+    """The first steps are waited for: with nothing to compare the guard could never say so."""
+    fleet = WaterFleet(replace(RULES, pace_s=inf, pace_ticks=4), machine=0.5, cold_s=4.0)
+    fleet.run(4)
+    decision = fleet.run(2, rate=4 * TOKENS_S)
+    assert "first steps" in decision.reason
+    assert fleet.size == 1
+    fleet.run(10)
+    assert fleet.size > 1
+    fleet.run(100)
+
+    assert fleet.tick().is_limited
+    assert fleet.size == 1
+
+
+def test_growth_does_not_wait_for_steps_that_never_come() -> None:
+    fleet = WaterFleet(replace(RULES, pace_ticks=4), machine=0.0001)
+    fleet.run(2 * TICK_S, rate=40 * TOKENS_S)
+    assert fleet.size == 1
+    fleet.run(4 * TICK_S)
+
+    assert fleet.size > 1
+
+
+@pytest.mark.parametrize("ratio", [3, 10])
+@pytest.mark.parametrize("cold_s", [5.0, 30.0, 120.0, 300.0])
+def test_a_step_is_overshot_by_a_fifth_and_one_at_most(ratio: int, cold_s: float) -> None:
+    fleet = WaterFleet(RULES, cold_s=cold_s)
+    fleet.run(300, rate=TOKENS_S)
+    clear_s = max(RULES.clear_s, cold_s)
+    before = len(fleet.sizes)
+    most_waiting = 0.0
+    fleet.rate = ratio * TOKENS_S
+    for _tick in range(int(900 / TICK_S)):
+        fleet.tick()
+        most_waiting = max(most_waiting, fleet.waiting)
+
+    for_rate = 1.2 * workers_for(fleet.rate, RULES.down_share) + 1
+    for_backlog = workers_for(most_waiting / clear_s, 1.0)
+    assert max(fleet.sizes[before:]) <= max(for_rate, for_backlog)
+
+
+def test_a_backlog_alone_is_cleared_within_a_minute() -> None:
+    fleet = at_load(1)
+    fleet.waiting = 10 * RULES.clear_s * TOKENS_S
+    fleet.run(fleet.cold_s + RULES.clear_s + 20)
+
+    assert fleet.waiting == 0.0
+    assert max(fleet.sizes) <= 13
 
 
 def test_starting_workers_count_so_that_nothing_cascades() -> None:

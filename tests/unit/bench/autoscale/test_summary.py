@@ -9,11 +9,11 @@ from bench.autoscale.contenders import POLICIES
 from bench.autoscale.machine import Machine
 from bench.autoscale.score import Score
 from bench.autoscale.simulator import Course, simulate
-from bench.autoscale.summary import Row, beats, summarise, targets
+from bench.autoscale.summary import Row, beats, laws, summarise, targets
 from bench.autoscale.trace import Trace
 from scaler.step_curve import StepCurve
 
-SCORE = Score(10, 0.9, 1000, 3, 0, 0, 1.0, 2.0, 0.0, 5.0)
+SCORE = Score(10, 0.9, 1000, 3, 0, 0, 1.0, 2.0, 0.0, 0.0, 5.0)
 
 
 def row(policy: str, load: str = "step", **changes: float) -> Row:
@@ -47,7 +47,15 @@ def test_targets_say_where_ours_loses() -> None:
         "violation s / KEDA's, step, cold start 5 s": False,
         "worker s / KEDA's, step, cold start 5 s": True,
         "of 1 loads, on which nobody beats ours, cold start 5 s": False,
+    }
+
+
+def test_laws_are_told_from_targets() -> None:
+    rows = [row("ours", load="constant", busy_kills=1), row("keda", load="constant", reversals=5)]
+
+    assert {law.name: law.is_met for law in laws(rows)} == {
         "busy kills of ours": False,
+        "reversals, constant, cold start 5 s": True,
     }
 
 
