@@ -25,6 +25,7 @@ class Up(Child):
         ports = {
             "HEADRACE_PORT": str(self.port),
             "HEADRACE_MONITOR_PORT": str(self.metrics_port),
+            "HEADRACE_CANARY_S": "0",
         }
         command = [sys.executable, "-m", "headrace", "up", "--state-dir", str(state_dir)]
         super().__init__(command, ports | settings)

@@ -12,8 +12,8 @@ from scaler.readings import StepSums
 from scaler.rules import Rules
 from scaler.step_curve import LEAST_STEPS, StepCurve, decayed, fit
 
-LATE_S = 5.0
-"""Workers tell of their steps with their heartbeat: so long they may be of the stretch before."""
+LATE_S = 2.0
+"""Workers tell of their steps once a second: so long they may be of the stretch before."""
 
 
 @dataclass(frozen=True, slots=True)

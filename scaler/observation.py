@@ -38,7 +38,7 @@ def observe(rules: Rules, memory: Memory, reading: Readings) -> Memory:
 
 
 def _idle_since(memory: Memory, reading: Readings, arrived: Load) -> float | None:
-    if reading.waiting.jobs or reading.running.jobs or arrived.jobs:
+    if reading.waiting.jobs + reading.running.jobs > reading.canaries or arrived.jobs:
         return None
     return reading.at if memory.idle_since is None else memory.idle_since
 

@@ -74,6 +74,7 @@ def _readings(snapshot: Snapshot, number_of: NumberOf) -> Readings:
         members=members_of(snapshot, number_of),
         cold_starts_s=snapshot.cold_starts_s,
         deaths=tuple(snapshot.deaths.values()),
+        canaries=snapshot.canaries,
     )
 
 

@@ -53,7 +53,7 @@ class Readings:
     counting began: they never fall within a run. `running` counts what is still to be produced.
     `p95_s` is that of the latencies of the last minute, None where nothing ended. `cold_starts_s`
     are the last times from spawn to ready, `deaths` the moments at which workers of the present
-    configuration died.
+    configuration died. `canaries` of what waits or runs are the monitor's own.
     """
 
     at: float
@@ -69,6 +69,7 @@ class Readings:
     cold_starts_s: tuple[float, ...] = ()
     deaths: tuple[float, ...] = ()
     produced: float = 0.0
+    canaries: int = 0
 
 
 @dataclass(frozen=True, slots=True)

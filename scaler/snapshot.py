@@ -11,6 +11,7 @@ from headrace.core.desired_fleet import Desired
 from headrace.core.jobs import backlog, keys, rq_adapter
 from headrace.core.jobs.backlog import ANSWERS, Backlog
 from headrace.core.roster import WorkerState
+from headrace.core.types import CANARY_TENANT
 
 RECENT_S = 60.0
 MOST_RECENT = 500
@@ -21,7 +22,8 @@ MOST_RECENT = 500
 class Snapshot:
     """`starting` and `deaths` are Redis TIME by worker, `counts` those of `counters.py`.
 
-    `latencies_s` are those of jobs that succeeded lately, from acceptance to stored result.
+    `latencies_s` are those of jobs that succeeded lately, from acceptance to stored result;
+    `canaries` the monitor's own jobs that wait or run.
     """
 
     run_id: str
@@ -37,6 +39,7 @@ class Snapshot:
     cold_starts_s: tuple[float, ...]
     deaths: Mapping[str, float]
     latencies_s: tuple[float, ...]
+    canaries: int
 
 
 def take_snapshot(redis: Client) -> Snapshot:
@@ -69,15 +72,15 @@ def _ask_fleet(pipeline: Client) -> None:
     pipeline.zrange(keys.DEATHS, 0, -1, withscores=True)
     pipeline.hexists(keys.CARD, "hash")
     pipeline.exists(rq_adapter.SUSPENDED_KEY)
+    pipeline.hlen(keys.unfinished(CANARY_TENANT))
     pipeline.info("server")
 
 
 def _snapshot(
     queue: Backlog, fleet: Sequence[Any], completions: Sequence[Any], beats: Sequence[bytes | None]
 ) -> Snapshot:
-    _names, draining, starting, desired, counts, cold_starts, deaths, card, suspended, server = (
-        fleet
-    )
+    _names, draining, starting, desired, counts, cold_starts, deaths, *rest = fleet
+    card, suspended, unfinished, server = rest
     return Snapshot(
         run_id=server["run_id"],
         uptime_s=float(server["uptime_in_seconds"]),
@@ -92,6 +95,7 @@ def _snapshot(
         cold_starts_s=tuple(map(float, cold_starts)),
         deaths={name.decode(): at for name, at in deaths},
         latencies_s=tuple(_latencies(completions)),
+        canaries=max(0, unfinished - 1),  # their sum is a field as well
     )
 
 

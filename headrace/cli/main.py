@@ -19,6 +19,7 @@ from headrace.cli.priority import priority
 from headrace.cli.purge import purge
 from headrace.cli.scaler import scaler
 from headrace.cli.settings import settings
+from headrace.cli.slo import slo
 from headrace.cli.submit import submit
 from headrace.cli.top import top
 from headrace.cli.up import up
@@ -55,6 +56,7 @@ for command in (
         dead,
         keys,
         top,
+        slo,
         scaler,
         loadtest,
         model,

@@ -16,6 +16,7 @@ from headrace.core.roster import Roster
 from headrace.core.settings import Settings
 from headrace.core.types import JobState
 from headrace.loadtest.quantiles import percentile
+from headrace.monitor.alerts import Alert
 from headrace.monitor.fleet import Fleet, FleetReading
 
 RECENT_S = 60.0
@@ -54,6 +55,7 @@ class Reading:
     starting: Mapping[str, float]
     leader: Leader | None
     decision: Record | None
+    alerts: Sequence[Alert] = ()
 
 
 @dataclass
@@ -80,6 +82,7 @@ class Reader:
             starting=self._starting(),
             leader=Leader.decode(self.redis.hgetall(keys.SCALER)) if leads else None,
             decision=newest[0] if newest else None,
+            alerts=active_alerts(self.redis),
         )
 
     def _starting(self) -> dict[str, float]:
@@ -100,6 +103,12 @@ def recent_of(completions: Sequence[Completion], now: float) -> Recent:
         ttft_s=_times(good, "first_token"),
         e2e_s=_times(good, "committed"),
     )
+
+
+def active_alerts(redis: Client) -> list[Alert]:
+    """Those that the monitor has raised, the oldest first."""
+    found = [Alert.decode(text) for text in redis.hvals(keys.ALERTS)]
+    return sorted(found, key=lambda alert: alert.since)
 
 
 def percentiles(ordered: Sequence[float]) -> list[float | None]:

@@ -11,11 +11,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from headrace.cli.record_view import WIDE, table_of
+from headrace.cli.record_view import WIDE, local_time, table_of
 from headrace.cli.terminal import harmless
 from headrace.cli.top_reading import PERCENTS, Reading, percentiles
 from headrace.core.roster import WorkerState
 from headrace.core.settings import Settings
+from headrace.monitor.alerts import Alert
 
 NO_LEADER = "no scaler leads"
 STYLES = {"ready": "green", "starting": "yellow", "draining": "yellow", "drained": "dim"}
@@ -47,6 +48,7 @@ def as_record(reading: Reading) -> dict[str, Any]:
             "e2e_s": _named(percentiles(recent.e2e_s)),
         },
         "slo": {"jobs": counts.get("slo", 0), "good": counts.get("slo_good", 0)},
+        "alerts": [asdict(alert) for alert in reading.alerts],
         "workers": [asdict(worker) for worker in reading.fleet.workers],
         "starting": dict(reading.starting),
         "scaler": {
@@ -79,6 +81,8 @@ def _lines(reading: Reading, settings: Settings) -> Iterator[tuple[str, Text]]:
     )
     yield "dead", Text(str(backlog.dead), style="red" if backlog.dead else "")
     yield "scaler", _scaler(reading)
+    if reading.alerts:
+        yield "alerts", alerts_text(reading.alerts)
 
 
 def _queue(reading: Reading, settings: Settings) -> Text:
@@ -106,6 +110,17 @@ def _scaler(reading: Reading) -> Text:
         for flag in decision.flags:
             text.append(f" [{flag}]", "red")
     return text
+
+
+def alerts_text(alerts: Sequence[Alert]) -> Text:
+    if not alerts:
+        return Text("no alert is active", "green")
+    lines = (
+        f"{alert.name} ({alert.severity}) since {local_time(alert.since)}:"
+        f" {harmless(alert.description)}"
+        for alert in alerts
+    )
+    return Text("\n".join(lines), "bold red")
 
 
 def _latencies(reading: Reading, settings: Settings) -> Table:

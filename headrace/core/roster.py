@@ -96,6 +96,21 @@ class Roster:
             self._redis.srem(keys.WORKERS, *gone)
         return [WorkerState.decode(beat) for beat in beats if beat is not None]
 
+    def ready(self, within_s: float) -> int:
+        """Ready workers that have beaten lately: who is killed would else count for the lease."""
+        names = [name.decode() for name in self._redis.smembers(keys.WORKERS)]
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for name in names:
+                pipeline.get(keys.worker(name))
+                pipeline.pttl(keys.worker(name))
+            answers = iter(pipeline.execute())
+        oldest_ms = self._ttl_ms - within_s * 1000
+        return sum(
+            left_ms >= oldest_ms and WorkerState.decode(beat).activity == "ready"
+            for beat, left_ms in zip(answers, answers, strict=True)
+            if beat is not None
+        )
+
     def features(self) -> frozenset[str]:
         """What the engine of every live worker can do: any of them may get the next job.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from headrace.core.clock import Clock
 from headrace.monitor.probes import Probe
 
-AGAIN_S = 1.0
+AGAIN_S = 0.5
 """After a failure the probe is asked again so soon."""
 
 

@@ -16,6 +16,8 @@ from headrace.core.settings import Settings
 
 Target = Literal["redis", "api-live", "api-ready", "workers"]
 TIMEOUT_S = 1.0
+SILENT_S = 5.0
+"""Five heartbeats that a worker has missed."""
 
 
 class Probe(Protocol):
@@ -66,7 +68,7 @@ class WorkersProbe:
 
     def problem(self) -> str | None:
         wanted = self._desired.read().size
-        if wanted == 0 or any(worker.activity == "ready" for worker in self._roster.workers()):
+        if wanted == 0 or self._roster.ready(within_s=SILENT_S):
             return None
         return f"no worker is ready{'' if wanted is None else f', {wanted} are wanted'}"
 

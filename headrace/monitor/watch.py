@@ -25,7 +25,7 @@ from headrace.monitor.sinks import log_change
 from headrace.monitor.slo_course import totals_of
 from headrace.monitor.slo_store import SloStore
 
-TICK_S = 0.5
+TICK_S = 0.25
 MINUTE_S = 60.0
 HURRY_S = 1.0
 """Between canaries while something is wrong."""

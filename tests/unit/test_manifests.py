@@ -89,6 +89,10 @@ def test_settings_name_the_parts_that_there_are(settings: Settings) -> None:
     assert redis
     (port,) = MANIFESTS[f"Service {redis[1]}"]["spec"]["ports"]
     assert str(port["port"]) == redis[2]
+    api = re.fullmatch(r"http://([\w-]+):(\d+)", settings.api_url or "")
+    assert api
+    (port,) = MANIFESTS[f"Service {api[1]}"]["spec"]["ports"]
+    assert str(port["port"]) == api[2]
     for pod in pods():
         for container in pod["containers"]:
             if container["name"] != "redis":
