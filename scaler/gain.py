@@ -47,13 +47,16 @@ class Gain:
     def knows_pace(self) -> bool:
         return self.before is not None or self.steps.n >= LEAST_STEPS
 
-    def after(self, rules: Rules, at: float, ready: int, steps: StepSums) -> Gain:
+    def after(
+        self, rules: Rules, at: float, ready: int, steps: StepSums, is_settled: bool = True
+    ) -> Gain:
         """`steps` were told of since the last reading; now `ready` workers are there.
 
-        A stretch ends when that number changes, or after `gain_watch_s`.
+        A stretch ends when that number changes, or after `gain_watch_s`. While others start
+        (`is_settled` is False) there is none: they take the machine's time and do nothing for it.
         """
         gain = self._forget(at)
-        if ready != gain.ready:
+        if ready != gain.ready or not is_settled:
             ended = gain._judged(rules, at)
             return replace(ended, ready=ready, steps=StepSums(), since=at + LATE_S)
         if at > gain.since:

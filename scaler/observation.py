@@ -24,6 +24,7 @@ def observe(rules: Rules, memory: Memory, reading: Readings) -> Memory:
         idle_since = _idle_since(memory, reading, Load())
         gain = Gain(ready, since=reading.at)
         return replace(memory, last=reading, since=reading.at, gain=gain, idle_since=idle_since)
+    is_settled = all(member.phase != "starting" for member in reading.members)
     seconds = reading.at - last.at
     arrived = _added(last.arrived, reading.arrived)
     return replace(
@@ -32,7 +33,9 @@ def observe(rules: Rules, memory: Memory, reading: Readings) -> Memory:
         since=memory.since if seconds <= rules.gap_s else reading.at,
         arrivals=memory.arrivals.after(arrived, seconds, rules),
         work=memory.work.after(last, reading, rules),
-        gain=memory.gain.after(rules, reading.at, ready, minus(reading.steps, last.steps)),
+        gain=memory.gain.after(
+            rules, reading.at, ready, minus(reading.steps, last.steps), is_settled
+        ),
         idle_since=_idle_since(memory, reading, arrived),
     )
 

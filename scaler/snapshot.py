@@ -39,7 +39,7 @@ class Snapshot:
     cold_starts_s: tuple[float, ...]
     deaths: Mapping[str, float]
     latencies_s: tuple[float, ...]
-    canaries: int
+    canaries: int = 0
 
 
 def take_snapshot(redis: Client) -> Snapshot:

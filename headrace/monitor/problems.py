@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from headrace.core.settings import Settings
 from headrace.monitor.aviary import RECENT_S
+from headrace.monitor.prober import Probed
 from headrace.monitor.probes import Target
 from headrace.monitor.sight import Sight
 
@@ -18,6 +19,8 @@ ALERT_OF: Mapping[Target, str] = {
     "api-ready": "HeadraceApiNotReady",
     "workers": "HeadraceNoWorkers",
 }
+
+NEEDS: Mapping[Target, Sequence[Target]] = {"api-ready": ("redis", "api-live")}
 
 MINUTE_S, HOUR_S, DAY_S = 60.0, 3600.0, 86_400.0
 WINDOWS: Mapping[str, float] = {
@@ -72,8 +75,15 @@ def burn_rates(sight: Sight, objective: float) -> Mapping[str, float]:
 
 def _probes(sight: Sight, now: float) -> Iterator[tuple[str, str]]:
     for target, probed in sight.probes.items():
-        if probed.problem and (probed.was_well or now - sight.began > START_S):
+        is_due = probed.was_well or now - sight.began > START_S
+        if probed.problem and is_due and _needs_are_well(sight, target, probed):
             yield ALERT_OF[target], probed.problem
+
+
+def _needs_are_well(sight: Sight, target: Target, ill: Probed) -> bool:
+    """As far as was asked since: who is first to miss what is gone must not wake anybody."""
+    needed = (sight.probes.get(each) for each in NEEDS.get(target, ()))
+    return all(each is not None and each.began >= (ill.ill_since or 0.0) for each in needed)
 
 
 def _latency(sight: Sight, settings: Settings) -> Iterator[tuple[str, str]]:

@@ -16,7 +16,7 @@ from headrace.core.settings import Settings
 from headrace.core.types import CANARY_TENANT
 from headrace.monitor.canary import Canary
 from tests.bench import Bench
-from tests.fakes import make_request
+from tests.fakes import make_card, make_request
 
 
 @pytest.fixture
@@ -75,9 +75,7 @@ def test_a_canary_that_ends_without_a_token_has_failed(
     canary: Canary, redis: Client, settings: Settings
 ) -> None:
     bench = Bench(redis, settings, clock=SystemClock())
-    bench.engine.step = lambda: (_ for _ in ()).throw(RuntimeError("out of order"))  # type: ignore
-    failing = settings.model_copy(update={"max_retries": 0})
-    canary = Canary(JobQueue(redis, failing), CardStore(redis), failing, SystemClock())
+    CardStore(redis).put(make_card("another model"))
     with bench.serving():
         flight = canary.fly()
 

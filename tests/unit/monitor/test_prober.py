@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from headrace.monitor.prober import AGAIN_S, Prober
+from headrace.monitor.prober import AGAIN_S, Probed, Prober
 from tests.fakes import FakeClock
 
 
@@ -42,4 +42,5 @@ def test_it_remembers_whether_it_was_ever_well() -> None:
         was_well.append(prober.last.was_well)
 
     assert was_well == [False, True, True]
+    assert prober.last == Probed("away", 0.0, True, began=2 * AGAIN_S, ill_since=AGAIN_S)
     assert clock.now() == 2 * AGAIN_S

@@ -35,7 +35,7 @@ def sight() -> Sight:
     targets: tuple[Target, ...] = ("redis", "api-live", "api-ready", "workers")
     sight = Sight(NOW - 3600, {target: Prober(Silent(), FakeClock()) for target in targets})
     for prober in sight.probers.values():
-        prober.last = Probed(None, 0.001, was_well=True)
+        prober.last = Probed(None)
     sight.see(FleetReading(BACKLOG, [WORKER], {}, Desired(1)), Sample(NOW - 10, 0, 0, 0))
     return sight
 
@@ -67,9 +67,19 @@ def test_where_all_is_well_nothing_is_found(sight: Sight) -> None:
     ],
 )
 def test_each_probe_has_its_alert(sight: Sight, target: Target, alert: str) -> None:
-    sight.probers[target].last = Probed("wrong", 1.0, was_well=True)
+    sight.probers[target].last = Probed("wrong")
 
     assert problems(sight, SETTINGS, NOW) == {alert: "wrong"}
+
+
+def test_an_api_that_is_not_ready_is_told_of_once_what_it_needs_was_asked(sight: Sight) -> None:
+    sight.probers["api-ready"].last = Probed("answers 503", ill_since=100.0)
+    sight.probers["api-live"].last = Probed(None, began=101.0)
+    sight.probers["redis"].last = Probed(None, began=99.0)
+    assert found(sight) == set()
+
+    sight.probers["redis"].last = Probed(None, began=101.0)
+    assert found(sight) == {"HeadraceApiNotReady"}
 
 
 def test_what_starts_gets_its_time(sight: Sight) -> None:
@@ -121,8 +131,8 @@ def test_the_budget_burns_at_known_rates(sight: Sight, bad: int, alerts: set[str
 def test_a_fast_burn_that_is_over_pages_nobody(sight: Sight) -> None:
     counted(sight, 1000, 800, since_s=3000)
     assert sight.course is not None
-    sight.course.add(Sample(NOW - 400, 900, 700, 0))
     sight.course.add(Sample(NOW - 1900, 900, 700, 0))
+    sight.course.add(Sample(NOW - 400, 900, 700, 0))
 
     assert "HeadraceSloBurnPage" not in found(sight)
 

@@ -93,3 +93,11 @@ def test_steps_that_are_told_of_late_are_not_those_of_the_new_fleet() -> None:
 
     assert gain.after(RULES, 22.0 + LATE_S, 2, steps(0.1)).steps == StepSums()
     assert gain.after(RULES, 24.0 + LATE_S, 2, steps(0.2)).steps == steps(0.2)
+
+
+def test_steps_beside_workers_that_start_are_nobodys_pace() -> None:
+    gain = Gain(1).after(RULES, 2.0, 1, steps(0.1)).after(RULES, 4.0, 1, steps(0.2), False)
+
+    assert gain.before is not None
+    assert gain.before.curve.seconds(32, 0) == pytest.approx(0.1)
+    assert gain.steps == StepSums()

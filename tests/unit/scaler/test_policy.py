@@ -400,3 +400,15 @@ def test_more_backlog_never_means_fewer_workers(
         sizes.append(decision.size)
 
     assert sizes[0] <= sizes[1]
+
+
+def test_the_monitors_own_jobs_keep_no_fleet_awake() -> None:
+    fleet = at_load(2, min_workers=0)
+    fleet.waiting, fleet.rate = 0.0, 0.0
+    for _tick in range(int((RULES.idle_s + 60) / TICK_S)):
+        fleet.flow()
+        reading = replace(fleet.reading(), running=Load(1, 2.0), canaries=1)
+        decision, fleet.memory = decide(fleet.rules, fleet.memory, reading, fleet.now)
+        fleet.resize(decision.size)
+
+    assert fleet.size == 0
