@@ -14,6 +14,8 @@ from headrace.core.connection import Client
 from headrace.core.settings import Settings, variable
 from headrace.monitor.exporter import FleetCollector
 from headrace.monitor.fleet import Fleet
+from headrace.monitor.own_metrics import MonitorCollector
+from headrace.monitor.sight import Sight
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,6 +47,7 @@ def test_the_example_environment_describes_every_setting() -> None:
 def test_the_operations_guide_lists_every_metric(redis: Client, settings: Settings) -> None:
     registry = CollectorRegistry()
     registry.register(FleetCollector(Fleet(redis, settings)))
+    registry.register(MonitorCollector(Sight(0.0, {}), settings))
     texts = [generate_latest(registry), PrometheusMetrics().exposition("")[0]]
     exported = {
         name for text in texts for name in re.findall(r"^# TYPE (\S+) ", text.decode(), re.M)
