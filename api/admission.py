@@ -11,6 +11,7 @@ from flask import Response, g, request
 from api.bundles import Bundles
 from api.caller import caller
 from api.rate_limits import rates_of
+from api.traces import Traces
 from headrace.core.api_key import Limits
 from headrace.core.errors import InvalidRequest
 from headrace.core.jobs.dead_letters import DeadLetters
@@ -26,10 +27,13 @@ REPLAYED_HEADER = "Idempotent-Replayed"
 
 
 class Admission:
-    def __init__(self, bundles: Bundles, dead_letters: DeadLetters, pace: PaceMeter) -> None:
+    def __init__(
+        self, bundles: Bundles, dead_letters: DeadLetters, pace: PaceMeter, traces: Traces
+    ) -> None:
         self._bundles = bundles
         self._dead_letters = dead_letters
         self._pace = pace
+        self._traces = traces
 
     def submit(self, requests: Sequence[Request]) -> list[Submitted]:
         """What each became: all are accepted, or none.
@@ -40,15 +44,15 @@ class Admission:
         Raises `QueueFull`, `DeadlineUnmeetable`, `LimitExceeded`, `IdempotencyConflict`,
         `InvalidRequest`.
         """
-        submitted = self._bundles.send(
-            Submission(
-                requests,
-                _idempotency(),
-                pace=self._pace.current(),
-                quota=_quota(caller().limits),
-                rates=rates_of(caller()),
-            )
+        submission = Submission(
+            requests,
+            _idempotency(),
+            pace=self._pace.current(),
+            quota=_quota(caller().limits),
+            rates=rates_of(caller()),
         )
+        with self._traces.enqueueing(len(requests)):
+            submitted = self._bundles.send(submission)
         g.is_replayed = submitted[0].job_id != requests[0].id
         return submitted
 

@@ -24,6 +24,7 @@ from api.follower import Follower
 from api.http_metrics import make_http_metrics
 from api.intake import Intake
 from api.services import KEY, Services
+from api.traces import make_traces
 from api.waiters import Waiters
 from headrace.core.api_key_store import ApiKeyStore
 from headrace.core.card_store import CardStore
@@ -52,6 +53,7 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
     cards, waiters = CardStore(queue.redis), Waiters(queue)
     roster = Roster(queue.redis, settings.lease_s)
     pace, metrics = PaceMeter(queue.redis, roster), make_http_metrics(settings)
+    traces = make_traces(settings)
 
     app = Flask("headrace")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
@@ -62,16 +64,18 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
         dead_letters=dead_letters,
         cards=cards,
         roster=roster,
-        intake=Intake(cards, roster, settings, metrics),
-        admission=Admission(bundles, dead_letters, pace),
+        intake=Intake(cards, roster, settings, metrics, traces),
+        admission=Admission(bundles, dead_letters, pace, traces),
         pace=pace,
         waiters=waiters,
         follower=Follower(queue, waiters),
         metrics=metrics,
     )
     app.before_request(request_id.assign)
+    app.before_request(traces.begin)
     app.before_request(access_log.begin)
     app.before_request(access.require)
+    app.after_request(traces.end)
     app.after_request(access_log.end)
     app.after_request(admission.show_replay)
     app.after_request(request_id.show)

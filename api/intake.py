@@ -15,6 +15,7 @@ from api.caller import caller
 from api.http_metrics import HttpMetrics
 from api.prompts import Prompt
 from api.schemas import Body, ChatBody, CompletionBody, JobBody, Message
+from api.traces import Traces
 from headrace.core.card_store import CardStore
 from headrace.core.errors import InvalidRequest, UnknownModel
 from headrace.core.model_card import ModelCard
@@ -38,12 +39,18 @@ class Intake:
     """Makes requests for the deployment's one model: one for each choice of each prompt."""
 
     def __init__(
-        self, cards: CardStore, roster: Roster, settings: Settings, metrics: HttpMetrics
+        self,
+        cards: CardStore,
+        roster: Roster,
+        settings: Settings,
+        metrics: HttpMetrics,
+        traces: Traces,
     ) -> None:
         self._cards = cards
         self._roster = roster
         self._settings = settings
         self._metrics = metrics
+        self._traces = traces
 
     def completion(self, body: CompletionBody) -> list[Request]:
         """The choices of the first prompt come first."""
@@ -78,6 +85,7 @@ class Intake:
         card = self.card(body.model)
         tokenized, tokenize_s = self._tokenize(card, prompts)
         choices = [prompt_ids for prompt_ids in tokenized for _choice in range(n)]
+        traceparent = self._traces.traceparent()
         requests = [
             Request(
                 id=uuid4().hex,
@@ -91,6 +99,7 @@ class Intake:
                 tokenize_s=tokenize_s / len(choices),
                 request_id=request_id.current(),
                 tenant=caller().tenant,
+                traceparent=traceparent,
             )
             for index, prompt_ids in enumerate(choices)
         ]

@@ -31,6 +31,7 @@ from headrace.core.telemetry import configure_logging
 from headrace.core.unknown_variables import warn_of_unknown_variables
 from worker.batch_worker import BatchWorker
 from worker.heartbeat import Heartbeat
+from worker.traces import make_traces
 
 log = structlog.get_logger()
 
@@ -57,6 +58,7 @@ def serve(settings: Settings, name: str) -> None:
         raise SettingsError("REDIS_URL: a worker needs the queue's Redis")
     redis = connect(settings.redis_url, WORKER_TIMEOUT_S)
     require_durable(redis)
+    traces = make_traces(settings, name)
     roster = Roster(redis, settings.lease_s)
     roster.announce(name, process_age_s())
 
@@ -79,7 +81,7 @@ def serve(settings: Settings, name: str) -> None:
 
     clock, leases = SystemClock(), Leases(redis, settings)
     queue, admission = JobQueue(redis, settings), make_admission(settings, clock)
-    worker = BatchWorker(queue, leases, engine, admission, clock, name, model.card.hash)
+    worker = BatchWorker(queue, leases, engine, admission, clock, name, model.card.hash, traces)
     counters = Counters(redis, settings)
     heartbeat = Heartbeat(worker, leases, counters, roster, cards, model.card, clock)
     worker.start()
@@ -90,6 +92,7 @@ def serve(settings: Settings, name: str) -> None:
         worker.run()
     finally:
         heartbeat.stop()
+        traces.close()
         engine.close()
 
 

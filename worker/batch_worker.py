@@ -34,6 +34,7 @@ from headrace.core.roster import Activity
 from headrace.core.types import CANARY_TENANT, JobState, Priority, Room
 from worker.running import REFUSED, TIMEOUT, Running
 from worker.step_counts import NoStepCounts, StepCounts
+from worker.traces import NoTraces, Traces
 
 IDLE_WAIT_S = 1.0
 """Longest sleep of an idle worker: jobs that stock RQ enqueued ring no doorbell."""
@@ -76,6 +77,7 @@ class BatchWorker(SimpleWorker):
         clock: Clock,
         name: str,
         card_hash: str,
+        traces: Traces | None = None,
     ) -> None:
         super().__init__(
             list(keys.QUEUE_NAMES.values()),
@@ -92,6 +94,7 @@ class BatchWorker(SimpleWorker):
         self._admission = admission
         self._clock = clock
         self._card_hash = card_hash
+        self._traces = traces or NoTraces()
         self.settings = queue.settings
         self.steps = StepCounts() if self.settings.metrics else NoStepCounts()
         self._failpoints = make_failpoints(self.settings.failpoints)
@@ -245,6 +248,7 @@ class BatchWorker(SimpleWorker):
         self._failpoints.hit(Failpoint.MID_STEP)
         now = self.last_progress = self._clock.now()
         self.steps.observe(rows, now - started, self.engine.stats())
+        self._traces.stepped()
         for delta in deltas:
             self.running[delta.request_id].absorb(delta, rows, now)
         ended = [delta.request_id for delta in deltas if delta.is_last]
@@ -292,6 +296,7 @@ class BatchWorker(SimpleWorker):
         is_heard = log.is_enabled_for(logging.INFO)
         for outcome, result in zip(outcomes, finished, strict=True):
             self.running.pop(outcome.claim.job_id, None)
+            self._traces.ended(outcome, result)
             if is_heard or result.verdict in ("lost", "retried"):
                 _log_end(outcome, result)
         lost = [o.claim for o, r in zip(outcomes, finished, strict=True) if r.verdict == "lost"]
@@ -299,6 +304,7 @@ class BatchWorker(SimpleWorker):
             self._insist(lambda: self._leases.drop(self.name, lost))
         if not self.running:
             self._state = WorkerStatus.IDLE  # the script has shown it already
+            self._traces.rested()
 
     def _end_now(self, outcomes: list[Outcome]) -> None:
         """Ends jobs that the engine would go on with."""

@@ -199,6 +199,10 @@ class Settings(BaseSettings):
         None, pattern="^https?://", description="Alerts are posted to this Alertmanager."
     )
 
+    otlp_url: str | None = Field(
+        None, pattern="^https?://", description="Traces go there by OTLP over HTTP (extra `otel`)."
+    )
+
     # Simulated engine: step seconds = alpha + beta * rows + gamma * prefill tokens
     simulated_alpha_s: float = Field(0.01, ge=0, description="Simulated engine: s a step.")
     simulated_beta_s: float = Field(0.001, ge=0, description="Simulated engine: s a row.")

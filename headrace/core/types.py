@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-PAYLOAD_VERSION = 2
+PAYLOAD_VERSION = 3
 """Version of the encoded `Request`: older ones lack fields, newer ones wait for newer workers."""
+
+UNTRACED_VERSION = 2
+"""Of a request without a `traceparent`, which came with the version behind it."""
 
 IMPOSSIBLE = -9999.0
 """Logprob of a token that cannot be drawn, as OpenAI writes it."""
@@ -102,7 +105,7 @@ class Request:
     `card_hash` names the model card whose tokenizer made `prompt_ids`; `deadline_s` counts from
     acceptance, `ttl_s` from the end: so long the job is kept, None as long as the setting says.
     `tokenize_s` is what templating and tokenising took in the API; `request_id` is that of the HTTP
-    request which brought it.
+    request which brought it, `traceparent` its span (W3C Trace Context) where it is traced.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -118,16 +121,24 @@ class Request:
     tokenize_s: float = 0.0
     request_id: str = ""
     ttl_s: int | None = None
+    traceparent: str = ""
 
     @property
     def cost_tokens(self) -> int:
         """The most cache places that this request can fill."""
         return len(self.prompt_ids) + self.sampling.max_tokens
 
+    @property
+    def version(self) -> int:
+        """The oldest that can hold it: older workers run what they can."""
+        return PAYLOAD_VERSION if self.traceparent else UNTRACED_VERSION
+
     def encode(self) -> dict[str, Any]:
         fields = {name: getattr(self, name) for name in self.__slots__}
+        if not self.traceparent:
+            del fields["traceparent"]
         sampling = {name: getattr(self.sampling, name) for name in self.sampling.__slots__}
-        return {"version": PAYLOAD_VERSION} | fields | {"sampling": sampling}
+        return {"version": self.version} | fields | {"sampling": sampling}
 
     @staticmethod
     def decode(payload: Mapping[str, Any], **changes: Any) -> Request:

@@ -30,7 +30,7 @@ from headrace.core.connection import Client
 from headrace.core.histogram import E2E, TPOT
 from headrace.core.jobs import keys
 from headrace.core.settings import Settings
-from headrace.core.types import CANARY_TENANT, PAYLOAD_VERSION, JobState, Priority, Request
+from headrace.core.types import CANARY_TENANT, JobState, Priority, Request
 
 log = structlog.get_logger()
 
@@ -172,7 +172,7 @@ def job_fields(request: Request) -> dict[str, Any]:
         "origin": keys.QUEUE_NAMES[request.priority],
         "hr_tokens": request.cost_tokens,
         "hr_tenant": request.tenant,
-        "hr_version": PAYLOAD_VERSION,
+        "hr_version": request.version,
     }
 
 

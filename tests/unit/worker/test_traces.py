@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from headrace.core.connection import Client
+from headrace.core.errors import SettingsError
+from headrace.core.jobs import rq_adapter
+from headrace.core.settings import Settings
+from headrace.core.types import PAYLOAD_VERSION, UNTRACED_VERSION, Request
+from tests.fakes import make_request
+from worker import traces
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def test_a_job_that_is_not_traced_is_what_it_was_before() -> None:
+    payload = make_request().encode()
+
+    assert "traceparent" not in payload
+    assert payload["version"] == UNTRACED_VERSION
+    assert rq_adapter.job_fields(make_request())["hr_version"] == UNTRACED_VERSION
+
+
+def test_a_traced_job_waits_for_a_worker_that_knows_what_that_is() -> None:
+    request = make_request(traceparent=TRACEPARENT)
+
+    assert rq_adapter.job_fields(request)["hr_version"] == PAYLOAD_VERSION
+    again = Request.decode(request.encode(), id=request.id, priority=request.priority)
+    assert again.traceparent == TRACEPARENT
+
+
+def test_without_an_address_nothing_of_opentelemetry_is_asked_for(settings: Settings) -> None:
+    assert isinstance(traces.make_traces(settings, "worker-1"), traces.NoTraces)
+
+
+def test_traces_without_the_extra_are_refused_with_its_name(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    asked = settings.model_copy(update={"otlp_url": "http://127.0.0.1:4318"})
+
+    with pytest.raises(SettingsError, match=r"HEADRACE_OTLP_URL.*headrace\[otel\]"):
+        traces.make_traces(asked, "worker-1")
+
+
+def test_a_retried_job_keeps_its_trace(redis: Client, settings: Settings) -> None:
+    from tests.bench import Bench
+
+    bench = Bench(redis, settings)
+    bench.submit(make_request(traceparent=TRACEPARENT))
+    bench.turn(1)
+    bench.leases.take_back(bench.worker.name)
+
+    assert bench.queue.get("job-1").request.traceparent == TRACEPARENT
