@@ -109,16 +109,12 @@ FIRES_NOT: dict[str, Callable[[], Fleet]] = {
     "one probe fails": lambda: Fleet(12).set(WORKERS, 0, 12),
     "no worker is wanted and none is there": lambda: Fleet(12).set(READY_WORKERS, 0, 10),
     "one canary is late": lambda: Fleet(10.5).set(LATE, 1, 10),
-    "of few jobs all fail": lambda: Fleet(14)
-    .grow(SLO, 0.02)
-    .grow(SLO_GOOD, 0)
-    .grow(FAILED, 0.02),
+    "of few jobs all fail": lambda: Fleet(14).grow(SLO, 0.02).grow(SLO_GOOD, 0).grow(FAILED, 0.02),
     "one job in fifty fails": lambda: Fleet(15).grow(FAILED, 0.04, 10),
     "jobs wait for long, and end": lambda: Fleet(15).grow(OLDEST, 1, 10),
-    "jobs wait for long, and nobody is there": lambda: Fleet(15)
-    .grow(OLDEST, 1, 10)
-    .grow(SLO, 0, 10)
-    .set(READY_WORKERS, 0, 10),
+    "jobs wait for long, and nobody is there": lambda: (
+        Fleet(15).grow(OLDEST, 1, 10).grow(SLO, 0, 10).set(READY_WORKERS, 0, 10)
+    ),
     "a dead letter of long ago": lambda: Fleet(15).set(DEAD, 1),
     "some of the scaler's ticks know nothing": lambda: Fleet(15).grow(UNKNOWN, 0.1, 10),
     "no scaler ever ran": lambda: Fleet(15).lose("scaler"),
