@@ -15,6 +15,9 @@ from structlog.typing import EventDict, Processor
 
 from headrace.core.settings import Settings
 
+ECS_NAMES = {"error": "error.message", "host": "server.address", "port": "server.port"}
+"""Fields that Elastic's schema has objects for: text there would be refused by Elasticsearch."""
+
 _JSON_TIME = structlog.processors.TimeStamper(fmt="iso", utc=True, key="@timestamp")
 _CONSOLE_TIME = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
 
@@ -60,12 +63,19 @@ def _console() -> Processor:
 
 def _json() -> list[Processor]:
     ecs = cast(Processor, ecs_logging.StructlogFormatter())
-    return [_drop_level, structlog.processors.format_exc_info, ecs]
+    return [_drop_level, _name_as_ecs, structlog.processors.format_exc_info, ecs]
 
 
 def _drop_level(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """The ECS renderer writes `log.level` itself."""
     del event["level"]
+    return event
+
+
+def _name_as_ecs(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    for name, field in ECS_NAMES.items():
+        if name in event:
+            event[field] = event.pop(name)
     return event
 
 

@@ -20,7 +20,7 @@ OF_THE_CONTAINER = {
     "HEADRACE_MONITOR_PORT",
 }
 FOR_TESTS = {"HEADRACE_FAILPOINTS"}
-
+MONITORING = {"prometheus", "alertmanager", "grafana"}
 
 OF_WORKERS = {"HEADRACE_WORKERS", "HEADRACE_THREADS"}
 OF_THE_SCALER = {variable(field) for field in Settings.model_fields if field.startswith("scaler")}
@@ -59,9 +59,28 @@ def test_no_service_may_do_more_than_it_needs(services: dict[str, Any]) -> None:
 
 def test_what_is_published_is_published_on_loopback(services: dict[str, Any]) -> None:
     published = {name: ports for name in services if (ports := services[name].get("ports"))}
-    assert published.keys() == {"api", "monitor"}
-    for ports in published.values():
-        assert all(port.startswith("${HEADRACE_HOST:-127.0.0.1}:") for port in ports)
+    assert published.keys() == {"api", "monitor", *MONITORING}
+    for name, ports in published.items():
+        # Whoever opens the API to others opens Prometheus to nobody: it asks for no key.
+        address = "127.0.0.1" if name in MONITORING else "${HEADRACE_HOST:-127.0.0.1}"
+        assert all(port.startswith(f"{address}:") for port in ports)
+
+
+def test_who_watches_is_started_by_the_profile_alone(services: dict[str, Any]) -> None:
+    profiles = {name: each["profiles"] for name, each in services.items() if "profiles" in each}
+    assert profiles == {name: ["monitoring"] for name in MONITORING}
+    for name in MONITORING:
+        assert re.search(r":-[a-z/]+:v?\d+\.\d+\.\d+}$", services[name]["image"]), "no pin"
+        assert services[name]["healthcheck"]["test"][0] == "CMD"
+
+
+def test_who_watches_reads_files_that_are_there(services: dict[str, Any]) -> None:
+    for name in MONITORING:
+        places = [each.rsplit(":", 2)[0] for each in services[name]["volumes"] if "./" in each]
+        assert places
+        for place in places:
+            path = place.removeprefix("${ALERTMANAGER_CONFIG:-").removesuffix("}")
+            assert (ROOT / path).exists(), path
 
 
 def test_redis_is_published_for_a_scaler_alone_and_only_on_loopback() -> None:

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 import pytest
 import structlog
@@ -61,6 +62,20 @@ def test_an_exception_keeps_its_trace(capsys: pytest.CaptureFixture[str]) -> Non
 
     (line,) = lines(capsys)
     assert "ValueError: why" in str(line["error"])
+
+
+def test_the_text_of_an_error_stands_beside_its_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings(log_format="json"), "api")
+    try:
+        raise ValueError("why")
+    except ValueError:
+        structlog.get_logger().exception("request failed", error="because", host="::1", port=80)
+
+    (line,) = lines(capsys)
+    error = cast(dict[str, str], line["error"])
+    assert error["message"] == "because"
+    assert "ValueError: why" in error["stack_trace"]
+    assert line["server"] == {"address": "::1", "port": 80}
 
 
 def test_records_below_the_level_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:

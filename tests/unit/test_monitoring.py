@@ -1,0 +1,181 @@
+"""Rules, dashboards and routes speak of what there is; tests/monitoring runs them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry, generate_latest
+
+from api.http_metrics import PrometheusMetrics
+from headrace.core.connection import Client
+from headrace.core.settings import Settings
+from headrace.monitor.exporter import FleetCollector
+from headrace.monitor.fleet import Fleet
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").iterdir())
+METRIC = re.compile(r"\bheadrace[_:][\w:]+")
+ENDINGS = {"histogram": ("_bucket", "_sum", "_count"), "counter": ("",), "gauge": ("",)}
+
+OF_THE_MONITOR_ITSELF = {
+    "headrace_alert_active",
+    "headrace_canary_total",
+    "headrace_canary_ttft_seconds",
+    "headrace_probe_last_timestamp_seconds",
+    "headrace_probe_seconds",
+    "headrace_probe_up",
+    "headrace_slo_budget_left",
+    "headrace_slo_burn_rate",
+    "headrace_slo_latency_seconds",
+    "headrace_slo_objective",
+}
+"""To be read from a scrape as the others are, once the monitor exports them."""
+
+PAGES = {
+    *("HeadraceApiDown", "HeadraceApiNotReady", "HeadraceRedisDown", "HeadraceNoWorkers"),
+    *("HeadraceLatencyHigh", "HeadraceErrorRateHigh", "HeadraceSloBurnPage", "HeadraceQueueStuck"),
+    "HeadraceMonitorDown",
+}
+TICKETS = {
+    *("HeadraceSloBurnTicket", "HeadraceDegraded", "HeadraceDeadLetters", "HeadraceScalerUnknown"),
+}
+OF_LATENCY = {
+    *("HeadraceLatencyHigh", "HeadraceQueueStuck", "HeadraceDegraded"),
+    *("HeadraceSloBurnPage", "HeadraceSloBurnTicket"),
+}
+SILENCES = {
+    "HeadraceRedisDown": OF_LATENCY
+    | {"HeadraceApiNotReady", "HeadraceNoWorkers", "HeadraceErrorRateHigh"},
+    "HeadraceApiDown": {"HeadraceApiNotReady"},
+    "HeadraceNoWorkers": OF_LATENCY,
+}
+
+
+def rules(file: str) -> list[dict[str, Any]]:
+    groups = yaml.safe_load((DEPLOY / "prometheus" / file).read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+ALERTS = {rule["alert"]: rule for rule in rules("rules/alerts.yml")}
+
+
+def panels(dashboard: Path) -> list[dict[str, Any]]:
+    return list(json.loads(dashboard.read_text())["panels"])
+
+
+def expressions() -> Iterator[str]:
+    for file in ("rules/alerts.yml", "rules/recording.yml", "rules-demo/recording.yml"):
+        yield from (rule["expr"] for rule in rules(file))
+    for dashboard in DASHBOARDS:
+        for panel in panels(dashboard):
+            yield from (target["expr"] for target in panel["targets"])
+
+
+@pytest.fixture
+def scraped(redis: Client, settings: Settings) -> set[str]:
+    """The names of all that Prometheus can scrape."""
+    registry = CollectorRegistry()
+    registry.register(FleetCollector(Fleet(redis, settings)))
+    texts = [generate_latest(registry), PrometheusMetrics().exposition("")[0]]
+    found = {
+        name + ending
+        for text in texts
+        for name, kind in re.findall(r"^# TYPE (\S+) (\w+)", text.decode(), re.M)
+        for ending in ENDINGS[kind]
+    }
+    return found | OF_THE_MONITOR_ITSELF
+
+
+def test_every_metric_in_a_rule_or_a_panel_exists(scraped: set[str]) -> None:
+    recorded = {rule["record"] for rule in rules("rules/recording.yml")}
+    named = {name for text in expressions() for name in METRIC.findall(text)}
+    assert named - recorded <= scraped
+    # And what is recorded is used.
+    assert recorded <= named
+
+
+def test_every_metric_of_the_monitor_stands_in_a_rule_or_a_panel(scraped: set[str]) -> None:
+    named = {name for text in expressions() for name in METRIC.findall(text)}
+    families = {re.sub("_(bucket|sum|count)$", "", name) for name in named}
+    exported = {re.sub("_(bucket|sum|count)$", "", name) for name in scraped}
+    assert {name for name in exported if not name.endswith("_created")} <= families
+
+
+def test_the_demo_records_the_same_by_other_windows() -> None:
+    windows = re.compile(r"\[\w+\]|offset \w+|>= \d+$", re.M)
+    kept = [
+        [
+            (rule["record"], rule.get("labels"), windows.sub("", rule["expr"]))
+            for rule in rules(file)
+        ]
+        for file in ("rules/recording.yml", "rules-demo/recording.yml")
+    ]
+    assert kept[0] == kept[1]
+
+
+def test_the_alerts_are_those_that_are_agreed() -> None:
+    severities = {name: rule["labels"]["severity"] for name, rule in ALERTS.items()}
+    assert severities == {
+        **dict.fromkeys(PAGES, "page"),
+        **dict.fromkeys(TICKETS, "ticket"),
+        "HeadraceWatchdog": "none",
+    }
+    for name, rule in ALERTS.items():
+        assert rule["labels"]["source"] == "prometheus"
+        assert rule["annotations"].keys() == {"summary", "description", "runbook"}
+        assert rule["annotations"]["runbook"] == f"docs/operations.md#{name.lower()}"
+
+
+@pytest.mark.parametrize("name", ["prometheus.yml", "prometheus-demo.yml"])
+def test_prometheus_scrapes_api_and_monitor(name: str) -> None:
+    config = yaml.safe_load((DEPLOY / "prometheus" / name).read_text())
+    jobs = [job["job_name"] for job in config["scrape_configs"]]
+    assert jobs == ["headrace-monitor", "headrace-api"]
+
+
+def test_the_addresses_here_and_in_containers_are_of_the_same_services() -> None:
+    folder = DEPLOY / "prometheus"
+    here = sorted(path.name for path in (folder / "targets").iterdir())
+    assert here == sorted(path.name for path in (folder / "targets-compose").iterdir())
+    for name in here:
+        ((place,), (there,)) = (
+            yaml.safe_load((folder / each / name).read_text())[0]["targets"]
+            for each in ("targets", "targets-compose")
+        )
+        assert place.split(":")[1] == there.split(":")[1]
+        assert there.split(":")[0] == Path(name).stem
+
+
+def test_alerts_silence_what_follows_from_them() -> None:
+    config = yaml.safe_load((DEPLOY / "alertmanager" / "alertmanager.yml").read_text())
+    silences = {}
+    for rule in config["inhibit_rules"]:
+        (source,), (target,) = rule["source_matchers"], rule["target_matchers"]
+        pattern = re.compile(re.split(r" =~? ", target)[1])
+        silences[source.split(" = ")[1]] = {name for name in ALERTS if pattern.fullmatch(name)}
+    assert silences == SILENCES
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda path: path.stem)
+def test_every_panel_says_what_it_shows(dashboard: Path) -> None:
+    board = json.loads(dashboard.read_text())
+    (source,) = yaml.safe_load(
+        (DEPLOY / "grafana" / "provisioning" / "datasources" / "prometheus.yml").read_text()
+    )["datasources"]
+    assert board["uid"] == f"headrace-{dashboard.stem}"
+    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+    for panel in board["panels"]:
+        assert panel["title"] and panel["description"] and panel["fieldConfig"]["defaults"]["unit"]
+        for target in panel["targets"]:
+            assert target["datasource"]["uid"] == source["uid"]
+            assert target["legendFormat"]
+
+
+def test_there_are_four_dashboards() -> None:
+    assert [path.stem for path in DASHBOARDS] == ["pipeline", "reliability", "scaler", "slo"]
