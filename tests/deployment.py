@@ -49,10 +49,6 @@ class Deployment(JobsClient):
         eventually(lambda: self._ready_lines() > starts_before or self._has_ended(), READY_S)
         assert self.process.poll() is None, self.log.read_text()
 
-    def settle_for(self, **settings: str) -> None:
-        """From the next start on these variables hold as well."""
-        self._environment |= settings
-
     def spawn(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             return subprocess.Popen(

@@ -6,14 +6,12 @@ import json
 import re
 from pathlib import Path
 
-import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
 from api.http_metrics import PrometheusMetrics
 from headrace.cli.setting_text import default_text, describe
 from headrace.core.connection import Client
 from headrace.core.settings import Settings, variable
-from headrace.monitor.alerts import SUMMARIES
 from headrace.monitor.exporter import FleetCollector
 from headrace.monitor.fleet import Fleet
 from headrace.monitor.own_metrics import MonitorCollector
@@ -58,27 +56,6 @@ def test_the_operations_guide_lists_every_metric(redis: Client, settings: Settin
 
     guide = (ROOT / "docs" / "operations.md").read_text()
     assert exported == set(re.findall(r"`(headrace_\w+)`", guide))
-
-
-def test_the_operations_guide_says_what_to_do_about_every_alert() -> None:
-    guide = (ROOT / "docs" / "operations.md").read_text()
-    rules = yaml.safe_load((ROOT / "deploy/prometheus/rules/alerts.yml").read_text())
-    alerts = {rule["alert"]: rule for group in rules["groups"] for rule in group["rules"]}
-    sections = dict(re.findall(r"^### (Headrace\w+)\n\n(.*?)(?=^##)", guide, re.M | re.S))
-
-    assert sections.keys() == alerts.keys()
-    assert sections.keys() >= SUMMARIES.keys()
-    for name, text in sections.items():
-        severity = alerts[name]["labels"]["severity"]
-        if severity == "none":
-            continue
-        assert text.startswith(severity.capitalize())
-        assert "\n- Look: " in text and "\n- Do: " in text
-        assert ("Prometheus alone" in text) == (name not in SUMMARIES)
-        assert alerts[name]["annotations"]["runbook"] == f"docs/operations.md#{name.lower()}"
-    for name, (severity, summary) in SUMMARIES.items():
-        assert alerts[name]["labels"]["severity"] == severity
-        assert alerts[name]["annotations"]["summary"].lower() == summary.lower()
 
 
 def test_the_readme_has_the_figures_that_make_chaos_measured() -> None:
