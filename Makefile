@@ -9,8 +9,8 @@ ARGS ?=
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 DOCKER_BUILD_ARGS ?=
 
-.PHONY: help install serve test check fuzz-api up down test-slow test-docker bench-smoke bench-metrics \
-  bench-tracing \
+.PHONY: help install serve test check fuzz-api up down test-slow test-docker test-monitoring bench-smoke \
+  bench-metrics bench-tracing \
   bench-queue bench-overhead bench-throughput bench-fairness bench-api bench-engine bench-autoscale soak-engine \
   chaos clean
 
@@ -48,6 +48,9 @@ test-slow: $(INSTALLED)  ## Run the tests that take their time: a step of load, 
 
 test-docker: $(INSTALLED)  ## Test the containers; needs a Docker engine and Compose (5 minutes)
 	COMPOSE="$(COMPOSE)" DOCKER_BUILD_ARGS="$(DOCKER_BUILD_ARGS)" $(BIN)/python -m pytest tests/docker $(ARGS)
+
+test-monitoring: $(INSTALLED)  ## Test alerts and dashboards with Prometheus and Alertmanager, which have to be on PATH (12 minutes)
+	$(BIN)/python -m pytest tests/monitoring $(ARGS)
 
 bench-smoke: $(INSTALLED)  ## Measure 30 requests at once beside one after another (4 minutes)
 	$(BIN)/python -m bench.smoke $(ARGS)

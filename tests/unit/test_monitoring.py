@@ -132,6 +132,17 @@ def test_the_alerts_are_those_that_are_agreed() -> None:
         assert rule["annotations"]["runbook"] == f"docs/operations.md#{name.lower()}"
 
 
+def test_the_operations_guide_has_a_section_for_each_alert() -> None:
+    guide = (DEPLOY.parent / "docs" / "operations.md").read_text()
+    sections = re.findall(r"^### (Headrace\w+)\n\n(.+?)(?=^##)", guide, re.M | re.S)
+    assert sorted(name for name, _text in sections) == sorted(ALERTS)
+    for name, text in sections:
+        assert re.search(r"^- Look\b", text, re.M), name
+        assert re.search(r"^- Do: ", text, re.M), name
+        severity = ALERTS[name]["labels"]["severity"]
+        assert text.startswith({"none": "No trouble"}.get(severity, f"{severity.title()}. ")), name
+
+
 @pytest.mark.parametrize("name", ["prometheus.yml", "prometheus-demo.yml"])
 def test_prometheus_scrapes_api_and_monitor(name: str) -> None:
     config = yaml.safe_load((DEPLOY / "prometheus" / name).read_text())
