@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 
@@ -17,6 +18,14 @@ from tests.chaos.server import RedisServer
 from tests.deployment import free_port
 from tests.jobs_client import JobsClient
 from tests.waiting import eventually
+
+
+class Part(Protocol):
+    def start(self) -> object:
+        """Returns once it works."""
+
+    def kill(self) -> None:
+        """kill -9."""
 
 
 class Site(JobsClient):
@@ -41,6 +50,10 @@ class Site(JobsClient):
     def start(self) -> None:
         for part in (self.redis, self.api, self.worker, self.monitor):
             part.start()
+
+    def part(self, name: str) -> Part:
+        found: Part = getattr(self, name)
+        return found
 
     def close(self) -> None:
         self.client.close()

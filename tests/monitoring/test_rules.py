@@ -63,7 +63,7 @@ FIRES: dict[str, tuple[set[str], Callable[[], Fleet]]] = {
     ),
     "canaries are late": (
         {"HeadraceLatencyHigh"},
-        lambda: Fleet(10.8).grow(GOOD, 0, 10).grow(LATE, 0.2, 10),
+        lambda: Fleet(11).grow(GOOD, 0, 10).grow(LATE, 0.2, 10),
     ),
     "a tenth of the jobs fails, by an error that was never seen before": (
         {"HeadraceErrorRateHigh"},
@@ -106,7 +106,7 @@ FIRES: dict[str, tuple[set[str], Callable[[], Fleet]]] = {
 FIRES_NOT: dict[str, Callable[[], Fleet]] = {
     "a scrape of the API fails that the monitor reaches": lambda: Fleet(12).set(UP_API, 0, 10),
     "one scrape of the monitor fails": lambda: Fleet(12).set(UP_MONITOR, 0, 12),
-    "one probe fails": lambda: Fleet(12).set(WORKERS, 0, 12),
+    "one probe of the API fails": lambda: Fleet(12).set(LIVE, 0, 12).set(READY, 0, 12),
     "no worker is wanted and none is there": lambda: Fleet(12).set(READY_WORKERS, 0, 10),
     "one canary is late": lambda: Fleet(10.5).set(LATE, 1, 10),
     "of few jobs all fail": lambda: Fleet(14).grow(SLO, 0.02).grow(SLO_GOOD, 0).grow(FAILED, 0.02),

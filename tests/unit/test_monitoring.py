@@ -173,6 +173,17 @@ def test_alerts_silence_what_follows_from_them() -> None:
     assert silences == SILENCES
 
 
+def test_what_follows_from_an_alert_is_evaluated_after_it() -> None:
+    groups = yaml.safe_load((DEPLOY / "prometheus" / "rules" / "alerts.yml").read_text())["groups"]
+    (order,) = (
+        [rule["alert"] for rule in group["rules"]]
+        for group in groups
+        if group["name"] == "headrace"
+    )
+    for cause, effects in SILENCES.items():
+        assert all(order.index(cause) < order.index(effect) for effect in effects)
+
+
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda path: path.stem)
 def test_every_panel_says_what_it_shows(dashboard: Path) -> None:
     board = json.loads(dashboard.read_text())
