@@ -29,9 +29,13 @@ class Part(Protocol):
 
 
 class Site(JobsClient):
-    """One worker of two slots, each of which makes ten tokens a second; a canary a second."""
+    """One worker of two slots, each of which makes ten tokens a second; a canary a second.
+
+    The monitor sends its alerts to Alertmanager as well.
+    """
 
     def __init__(self, folder: Path) -> None:
+        self.alertmanager_url = f"http://127.0.0.1:{free_port()}"
         self.redis = RedisServer(folder / "redis")
         settings = Settings(
             redis_url=f"redis://127.0.0.1:{self.redis.port}/0",
@@ -44,7 +48,7 @@ class Site(JobsClient):
         )
         self.api = ApiProcess(folder, settings)
         self.client = httpx.Client(base_url=self.api.url, timeout=30)
-        self.monitor = Monitor(folder, settings, self.api.url)
+        self.monitor = Monitor(folder, settings, self.api.url, self.alertmanager_url)
         self.worker = WorkerOf(Fleet(folder, self.redis.client, settings, supervised=True))
 
     def start(self) -> None:
@@ -63,12 +67,15 @@ class Site(JobsClient):
 
 
 class Monitor:
-    def __init__(self, folder: Path, settings: Settings, api_url: str) -> None:
+    def __init__(
+        self, folder: Path, settings: Settings, api_url: str, alertmanager_url: str
+    ) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         own = {
             "HEADRACE_MONITOR_PORT": str(port),
             "HEADRACE_API_URL": api_url,
+            "HEADRACE_ALERTMANAGER_URL": alertmanager_url,
             "HEADRACE_CANARY_S": "1",
         }
         self._environment = {**os.environ, **environment_of(folder, settings), **own}

@@ -1,4 +1,7 @@
-"""From what breaks to the message of it: a real deployment, Prometheus, Alertmanager."""
+"""From what breaks to the message of it: a real deployment, Prometheus, Alertmanager.
+
+Both the monitor and Prometheus tell Alertmanager.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def watching(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watchers]:
     """Once canaries have been good for as long as the rules look back."""
     folder = tmp_path_factory.mktemp("watchers")
-    with watchers(folder, site.api.url, site.monitor.url) as found:
+    urls = (site.api.url, site.monitor.url, site.alertmanager_url)
+    with watchers(folder, *urls) as found:
         good = 'increase(headrace_canary_total{outcome="good"}[15s]) >= 8'
         eventually(lambda: found.query(good), 60)
         yield found

@@ -24,14 +24,14 @@ START_S = 30.0
 class Watchers:
     """`receiver` is told what Alertmanager tells."""
 
-    def __init__(self, folder: Path, api_url: str, monitor_url: str) -> None:
+    def __init__(self, folder: Path, api_url: str, monitor_url: str, alertmanager_url: str) -> None:
         self.receiver = Receiver()
         self._folder = folder
-        self.alertmanager_url = f"http://127.0.0.1:{free_port()}"
+        self._alertmanager_url = alertmanager_url
         self._prometheus_url = f"http://127.0.0.1:{free_port()}"
         self._processes: list[SessionProcess] = []
         shutil.copytree(DEPLOY / "prometheus", folder / "prometheus")
-        urls = {"api": api_url, "monitor": monitor_url, "alertmanager": self.alertmanager_url}
+        urls = {"api": api_url, "monitor": monitor_url, "alertmanager": self._alertmanager_url}
         for name, url in urls.items():
             target = folder / "prometheus" / "targets" / f"{name}.yml"
             target.write_text(f'- targets: ["{urlsplit(url).netloc}"]\n')
@@ -44,7 +44,7 @@ class Watchers:
             shutil.which("alertmanager") or "prometheus-alertmanager",
             f"--config.file={self._folder}/alertmanager.yml",
             f"--storage.path={self._folder}/alertmanager",
-            f"--web.listen-address={urlsplit(self.alertmanager_url).netloc}",
+            f"--web.listen-address={urlsplit(self._alertmanager_url).netloc}",
             "--cluster.listen-address=",
         )
         self._run(
@@ -53,7 +53,7 @@ class Watchers:
             f"--storage.tsdb.path={self._folder}/data",
             f"--web.listen-address={urlsplit(self._prometheus_url).netloc}",
         )
-        for url in (self.alertmanager_url, self._prometheus_url):
+        for url in (self._alertmanager_url, self._prometheus_url):
             eventually(lambda it=url: _is_ready(it), START_S)
         eventually(lambda: len(self.query("up == 1")) == 2, START_S)
 
@@ -82,8 +82,12 @@ class Watchers:
 
 
 @contextmanager
-def watchers(folder: Path, api_url: str, monitor_url: str) -> Iterator[Watchers]:
-    found = Watchers(folder, api_url, monitor_url)
+def watchers(
+    folder: Path, api_url: str, monitor_url: str, alertmanager_url: str = ""
+) -> Iterator[Watchers]:
+    """Alertmanager has a port of its own unless it is to have this one."""
+    own_url = f"http://127.0.0.1:{free_port()}"
+    found = Watchers(folder, api_url, monitor_url, alertmanager_url or own_url)
     try:
         found.start()
         yield found
