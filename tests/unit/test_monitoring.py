@@ -15,45 +15,22 @@ from prometheus_client import CollectorRegistry, generate_latest
 from api.http_metrics import PrometheusMetrics
 from headrace.core.connection import Client
 from headrace.core.settings import Settings
+from headrace.monitor.alerts import SILENCED, SUMMARIES
 from headrace.monitor.exporter import FleetCollector
 from headrace.monitor.fleet import Fleet
+from headrace.monitor.own_metrics import MonitorCollector
+from headrace.monitor.sight import Sight
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").iterdir())
 METRIC = re.compile(r"\bheadrace[_:][\w:]+")
 ENDINGS = {"histogram": ("_bucket", "_sum", "_count"), "counter": ("",), "gauge": ("",)}
 
-OF_THE_MONITOR_ITSELF = {
-    "headrace_alert_active",
-    "headrace_canary_total",
-    "headrace_canary_ttft_seconds",
-    "headrace_probe_last_timestamp_seconds",
-    "headrace_probe_seconds",
-    "headrace_probe_up",
-    "headrace_slo_budget_left",
-    "headrace_slo_burn_rate",
-    "headrace_slo_latency_seconds",
-    "headrace_slo_objective",
-}
-"""To be read from a scrape as the others are, once the monitor exports them."""
-
-PAGES = {
-    *("HeadraceApiDown", "HeadraceApiNotReady", "HeadraceRedisDown", "HeadraceNoWorkers"),
-    *("HeadraceLatencyHigh", "HeadraceErrorRateHigh", "HeadraceSloBurnPage", "HeadraceQueueStuck"),
-    "HeadraceMonitorDown",
-}
-TICKETS = {
-    *("HeadraceSloBurnTicket", "HeadraceDegraded", "HeadraceDeadLetters", "HeadraceScalerUnknown"),
-}
-OF_LATENCY = {
-    *("HeadraceLatencyHigh", "HeadraceQueueStuck", "HeadraceDegraded"),
-    *("HeadraceSloBurnPage", "HeadraceSloBurnTicket"),
-}
-SILENCES = {
-    "HeadraceRedisDown": OF_LATENCY
-    | {"HeadraceApiNotReady", "HeadraceNoWorkers", "HeadraceErrorRateHigh"},
-    "HeadraceApiDown": {"HeadraceApiNotReady"},
-    "HeadraceNoWorkers": OF_LATENCY,
+OF_PROMETHEUS_ALONE = {
+    "HeadraceDeadLetters": "ticket",
+    "HeadraceScalerUnknown": "ticket",
+    "HeadraceMonitorDown": "page",
+    "HeadraceWatchdog": "none",
 }
 
 
@@ -82,6 +59,7 @@ def scraped(redis: Client, settings: Settings) -> set[str]:
     """The names of all that Prometheus can scrape."""
     registry = CollectorRegistry()
     registry.register(FleetCollector(Fleet(redis, settings)))
+    registry.register(MonitorCollector(Sight(0.0, {}), settings))
     texts = [generate_latest(registry), PrometheusMetrics().exposition("")[0]]
     found = {
         name + ending
@@ -89,7 +67,7 @@ def scraped(redis: Client, settings: Settings) -> set[str]:
         for name, kind in re.findall(r"^# TYPE (\S+) (\w+)", text.decode(), re.M)
         for ending in ENDINGS[kind]
     }
-    return found | OF_THE_MONITOR_ITSELF
+    return found
 
 
 def test_every_metric_in_a_rule_or_a_panel_exists(scraped: set[str]) -> None:
@@ -119,13 +97,12 @@ def test_the_demo_records_the_same_by_other_windows() -> None:
     assert kept[0] == kept[1]
 
 
-def test_the_alerts_are_those_that_are_agreed() -> None:
+def test_prometheus_raises_what_the_monitor_raises_and_more() -> None:
     severities = {name: rule["labels"]["severity"] for name, rule in ALERTS.items()}
-    assert severities == {
-        **dict.fromkeys(PAGES, "page"),
-        **dict.fromkeys(TICKETS, "ticket"),
-        "HeadraceWatchdog": "none",
-    }
+    of_the_monitor = {name: severity for name, (severity, _text) in SUMMARIES.items()}
+    assert severities == of_the_monitor | OF_PROMETHEUS_ALONE
+    for name, (_severity, summary) in SUMMARIES.items():
+        assert ALERTS[name]["annotations"]["summary"].lower() == summary.lower()
     for name, rule in ALERTS.items():
         assert rule["labels"]["source"] == "prometheus"
         assert rule["annotations"].keys() == {"summary", "description", "runbook"}
@@ -170,7 +147,7 @@ def test_alerts_silence_what_follows_from_them() -> None:
         (source,), (target,) = rule["source_matchers"], rule["target_matchers"]
         pattern = re.compile(re.split(r" =~? ", target)[1])
         silences[source.split(" = ")[1]] = {name for name in ALERTS if pattern.fullmatch(name)}
-    assert silences == SILENCES
+    assert silences == SILENCED
 
 
 def test_what_follows_from_an_alert_is_evaluated_after_it() -> None:
@@ -180,7 +157,7 @@ def test_what_follows_from_an_alert_is_evaluated_after_it() -> None:
         for group in groups
         if group["name"] == "headrace"
     )
-    for cause, effects in SILENCES.items():
+    for cause, effects in SILENCED.items():
         assert all(order.index(cause) < order.index(effect) for effect in effects)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.http_receiver import listening
 
 
 class Receiver:
@@ -23,19 +24,11 @@ class Receiver:
 def receiver() -> Iterator[Receiver]:
     found = Receiver()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            if not found.is_deaf:
-                found.heard.append((self.path, json.loads(body)))
-            self.send_response(500 if found.is_deaf else 200)
-            self.end_headers()
+    def heard(request: BaseHTTPRequestHandler, body: bytes) -> int:
+        if found.is_deaf:
+            return 500
+        found.heard.append((request.path, json.loads(body)))
+        return 200
 
-        def log_message(self, *_arguments: object) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    found.url = f"http://127.0.0.1:{server.server_port}"
-    yield found
-    server.shutdown()
-    server.server_close()
+    with listening(heard) as found.url:
+        yield found
