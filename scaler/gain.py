@@ -29,7 +29,9 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """Steps of the present stretch, in which `ready` workers took them, and the pace before it.
+    """Steps of the present stretch, in which `ready` workers took them.
+
+    `paces` are the last one of each number of workers, the fewest first.
 
     The stretch began at `since`. One without a gain may be chance: two are a limit, which holds
     until `until`; None: no limit is known.
@@ -38,14 +40,14 @@ class Gain:
     ready: int = 0
     steps: StepSums = field(default_factory=StepSums)
     since: float = 0.0
-    before: Pace | None = None
+    paces: tuple[Pace, ...] = ()
     doubts: int = 0
     limit: int | None = None
     until: float = 0.0
 
     @property
     def knows_pace(self) -> bool:
-        return self.before is not None or self.steps.n >= LEAST_STEPS
+        return bool(self.paces) or self.steps.n >= LEAST_STEPS
 
     def after(
         self, rules: Rules, at: float, ready: int, steps: StepSums, is_settled: bool = True
@@ -75,15 +77,18 @@ class Gain:
             return self
         rows, prompts = self.steps.r / self.steps.n, self.steps.p / self.steps.n
         now = Pace(self.ready, curve, rows, prompts, at)
-        ended = Gain(self.ready, since=at, before=now, limit=self.limit, until=self.until)
-        before = self.before
-        if before is None or not _compares(rules, before, now):
+        others = [pace for pace in self.paces if pace.workers != now.workers]
+        paces = tuple(sorted([*others, now], key=lambda pace: pace.workers))
+        ended = Gain(self.ready, since=at, paces=paces, limit=self.limit, until=self.until)
+        fewer = [pace for pace in self.paces if _compares(rules, pace, now)]
+        if not fewer:
             return ended
+        before = fewer[-1]
         worth = now.workers * before.curve.total(self.steps) / self.steps.s
         if worth - before.workers >= rules.gain_share * (now.workers - before.workers):
             return ended
         if not self.doubts:
-            return replace(ended, before=before, doubts=1)
+            return replace(ended, doubts=1)
         limit = max(before.workers, round(worth))
         return replace(ended, limit=limit, until=at + rules.gain_s)
 

@@ -15,7 +15,7 @@ from scaler.policy import LAWS, decide
 from scaler.readings import Reading, Readings
 from scaler.rules import Rules
 
-SHARES_MACHINE: Mapping[str, Any] = {"pace_s": inf, "pace_ticks": 4}
+SHARES_MACHINE: Mapping[str, Any] = {"pace_s": inf, "pace_ticks": 8}
 """Where workers share a machine it is worth some ticks to know what the first of them does."""
 
 

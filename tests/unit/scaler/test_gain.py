@@ -48,7 +48,7 @@ def test_a_gain_of_a_quarter_is_enough() -> None:
 def test_a_good_stretch_ends_the_doubt() -> None:
     gain = stretches((1, steps(0.1)), (2, steps(0.2)), (2, steps(0.1)), (2, steps(0.2)))
 
-    assert (gain.limit, gain.doubts) == (None, 0)
+    assert (gain.limit, gain.doubts) == (None, 1)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +98,19 @@ def test_steps_that_are_told_of_late_are_not_those_of_the_new_fleet() -> None:
 def test_steps_beside_workers_that_start_are_nobodys_pace() -> None:
     gain = Gain(1).after(RULES, 2.0, 1, steps(0.1)).after(RULES, 4.0, 1, steps(0.2), False)
 
-    assert gain.before is not None
-    assert gain.before.curve.seconds(32, 0) == pytest.approx(0.1)
+    [pace] = gain.paces
+    assert pace.curve.seconds(32, 0) == pytest.approx(0.1)
     assert gain.steps == StepSums()
+
+
+def test_a_first_stretch_that_looked_good_is_not_the_last_word() -> None:
+    good, poor = (2, steps(0.15)), (2, steps(0.2))
+
+    assert stretches((1, steps(0.1)), good, good, poor).limit is None
+    assert stretches((1, steps(0.1)), good, poor, poor).limit == 1
+
+
+def test_of_several_smaller_fleets_the_nearest_is_compared() -> None:
+    gain = stretches((1, steps(0.1)), (4, steps(0.1)), (5, steps(0.13)), (5, steps(0.13)))
+
+    assert gain.limit == 4
