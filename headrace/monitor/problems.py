@@ -139,8 +139,8 @@ def _degraded(sight: Sight, settings: Settings, now: float) -> Iterator[tuple[st
     if sight.course is None:
         return
     lately = sight.aviary.median_s(now)
-    usual = sight.course.canary_baseline_s(now, RECENT_S, BASELINE_LEAST)
-    if lately is None or usual is None or lately < NOTICEABLE_SHARE * settings.slo_latency_s:
+    if lately is None or lately < NOTICEABLE_SHARE * settings.slo_latency_s:
         return
-    if lately > DEGRADED_RATIO * usual:
+    usual = sight.course.canary_baseline_s(now, RECENT_S, BASELINE_LEAST)
+    if usual is not None and lately > DEGRADED_RATIO * usual:
         yield "HeadraceDegraded", f"{lately:.3f} s in the median, {usual:.3f} s is usual"

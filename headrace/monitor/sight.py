@@ -36,6 +36,13 @@ class Sight:
         found = {target: prober.last for target, prober in self.probers.items()}
         return {target: last for target, last in found.items() if last is not None}
 
+    @property
+    def has_workers(self) -> bool:
+        """As far as is known; False as well where none is wanted."""
+        workers = self.probes.get("workers")
+        is_well = workers is not None and workers.problem is None
+        return is_well and self.fleet is not None and self.fleet.desired.size != 0
+
     def see(self, fleet: FleetReading, totals: Sample) -> None:
         """A reading of the fleet, and what was counted until then."""
         ended = sum(count for name, count in fleet.counts.items() if name.startswith("jobs:"))

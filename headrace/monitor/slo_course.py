@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from statistics import median
@@ -80,11 +80,11 @@ class SloCourse:
 
     def canary_baseline_s(self, now: float, recent_s: float, least: int) -> float | None:
         """The median of a day, but for the last while; None of fewer minutes than `least`."""
-        times = [
-            sample.canary_s
-            for sample in self._samples
-            if sample.canary_s is not None and now - DAY_S <= sample.at < now - recent_s
-        ]
+        first, last = (
+            bisect_left(self._samples, moment, key=_at) for moment in (now - DAY_S, now - recent_s)
+        )
+        day = (sample.canary_s for sample in self._samples[first:last])
+        times = [canary_s for canary_s in day if canary_s is not None]
         return median(times) if len(times) >= least else None
 
     def _continued(self, sample: Sample) -> Sample:

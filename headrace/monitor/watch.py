@@ -15,7 +15,7 @@ from headrace.core.connection import Client
 from headrace.core.jobs import keys
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.settings import Settings
-from headrace.monitor.alerts import Alert, Alerts
+from headrace.monitor.alerts import Alerts
 from headrace.monitor.canary import Canary
 from headrace.monitor.delivery import Delivery
 from headrace.monitor.fleet import Fleet
@@ -27,6 +27,7 @@ from headrace.monitor.slo_store import SloStore
 
 TICK_S = 0.25
 MINUTE_S = 60.0
+PUBLISH_S, FORGET_S = 15.0, 60
 HURRY_S = 1.0
 """Between canaries while something is wrong."""
 
@@ -58,6 +59,7 @@ class Watch:
             gevent.spawn(for_ever, prober.turn, self._settings.probe_s)
         gevent.spawn(for_ever, self.read, self._settings.probe_s)
         gevent.spawn(for_ever, self.judge, TICK_S)
+        gevent.spawn(for_ever, self.publish, PUBLISH_S)
         if self._settings.canary_s > 0:
             gevent.spawn(self._fly_for_ever)
         for delivery in self._deliveries:
@@ -87,12 +89,11 @@ class Watch:
         for delivery in self._deliveries:
             delivery.hand_in(changed, active)
         if changed:
-            gevent.spawn(self._publish, active)
+            gevent.spawn(one_turn, self.publish)
 
     def fly(self) -> None:
-        """One canary, where there should be a worker for it. Raises `RedisError`."""
-        fleet = self._sight.fleet
-        if fleet is None or fleet.desired.size == 0:
+        """One canary, where a worker is; that none is, is another alert. Raises `RedisError`."""
+        if not self._sight.has_workers:
             return
         flight = self._canary.fly()
         if flight is not None:
@@ -104,16 +105,14 @@ class Watch:
             period_s = self._settings.canary_s
             gevent.sleep(period_s if self._sight.aviary.is_calm else min(HURRY_S, period_s))
 
-    def _publish(self, active: Sequence[Alert]) -> None:
-        """For `headrace slo`; where Redis is away the log and the sinks have to do."""
-        try:
-            with self._redis.pipeline(transaction=True) as pipeline:
-                pipeline.delete(keys.ALERTS)
-                for alert in active:
-                    pipeline.hset(keys.ALERTS, alert.name, alert.encode())
-                pipeline.execute()
-        except RedisError:
-            log.debug("alerts are not in Redis")
+    def publish(self) -> None:
+        """For `headrace slo` and `headrace top`: what a dead monitor said is soon forgotten."""
+        with self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.delete(keys.ALERTS)
+            for alert in self._alerts.active.values():
+                pipeline.hset(keys.ALERTS, alert.name, alert.encode())
+            pipeline.expire(keys.ALERTS, FORGET_S)
+            pipeline.execute()
 
 
 def for_ever(work: Callable[[], None], period_s: float) -> None:

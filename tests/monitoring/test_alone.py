@@ -51,6 +51,10 @@ class Watched(Deployment):
     def metrics(self) -> str:
         return httpx.get(f"http://127.0.0.1:{self.metrics_port}/metrics").text
 
+    def has_flown(self) -> bool:
+        """Whether a canary of this monitor came back in time."""
+        return 'canary_total{outcome="good"} 0' not in self.metrics()
+
     def slo(self) -> dict[str, object]:
         command = [sys.executable, "-m", "headrace", "slo", "--json"]
         command += ["--state-dir", str(self.state_dir)]
@@ -62,7 +66,7 @@ class Watched(Deployment):
 def watched(tmp_path_factory: pytest.TempPathFactory, smollm2_models: Path) -> Iterator[Watched]:
     deployment = Watched(tmp_path_factory.mktemp("watched"), smollm2_models)
     deployment.start()
-    eventually(lambda: 'canary_total{outcome="good"} 0' not in deployment.metrics(), 20)
+    eventually(deployment.has_flown, 20)
     yield deployment
     deployment.close()
 
@@ -73,6 +77,13 @@ def test_a_healthy_deployment_raises_nothing(watched: Watched) -> None:
     for target in ("redis", "api-live", "api-ready", "workers"):
         assert f'headrace_probe_up{{target="{target}"}} 1.0' in metrics
     assert watched.slo()["alerts"] == []
+
+
+def test_a_restart_wakes_nobody(watched: Watched) -> None:
+    assert watched.stop() == 0
+    watched.start()
+    eventually(watched.has_flown, 20)
+    assert watched.raised() == []
 
 
 def test_latency_beyond_the_slo_is_seen_within_ten_seconds(watched: Watched) -> None:
