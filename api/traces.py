@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,6 +56,7 @@ class HttpTraces:
         self._trace = trace
         provider = tracing.make_provider(url, "headrace-api", socket.gethostname())
         self._tracer = provider.get_tracer("headrace.api")
+        atexit.register(tracing.close, provider)
 
     def begin(self) -> None:
         if request.endpoint in UNTRACED:

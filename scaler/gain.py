@@ -15,6 +15,9 @@ from scaler.step_curve import LEAST_STEPS, StepCurve, decayed, fit
 LATE_S = 2.0
 """Workers tell of their steps once a second: so long they may be of the stretch before."""
 
+MORE = 1.5
+"""So many times the workers are compared: what a ninth should bring is less than chance."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -97,4 +100,4 @@ def _compares(rules: Rules, before: Pace, now: Pace) -> bool:
     """A curve says little of many rows, or long prompts, where it was fitted on few."""
     is_recent = now.at - before.at <= rules.pace_s
     is_seen = 2 * before.rows >= now.rows and 2 * before.prompts >= now.prompts
-    return is_recent and is_seen and now.workers > before.workers > 0
+    return is_recent and is_seen and now.workers >= MORE * before.workers > 0

@@ -111,6 +111,10 @@ def test_a_first_stretch_that_looked_good_is_not_the_last_word() -> None:
 
 
 def test_of_several_smaller_fleets_the_nearest_is_compared() -> None:
-    gain = stretches((1, steps(0.1)), (4, steps(0.1)), (5, steps(0.13)), (5, steps(0.13)))
+    gain = stretches((1, steps(0.1)), (4, steps(0.1)), (6, steps(0.2)), (6, steps(0.2)))
 
     assert gain.limit == 4
+
+
+def test_what_one_more_of_many_should_bring_is_less_than_chance() -> None:
+    assert stretches((8, steps(0.1)), (9, steps(0.12)), (9, steps(0.12))).limit is None
