@@ -1,7 +1,7 @@
 # The images of a deployment:
 #   slim        API and monitor: no engine; traces, as in all of them
 #   worker      the same with torch, OpenVINO and the bundled model
-#   kubernetes  slim with the client of Kubernetes, 74 MB: for the scaler there
+#   kubernetes  slim with the client of Kubernetes, 125 MB: for the scaler there
 # docs/containers.md says how they are built behind a proxy or with an index of your own.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
