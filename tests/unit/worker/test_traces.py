@@ -7,9 +7,13 @@ import pytest
 from headrace.core.connection import Client
 from headrace.core.errors import SettingsError
 from headrace.core.jobs import rq_adapter
+from headrace.core.jobs.handover import Claim, Finished, Outcome
+from headrace.core.jobs.job import Report, Timings
 from headrace.core.settings import Settings
 from headrace.core.types import PAYLOAD_VERSION, UNTRACED_VERSION, Request
+from tests.bench import Bench
 from tests.fakes import make_request
+from tests.otlp_receiver import collector
 from worker import traces
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -46,11 +50,26 @@ def test_traces_without_the_extra_are_refused_with_its_name(
 
 
 def test_a_retried_job_keeps_its_trace(redis: Client, settings: Settings) -> None:
-    from tests.bench import Bench
-
     bench = Bench(redis, settings)
     bench.submit(make_request(traceparent=TRACEPARENT))
     bench.turn(1)
     bench.leases.take_back(bench.worker.name)
 
     assert bench.queue.get("job-1").request.traceparent == TRACEPARENT
+
+
+def test_a_batch_that_never_rests_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traces, "MOST_LINKS", 2)
+    stamps = Timings(*(1000.0 + second for second in range(5)))
+    with collector() as received:
+        spans = traces.JobTraces(received.url, "worker-1")
+        for number in range(5):
+            claim = Claim(f"job-{number}", "e", 1, make_request(traceparent=TRACEPARENT))
+            spans.stepped()
+            spans.ended(Outcome(claim, Report(), 4, reason="length"), Finished("written", stamps))
+        spans.ended(Outcome(claim, Report(), 4), Finished("lost"))
+        spans.close()
+
+    assert [len(batch.links) for batch in received.named("batch")] == [2, 2, 1]
+    assert sum(batch.attributes["headrace.steps"] for batch in received.named("batch")) == 5
+    assert len(received.named("decode")) == 5
