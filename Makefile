@@ -43,7 +43,7 @@ up:  ## Build the containers, start them and wait until they answer
 down:  ## Stop the containers; jobs and prepared models stay in their volumes
 	$(COMPOSE) down $(ARGS)
 
-test-slow: $(INSTALLED)  ## Run the tests that take their time: a step of load, how true latencies are (4 minutes)
+test-slow: $(INSTALLED)  ## Run the tests that take their time: a step of load, how true latencies are, a restore (5 minutes)
 	$(BIN)/python -m pytest tests/slow $(ARGS)
 
 test-docker: $(INSTALLED)  ## Test the containers; needs a Docker engine and Compose (5 minutes)
