@@ -25,13 +25,14 @@ from headrace.core.clock import Clock
 from headrace.core.connection import passes_by_itself
 from headrace.core.jobs import keys
 from headrace.core.jobs.failpoints import Failpoint, make_failpoints
-from headrace.core.jobs.handover import Claim, Claimed, Finished, Outcome
+from headrace.core.jobs.handover import Claim, Claimed, Outcome
 from headrace.core.jobs.job import Report
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.jobs.rq_adapter import EXPIRED
 from headrace.core.roster import Activity
-from headrace.core.types import CANARY_TENANT, JobState, Priority, Room
+from headrace.core.types import Priority, Room
+from worker.request_log import log_end, log_unclaimed
 from worker.running import REFUSED, TIMEOUT, Running
 from worker.step_counts import NoStepCounts, StepCounts
 from worker.traces import NoTraces, Traces
@@ -194,7 +195,7 @@ class BatchWorker(SimpleWorker):
         for claim in claimed.claims:
             self._start(claim)
         self._admission.admitted(len(claimed.claims))
-        _log_unclaimed(claimed)
+        log_unclaimed(claimed)
 
     def _claim(self, room: Room, batch_room: Room) -> Claimed:
         """May be called again: what a lost answer brought waits again, and nobody died."""
@@ -298,7 +299,7 @@ class BatchWorker(SimpleWorker):
             self.running.pop(outcome.claim.job_id, None)
             self._traces.ended(outcome, result)
             if is_heard or result.verdict in ("lost", "retried"):
-                _log_end(outcome, result)
+                log_end(outcome, result)
         lost = [o.claim for o, r in zip(outcomes, finished, strict=True) if r.verdict == "lost"]
         if lost:
             self._insist(lambda: self._leases.drop(self.name, lost))
@@ -356,51 +357,3 @@ class BatchWorker(SimpleWorker):
     def _set_connection(self, connection: Redis) -> Redis:
         # RQ would raise the pool's time-out to minutes for its blocking pop, which we never use.
         return connection
-
-
-def _log_unclaimed(claimed: Claimed) -> None:
-    for job_id in claimed.expired:
-        log.info(
-            "request finished",
-            job_id=job_id,
-            request_id=claimed.request_ids.get(job_id),
-            state=JobState.EXPIRED,
-            reason=EXPIRED,
-        )
-    for job_id, status in claimed.odd:
-        log.error("queued id without a waiting job", job_id=job_id, status=status)
-
-
-def _log_end(outcome: Outcome, result: Finished) -> None:
-    """One line a job, whatever became of it."""
-    report, job_id = outcome.report, outcome.claim.job_id
-    if result.verdict == "lost":
-        log.warning("late result refused: the job is another's", job_id=job_id)
-        return
-    if result.verdict == "retried":
-        log.warning("job is tried again", job_id=job_id, error=outcome.error)
-        return
-    if report.tenant == CANARY_TENANT:
-        return
-    stages = result.timings.stages if result.timings else {}
-    log.info(
-        "request finished",
-        job_id=job_id,
-        request_id=outcome.claim.request.request_id if outcome.claim.request else None,
-        state=outcome.state,
-        model=report.model,
-        prompt_tokens=report.prompt_tokens,
-        output_tokens=report.output_tokens,
-        **{f"{stage}_ms": _ms(seconds) for stage, seconds in stages.items()},
-        total_ms=_ms(sum(stages.values())),
-        tokenize_ms=_ms(report.tokenize_s),
-        batch_size=round(report.batch_size, 1),
-        worker=report.worker,
-        attempt=report.attempt,
-        reason=outcome.reason,
-        **({"error": outcome.error} if outcome.error else {}),
-    )
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 1)

@@ -71,7 +71,9 @@ class JobTraces:
         stamps = [getattr(result.timings, name) for name in STAMPS]
         if None in stamps:
             return
-        self._links.append(self._trace.Link(self._job(request, outcome, stamps)))
+        context = self._job(request, outcome, stamps)
+        if context.trace_flags.sampled:
+            self._links.append(self._trace.Link(context))
         if len(self._links) >= MOST_LINKS:
             self.rested()
 

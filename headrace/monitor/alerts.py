@@ -16,7 +16,7 @@ SUMMARIES: Mapping[str, tuple[Severity, str]] = {
     "HeadraceNoWorkers": ("page", "no worker takes jobs"),
     "HeadraceLatencyHigh": ("page", "a first token takes longer than the SLO allows"),
     "HeadraceErrorRateHigh": ("page", "more than a twentieth of the jobs fail"),
-    "HeadraceQueueStuck": ("page", "jobs wait, workers are there, and nothing ends"),
+    "HeadraceQueueStuck": ("page", "jobs wait, workers are there, and nothing moves"),
     "HeadraceSloBurnPage": ("page", "the error budget burns fast"),
     "HeadraceSloBurnTicket": ("ticket", "the error budget burns"),
     "HeadraceDegraded": ("ticket", "first tokens take twice as long as they used to"),

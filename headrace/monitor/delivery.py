@@ -13,7 +13,6 @@ from headrace.monitor.alerts import Alert
 from headrace.monitor.sinks import Sink
 
 REPEAT_S = 10.0
-MOST_PENDING = 1000
 
 log = structlog.get_logger()
 
@@ -22,7 +21,7 @@ class Delivery:
     def __init__(self, sink: Sink, clock: Clock) -> None:
         self._sink = sink
         self._clock = clock
-        self._pending: deque[Alert] = deque(maxlen=MOST_PENDING)
+        self._pending: deque[Alert] = deque()
         self._active: Sequence[Alert] = ()
         self._told_at = clock.now()
         self._was_heard = True

@@ -110,11 +110,11 @@ def _stuck(sight: Sight, now: float) -> Iterator[tuple[str, str]]:
     fleet = sight.fleet
     if fleet is None or not any(worker.activity == "ready" for worker in fleet.workers):
         return
-    if fleet.backlog.oldest_s > STUCK_S and now - sight.ended_at > STUCK_S:
+    if fleet.backlog.oldest_s > STUCK_S and now - sight.moved_at > STUCK_S:
         yield (
             "HeadraceQueueStuck",
             f"{fleet.backlog.waiting} jobs wait, the oldest for {fleet.backlog.oldest_s:.0f} s;"
-            f" none ended in the last {now - sight.ended_at:.0f} s",
+            f" no engine has taken a step for {now - sight.moved_at:.0f} s",
         )
 
 

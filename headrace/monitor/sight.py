@@ -17,7 +17,7 @@ from headrace.monitor.slo_course import Sample, SloCourse
 class Sight:
     """`began` and other moments are seconds since the epoch; what is not known yet is None.
 
-    `ended_at` is when the number of ended jobs last changed.
+    `moved_at` is when a job last ended, or an engine took a step: `moves` counts both.
     """
 
     began: float
@@ -26,8 +26,8 @@ class Sight:
     course: SloCourse | None = None
     fleet: FleetReading | None = None
     totals: Sample | None = None
-    ended: int = 0
-    ended_at: float = 0.0
+    moves: int = 0
+    moved_at: float = 0.0
     active: Mapping[str, Alert] = field(default_factory=dict)
     judged_at: float = 0.0
 
@@ -46,6 +46,7 @@ class Sight:
     def see(self, fleet: FleetReading, totals: Sample) -> None:
         """A reading of the fleet, and what was counted until then."""
         ended = sum(count for name, count in fleet.counts.items() if name.startswith("jobs:"))
-        if ended != self.ended or self.fleet is None:
-            self.ended, self.ended_at = ended, totals.at
+        moves = ended + fleet.counts.get("steps:n", 0)
+        if moves != self.moves or self.fleet is None:
+            self.moves, self.moved_at = moves, totals.at
         self.fleet, self.totals = fleet, totals

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
+from tests.http_receiver import listening
 
-class Receiver(ThreadingHTTPServer):
+
+class Receiver:
     """Keeps each message with the path it came to."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
         self.messages: list[tuple[str, dict[str, Any]]] = []
-        self._thread = threading.Thread(target=self.serve_forever, daemon=True)
-        self._thread.start()
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.server_port}"
+        self._stack = ExitStack()
+        self.address = self._stack.enter_context(listening(self._hear)).removeprefix("http://")
 
     def told(self, path: str) -> list[tuple[str, str]]:
         """Each alert that came to the path, with its status: `firing` or `resolved`."""
@@ -32,19 +27,8 @@ class Receiver(ThreadingHTTPServer):
         ]
 
     def close(self) -> None:
-        self.shutdown()
-        self.server_close()
-        self._thread.join()
+        self._stack.close()
 
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.messages.append((self.path, json.loads(body)))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing to stderr."""
+    def _hear(self, request: BaseHTTPRequestHandler, body: bytes) -> int:
+        self.messages.append((request.path, json.loads(body)))
+        return 200

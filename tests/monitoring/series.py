@@ -31,6 +31,7 @@ GROWING: Mapping[str, float] = {
     'headrace_canary_total{outcome="good"}': 0.2,
     "headrace_slo_total": 2,
     "headrace_slo_good_total": 2,
+    "headrace_step_seconds_count": 20,
     'headrace_jobs_total{state="succeeded"}': 2,
     'headrace_scaler_decisions_total{direction="hold"}': 0.5,
 }

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import httpx
 
+from headrace.cli.api_address import ApiAddress
 from headrace.cli.process import SessionProcess
 from headrace.core.settings import Settings
 from tests.chaos.api import ApiProcess
@@ -71,7 +72,8 @@ class Monitor:
         self, folder: Path, settings: Settings, api_url: str, alertmanager_url: str
     ) -> None:
         port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        self._address = ApiAddress("127.0.0.1", port)
+        self.url = self._address.url
         own = {
             "HEADRACE_MONITOR_PORT": str(port),
             "HEADRACE_API_URL": api_url,
@@ -86,17 +88,11 @@ class Monitor:
         command = [sys.executable, "-P", "-m", "headrace.monitor"]
         with self._log.open("ab") as log:
             self._process = SessionProcess(command, self._environment, log)
-        eventually(self._answers, 30)
+        eventually(self._address.is_alive, 30)
 
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
-
-    def _answers(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/healthz", timeout=2).status_code == 200
-        except httpx.TransportError:
-            return False
 
 
 class WorkerOf:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.deployment import Deployment
 from tests.monitoring.watchers import DEPLOY, Watchers, watchers
-from tests.scaled_deployment import BOUNDS, ScaledDeployment
+from tests.scaled_deployment import BOUNDS, ScaledDeployment, scaled_deployment
 from tests.waiting import eventually
 
 DASHBOARDS = DEPLOY / "grafana" / "dashboards"
@@ -33,15 +33,9 @@ def working(
     tmp_path_factory: pytest.TempPathFactory, smollm2_models: Path
 ) -> Iterator[ScaledDeployment]:
     """A deployment that has answered jobs and refused requests."""
-    deployment = ScaledDeployment(
-        tmp_path_factory.mktemp("up"), smollm2_models, HEADRACE_CANARY_S="1", **BOUNDS
-    )
-    deployment.start()
-    try:
+    folder = tmp_path_factory.mktemp("up")
+    with scaled_deployment(folder, smollm2_models, HEADRACE_CANARY_S="1", **BOUNDS) as deployment:
         yield deployment
-    finally:
-        deployment.close()
-        deployment.redis.connection_pool.disconnect()
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,14 @@ UNKNOWN = "headrace_scaler_unknown_readings_total"
 HOLD = 'headrace_scaler_decisions_total{direction="hold"}'
 LOOKED = "headrace_probe_last_timestamp_seconds"
 
+STEPS = "headrace_step_seconds_count"
+
+
+def stuck(fleet: Fleet) -> Fleet:
+    """Jobs wait, and none has ended since the tenth minute."""
+    return fleet.grow(OLDEST, 1, 10).grow(SLO, 0, 10).grow(SLO_GOOD, 0, 10)
+
+
 FIRES: dict[str, tuple[set[str], Callable[[], Fleet]]] = {
     "nothing is scraped at all": (
         {"HeadraceMonitorDown", "HeadraceApiDown"},
@@ -71,7 +79,7 @@ FIRES: dict[str, tuple[set[str], Callable[[], Fleet]]] = {
     ),
     "the queue is stuck": (
         {"HeadraceQueueStuck"},
-        lambda: Fleet(13).grow(OLDEST, 1, 10).grow(SLO, 0, 10).grow(SLO_GOOD, 0, 10),
+        lambda: stuck(Fleet(13)).grow(STEPS, 0, 10),
     ),
     "one job became a dead letter": (
         {"HeadraceDeadLetters"},
@@ -112,8 +120,9 @@ FIRES_NOT: dict[str, Callable[[], Fleet]] = {
     "of few jobs all fail": lambda: Fleet(14).grow(SLO, 0.02).grow(SLO_GOOD, 0).grow(FAILED, 0.02),
     "one job in fifty fails": lambda: Fleet(15).grow(FAILED, 0.04, 10),
     "jobs wait for long, and end": lambda: Fleet(15).grow(OLDEST, 1, 10),
+    "jobs wait for answers that are long": lambda: stuck(Fleet(15)),
     "jobs wait for long, and nobody is there": lambda: (
-        Fleet(15).grow(OLDEST, 1, 10).grow(SLO, 0, 10).set(READY_WORKERS, 0, 10)
+        stuck(Fleet(15)).grow(STEPS, 0, 10).set(READY_WORKERS, 0, 10)
     ),
     "a dead letter of long ago": lambda: Fleet(15).set(DEAD, 1),
     "some of the scaler's ticks know nothing": lambda: Fleet(15).grow(UNKNOWN, 0.1, 10),

@@ -152,6 +152,9 @@ def test_a_queue_is_stuck_where_workers_are_there_and_nothing_ends(sight: Sight)
     counts = {"jobs:finished:stop": 1}
     sight.see(FleetReading(waits, [WORKER], counts, Desired(1)), Sample(later, 1, 1, 0))
     assert found(sight, later) == set()
+    counts = counts | {"steps:n": 7}
+    sight.see(FleetReading(waits, [WORKER], counts, Desired(1)), Sample(later + 300, 1, 1, 0))
+    assert found(sight, later + 301) == set(), "long answers take their time"
     sight.see(FleetReading(waits, [], counts, Desired(1)), Sample(later, 1, 1, 0))
     assert found(sight, later + 2 * STUCK_S) == set(), "no worker: another alert says so"
 
