@@ -16,7 +16,7 @@ from headrace.core.exposure import is_loopback
 PUBLIC = frozenset({"operations.healthz", "operations.readyz"})
 """Routes that need no key."""
 
-LOCAL = frozenset({"operations.metrics"})
+LOCAL = frozenset({"operations.metrics", "operations.fleet"})
 """Routes that need none either, for callers on this machine, where the API binds to loopback."""
 
 SCOPES: Mapping[str, Scope] = {
@@ -37,6 +37,7 @@ SCOPES: Mapping[str, Scope] = {
     "dead.index": Scope.READ,
     "dead.show": Scope.READ,
     "operations.metrics": Scope.ADMIN,
+    "operations.fleet": Scope.ADMIN,
     "openapi.document": Scope.READ,
     DOCS: Scope.READ,
     DASHBOARD: Scope.ADMIN,  # the whole blueprint

@@ -174,3 +174,37 @@ class Readiness(TypedDict):
     model: str
     workers: WorkerCounts
     queue: QueueFilling
+
+
+class FleetQueue(TypedDict):
+    waiting: int
+    running: int
+    oldest_wait_s: float
+
+
+class FleetWorker(TypedDict):
+    name: str
+    activity: str
+    engine: str
+    age_s: float
+    slots: int
+    running: int
+
+
+class FleetView(TypedDict):
+    """`starting` workers load their model; `desired` is what the scaler wants, null without one.
+
+    `cold_starts_s` are the newest ones, from a process's begin to a ready worker. `steps` are sums
+    over all steps since counting began: `n` steps took `s` seconds for `r` decoding rows and `p`
+    prompt tokens; `rr` is the sum of r x r, and so on.
+    """
+
+    object: Literal["fleet"]
+    at: float
+    model: str
+    queue: FleetQueue
+    workers: list[FleetWorker]
+    starting: int
+    desired: int | None
+    cold_starts_s: list[float]
+    steps: dict[str, float]

@@ -6,10 +6,12 @@ from collections import Counter
 
 from flask import Blueprint, Response, jsonify, request
 
-from api.answers import Health, Readiness
+from api.answers import FleetView, Health, Readiness
+from api.fleet import fleet_view
 from api.operation import Answer, Operation
 from api.services import services
 from headrace.core.errors import Unavailable
+from headrace.core.fleet import read_fleet
 
 blueprint = Blueprint("operations", __name__)
 
@@ -41,6 +43,14 @@ def readyz() -> Response:
         },
     }
     return jsonify(view)
+
+
+@blueprint.get("/v1/fleet")
+@Operation(answers={200: Answer(FleetView)}, refuses=(Unavailable,))
+def fleet() -> Response:
+    """Queue, workers, and how long their steps take: what planning goes by."""
+    redis, model = services().queue.redis, services().cards.current().name
+    return jsonify(fleet_view(read_fleet(redis, services().settings), model))
 
 
 @blueprint.get("/metrics")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from scaler.readings import StepSums
+from headrace.core.step_sums import StepSums
 from scaler.rules import Rules
-from scaler.step_curve import LEAST_STEPS, StepCurve, decayed, fit
+from scaler.step_curve import LEAST_STEPS, StepCurve, fit
 
 LATE_S = 2.0
 """Workers tell of their steps once a second: so long they may be of the stretch before."""
@@ -65,7 +65,7 @@ class Gain:
             ended = gain._judged(rules, at)
             return replace(ended, ready=ready, steps=StepSums(), since=at + LATE_S)
         if at > gain.since:
-            gain = replace(gain, steps=decayed(gain.steps, 1.0, steps))
+            gain = replace(gain, steps=gain.steps.plus(steps))
         return gain._judged(rules, at) if at - gain.since >= rules.gain_watch_s else gain
 
     def _forget(self, at: float) -> Gain:

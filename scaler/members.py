@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from headrace.core.fleet import FORGOTTEN_S
 from headrace.core.roster import WorkerState
 from scaler.readings import Member, Phase
 from scaler.snapshot import Snapshot
-
-FORGOTTEN_S = 3600.0
-"""A worker that starts for longer was killed, and nobody has told."""
-
 
 NumberOf = Callable[[str], int | None]
 """The number of a worker in the fleet by its name; None for one that is not of the fleet."""

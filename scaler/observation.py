@@ -8,7 +8,6 @@ from scaler.gain import Gain
 from scaler.memory import Memory
 from scaler.readings import Load, Readings
 from scaler.rules import Rules
-from scaler.step_curve import minus
 
 
 def begin_anew(memory: Memory, reading: Readings) -> Memory:
@@ -34,7 +33,7 @@ def observe(rules: Rules, memory: Memory, reading: Readings) -> Memory:
         arrivals=memory.arrivals.after(arrived, seconds, rules),
         work=memory.work.after(last, reading, rules),
         gain=memory.gain.after(
-            rules, reading.at, ready, minus(reading.steps, last.steps), is_settled
+            rules, reading.at, ready, reading.steps.minus(last.steps), is_settled
         ),
         idle_since=_idle_since(memory, reading, arrived),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from math import isfinite
 
 from redis.exceptions import RedisError
@@ -11,15 +10,13 @@ from redis.exceptions import RedisError
 from headrace.core.clock import Clock
 from headrace.core.connection import Client
 from headrace.core.errors import Unavailable
-from headrace.core.histogram import SUM_UNIT
+from headrace.core.step_sums import StepSums
 from scaler.members import NumberOf, members_of
-from scaler.readings import Load, Reading, Readings, StepSums, Unknown
+from scaler.readings import Load, Reading, Readings, Unknown
 from scaler.snapshot import Snapshot, take_snapshot
 
 SETTLE_S = 5.0
 """How long a server has to run before it is believed: workers tell it anew that they live."""
-
-IN_MILLIONTHS = ("s", "rs", "ps")
 
 
 class Reader:
@@ -69,7 +66,7 @@ def _readings(snapshot: Snapshot, number_of: NumberOf) -> Readings:
         arrived=Load(counts.get("accepted", 0), counts.get("tokens:accepted", 0)),
         completed=Load(_ended(counts), counts.get("tokens:ended", 0)),
         produced=counts.get("tokens:output", 0),
-        steps=_step_sums(counts),
+        steps=StepSums.of_counts(counts),
         p95_s=_p95(snapshot.latencies_s),
         members=members_of(snapshot, number_of),
         cold_starts_s=snapshot.cold_starts_s,
@@ -80,15 +77,6 @@ def _readings(snapshot: Snapshot, number_of: NumberOf) -> Readings:
 
 def _ended(counts: Mapping[str, int]) -> int:
     return sum(count for field, count in counts.items() if field.startswith("jobs:"))
-
-
-def _step_sums(counts: Mapping[str, int]) -> StepSums:
-    def total(name: str) -> float:
-        count = counts.get(f"steps:{name}", 0)
-        return count / SUM_UNIT if name in IN_MILLIONTHS else count
-
-    names = (each.name for each in fields(StepSums) if each.name != "n")
-    return StepSums(counts.get("steps:n", 0), *map(total, names))
 
 
 def _p95(latencies_s: tuple[float, ...]) -> float | None:

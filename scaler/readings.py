@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from headrace.core.step_sums import StepSums
+
 Phase = Literal["starting", "ready", "draining", "drained"]
 """A worker takes no more jobs while it drains, and runs none once it is drained."""
 
@@ -15,24 +17,6 @@ class Load:
 
     jobs: int = 0
     tokens: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class StepSums:
-    """Sums over the steps of all workers since counting began, of which a step curve is fitted.
-
-    A step takes `s` seconds for `r` decoding rows and `p` tokens of prompts.
-    """
-
-    n: int = 0
-    r: float = 0.0
-    p: float = 0.0
-    s: float = 0.0
-    rr: float = 0.0
-    rp: float = 0.0
-    pp: float = 0.0
-    rs: float = 0.0
-    ps: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

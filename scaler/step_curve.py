@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import floor
 
-from scaler.readings import StepSums
+from headrace.core.step_sums import StepSums
 
 LEAST_STEPS = 20
 """Of fewer nothing is said."""
@@ -38,16 +38,6 @@ class StepCurve:
         if left < row_s:
             return 0
         return slots if row_s * slots <= left else floor(left / row_s)
-
-
-def minus(now: StepSums, before: StepSums) -> StepSums:
-    """What was added between two readings."""
-    return StepSums(*(getattr(now, name) - getattr(before, name) for name in _NAMES))
-
-
-def decayed(sums: StepSums, share: float, added: StepSums) -> StepSums:
-    """`sums` times `share`, plus `added`: an exponential window. Its `n` is no whole number."""
-    return StepSums(*(share * getattr(sums, name) + getattr(added, name) for name in _NAMES))
 
 
 def fit(sums: StepSums) -> StepCurve | None:
@@ -95,6 +85,3 @@ def _by_prompts(sums: StepSums) -> StepCurve | None:
 
 def _varies(variance: float, squares: float) -> bool:
     return variance > VARIES * squares
-
-
-_NAMES = tuple(field.name for field in fields(StepSums))

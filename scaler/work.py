@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import exp
 
-from scaler.readings import Readings, StepSums
+from headrace.core.step_sums import StepSums
+from scaler.readings import Readings
 from scaler.rules import Rules
-from scaler.step_curve import StepCurve, decayed, fit, minus
+from scaler.step_curve import StepCurve, fit
 
 LEAST_JOBS = 5.0
 
@@ -38,13 +39,13 @@ class Work:
     started: float = 0.0
 
     def after(self, before: Readings, now: Readings, rules: Rules) -> Work:
-        steps = minus(now.steps, before.steps)
+        steps = now.steps.minus(before.steps)
         ended = now.completed.jobs - before.completed.jobs
         if steps.n <= 0 and ended <= 0:
             return self
         share = exp(-(now.at - before.at) / rules.steps_s)
         return Work(
-            decayed(self.steps, share, steps),
+            self.steps.times(share).plus(steps),
             share * self.jobs + ended,
             share * self.tokens + now.completed.tokens - before.completed.tokens,
             share * self.outputs + now.produced - before.produced,

@@ -20,7 +20,8 @@ from bench.autoscale.machine import Machine
 from bench.autoscale.trace import Floats, Trace
 from bench.autoscale.view import Scaler, View
 from bench.autoscale.worker import NEVER, Worker
-from scaler.readings import Load, Member, Reading, Readings, StepSums, Unknown
+from headrace.core.step_sums import StepSums
+from scaler.readings import Load, Member, Reading, Readings, Unknown
 
 GRACE_S = 30.0
 AFTER_S = 120.0

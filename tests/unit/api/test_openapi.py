@@ -39,6 +39,7 @@ REFUSALS = {
     ("get", "/healthz"): "",
     ("get", "/readyz"): "503",
     ("get", "/metrics"): "401 403 503",
+    ("get", "/v1/fleet"): "400 401 403 503",
     ("get", "/openapi.json"): "400 401 403 503",
 }
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import inf
 
+from headrace.core.step_sums import StepSums
 from scaler.decision import Decision
 from scaler.memory import Memory
 from scaler.policy import decide
-from scaler.readings import Load, Member, Reading, Readings, StepSums
+from scaler.readings import Load, Member, Reading, Readings
 from scaler.rules import Rules
-from scaler.step_curve import decayed
 
 STEP_S, ROWS, JOB_TOKENS, OUTPUT = 0.1, 32.0, 100.0, 50.0
 TICK_S = 2.0
@@ -89,7 +89,7 @@ class WaterFleet:
         self.arrived += came
         self.done += done
         step = mean_step(STEP_S * max(1.0, ready / self.machine))
-        self.steps = decayed(step, done / (2 * ROWS), self.steps)
+        self.steps = step.times(done / (2 * ROWS)).plus(self.steps)
 
     def reading(self) -> Readings:
         jobs = int(self.waiting // JOB_TOKENS)

@@ -6,17 +6,16 @@ from dataclasses import replace
 
 import pytest
 
+from headrace.core.step_sums import StepSums
 from scaler.gain import LATE_S, Gain
-from scaler.readings import StepSums
 from scaler.rules import Rules
-from scaler.step_curve import decayed
 from tests.unit.scaler.fleets import mean_step
 
 RULES = Rules()
 
 
 def steps(seconds: float, n: float = 100.0, **changes: float) -> StepSums:
-    return decayed(replace(mean_step(seconds), **changes), n, StepSums())
+    return replace(mean_step(seconds), **changes).times(n)
 
 
 def stretches(*each: tuple[int, StepSums]) -> Gain:

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from headrace.core.settings import Settings
+from headrace.core.step_sums import StepSums
 from scaler.mind import PolicyMind, rules_of, stale_s
-from scaler.readings import Load, Member, Readings, StepSums, Unknown
+from scaler.readings import Load, Member, Readings, Unknown
 
 READING = Readings(
     at=1000.0,

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headrace.core.step_sums import StepSums
 from scaler.memory import Memory
 from scaler.policy import LAWS, decide
-from scaler.readings import Load, Readings, StepSums, Unknown
+from scaler.readings import Load, Readings, Unknown
 from scaler.rules import PolicyName, Rules
 from tests.unit.scaler.fleets import JOB_TOKENS, TICK_S, TOKENS_S, WaterFleet, workers_for
 

@@ -10,10 +10,11 @@ from headrace.core.connection import Client, connect
 from headrace.core.jobs import keys
 from headrace.core.roster import Roster, number_of
 from headrace.core.settings import Settings
+from headrace.core.step_sums import StepSums
 from headrace.core.types import Priority
 from scaler import reader as reader_module
 from scaler.reader import Reader
-from scaler.readings import Load, Readings, StepSums, Unknown
+from scaler.readings import Load, Readings, Unknown
 from tests.bench import Bench
 from tests.fakes import FakeClock, make_request
 from tests.unit.worker.test_heartbeat import heartbeat_of

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler.readings import StepSums
-from scaler.step_curve import StepCurve, decayed, fit, minus
+from headrace.core.step_sums import StepSums
+from scaler.step_curve import StepCurve, fit
 
 CURVE = StepCurve(0.02, 0.001, 0.0005)
 Step = tuple[float, float, float]
@@ -19,7 +19,7 @@ def sums_of(steps: Iterable[Step]) -> StepSums:
     """Of steps of (rows, prompt tokens, seconds)."""
     sums = StepSums()
     for r, p, s in steps:
-        sums = decayed(sums, 1.0, StepSums(1, r, p, s, r * r, r * p, p * p, r * s, p * s))
+        sums = sums.plus(StepSums(1, r, p, s, r * r, r * p, p * p, r * s, p * s))
     return sums
 
 
@@ -76,8 +76,8 @@ def test_steps_that_get_faster_with_rows_do_not_make_rows_free_of_charge() -> No
 def test_a_window_holds_what_came_after_its_beginning() -> None:
     early, late = sums_of([(1, 0, 0.1)] * 3), sums_of([(1, 0, 0.1)] * 3 + [(4, 2, 0.5)])
 
-    assert isclose(minus(late, early).s, 0.5)
-    assert minus(late, early).rp == 8
+    assert isclose(late.minus(early).s, 0.5)
+    assert late.minus(early).rp == 8
 
 
 def test_the_most_rows_are_those_whose_step_stays_in_time() -> None:

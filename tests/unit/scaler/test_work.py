@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from scaler.readings import Load, Readings, StepSums
+from headrace.core.step_sums import StepSums
+from scaler.readings import Load, Readings
 from scaler.rules import Rules
 from scaler.work import Work
 from tests.unit.scaler.fleets import WaterFleet
