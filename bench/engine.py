@@ -33,7 +33,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.conditions import cpu_name
 from bench.engine_contender import Batch, Contender
 from bench.engine_crew import ALL, GGUF_READERS, MIXED, OURS, Crew
 from bench.engine_model import ModelFiles, find_model
@@ -44,7 +43,8 @@ from bench.machine_limits import LimitMeter
 from bench.pairs import alternate, console
 from bench.report import RESULTS, hand_in, make_parser
 from bench.rounds import interleave
-from headrace.core.cores import available_cores, with_fair_threads
+from headrace.core.cores import with_fair_threads
+from headrace.core.machine import machine
 from headrace.core.settings import load_settings
 
 FEWER = (1, 8)
@@ -237,7 +237,7 @@ def _show(rates: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
 def _conditions(load_before: float) -> dict[str, Any]:
     packages = ("torch", "transformers")
     return {
-        "cpu": f"{available_cores()} x {cpu_name()}",
+        "cpu": machine()["cpu"],
         "load_before": round(load_before, 2),
         "python": platform.python_version(),
         **{package: version(package) for package in packages},

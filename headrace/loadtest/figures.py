@@ -37,7 +37,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Figures:
-    """One level; rates are per s of the window, `stages_s` by percentile.
+    """One level; rates are per s of the window, `stages_s` by percentile; their means add up.
 
     `errors` by kind; `messages` has the first that was said about each kind.
     """
@@ -54,6 +54,7 @@ class Figures:
     ttft: Spread | None
     tpot: Spread | None
     stages_s: Mapping[str, Mapping[int, float]]
+    stage_means_s: Mapping[str, float]
     batch_size: float | None
     goodput: float
     goodput_per_s: float
@@ -89,6 +90,7 @@ def figures(measurement: Measurement, slo: Slo, seed: int) -> Figures:
         ttft=spread(_known(record.ttft_s for record in good), _source(good)),
         tpot=spread(*_tpot(good)),
         stages_s=_stages(good),
+        stage_means_s=_stage_means(good),
         batch_size=_mean(_known(record.batch_size for record in good)),
         goodput=met / len(counted) if counted else 0.0,
         goodput_per_s=per_s(met),
@@ -118,6 +120,11 @@ def _stages(records: Sequence[Record]) -> Mapping[str, Mapping[int, float]]:
         if values := sorted(_known(record.stage_s(name) for record in records)):
             found[name] = {percent: percentile(values, percent) for percent in STAGE_PERCENTS}
     return found
+
+
+def _stage_means(records: Sequence[Record]) -> Mapping[str, float]:
+    found = {name: _known(record.stage_s(name) for record in records) for name in ALL_STAGES}
+    return {name: statistics.fmean(values) for name, values in found.items() if values}
 
 
 def _first_messages(records: Sequence[Record]) -> Mapping[str, str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from headrace.core.errors import Unavailable
 from headrace.loadtest.api import Api, ApiName
 from headrace.loadtest.calibration import measure_words
+from headrace.loadtest.fleet_watch import NOT_SHOWN, FleetWatch, Watched
 from headrace.loadtest.jobs_api import JobsApi
 from headrace.loadtest.level import Level
 from headrace.loadtest.loads import Load
@@ -38,6 +41,7 @@ class LoadTest:
         self.results: list[Result] = []
         self._progress = progress
         self._note: str | None = None
+        self._began = 0.0
         self._unsure = 0
 
     async def run(self) -> Sequence[Result]:
@@ -48,32 +52,41 @@ class LoadTest:
         async with open_target(self.plan.address, self.plan.api_key) as target:
             self.model = self.model or await target.first_model()
             api = APIS[self.plan.api](target, self.model, self.plan.temperature)
-            prompts = await self._prompts(api)
+            prompts, watch = await self._prompts(api), FleetWatch(target)
+            self._began = asyncio.get_running_loop().time()
             for load in self.plan.loads:
-                await self._measure(load, target, api, prompts)
+                await self._measure(load, target, api, prompts, watch)
                 if not await target.answers():
                     raise Unavailable(f"{target.root} answers no more since level {load.label}")
         return self.results
 
-    async def _measure(self, load: Load, target: Target, api: Api, prompts: Prompts) -> None:
+    async def _measure(
+        self, load: Load, target: Target, api: Api, prompts: Prompts, watch: FleetWatch
+    ) -> None:
         before = await read_counts(target, api.route)
         level = Level(load, self.plan.limits, api, prompts, self.plan.timeout_s)
         increase: Counts | None = None
         notes: list[str] = []
+        watched = Watched()
         try:
-            with self._progress.showing(level):
-                await level.run()
+            async with watch.watching() as watched:
+                with self._progress.showing(level):
+                    await level.run()
+            notes += [] if watch.is_shown else [NOT_SHOWN]
             increase = await read_increase(target, api.route, before, len(level.records))
             measured = [record for record in level.records if record.measured]
             notes += await add_server_times(target, measured)
         finally:  # a level that was run is reported, even if nothing more is known about it
-            self._add(level, increase, [*prompts.notes, *notes])
+            self._add(level, increase, watched, [*prompts.notes, *notes])
 
-    def _add(self, level: Level, increase: Counts | None, notes: Sequence[str]) -> None:
+    def _add(
+        self, level: Level, increase: Counts | None, watched: Watched, notes: Sequence[str]
+    ) -> None:
         told = [*([self._note] if self._note else []), *notes]
         measurement = level.measurement()
         self._unsure += unsure(measurement.records)
-        result = judge(measurement, self.plan.slo, self.plan.seed, increase, self._unsure, told)
+        judged = judge(measurement, self.plan.slo, self.plan.seed, increase, self._unsure, told)
+        result = replace(judged, watched=watched, began_s=measurement.start - self._began)
         self.results.append(result)
         self._progress.finished(result)
 

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from headrace.core.machine import machine
 from headrace.core.version import version
 from headrace.loadtest.figures import Spread
 from headrace.loadtest.load_test import LoadTest
+from headrace.loadtest.measurement import Measurement
 from headrace.loadtest.result import Result
 
-SCHEMA = "headrace.loadtest/1"
+SCHEMA = "headrace.loadtest/2"
+
+NOT_IN_CSV = frozenset({"checks", "records", "fleet"})
+BARE_VALUE = re.compile(r"\n +(-?\d[^\s,]*|null|true|false)(,?)(?=\n)")
+"""A line with an element of a list and nothing else."""
 
 
 def write_json(test: LoadTest, path: Path) -> None:
-    path.write_text(json.dumps(report(test), indent=2, ensure_ascii=False) + "\n")
+    """Indented, but for lists of numbers: those of all requests are a line each."""
+    text = json.dumps(report(test), indent=2, ensure_ascii=False)
+    path.write_text(BARE_VALUE.sub(r" \1\2", text) + "\n")
 
 
 def write_csv(test: LoadTest, path: Path) -> None:
@@ -39,6 +48,7 @@ def report(test: LoadTest) -> dict[str, Any]:
         "url": test.plan.address.root,
         "api": test.plan.api,
         "model": test.model,
+        "machine": machine(),
         "load": test.plan.describe(),
         "levels": _levels(test.results),
     }
@@ -57,7 +67,9 @@ def _level(result: Result, first: Result) -> dict[str, Any]:
         "valid": result.is_valid,
         "problems": list(result.problems),
         "notes": list(result.remarks),
+        "began_s": round(result.began_s, 3),
         "window_s": round(figures.window_s, 3),
+        "offered_per_s": round(result.measurement.offered_per_s, 4),
         "requests": figures.requests,
         "succeeded": figures.succeeded,
         "errors": {
@@ -71,14 +83,56 @@ def _level(result: Result, first: Result) -> dict[str, Any]:
         "e2e_s": _spread(figures.e2e),
         "ttft_s": _spread(figures.ttft),
         "tpot_s": _spread(figures.tpot),
-        "stages_s": {name: _percents(values) for name, values in figures.stages_s.items()},
+        "stages_s": {
+            name: {**_percents(values), "mean": round(figures.stage_means_s[name], 6)}
+            for name, values in figures.stages_s.items()
+        },
         "batch_size": figures.batch_size and round(figures.batch_size, 2),
         "goodput": {"share": figures.goodput, "per_s": round(figures.goodput_per_s, 4)},
         "degradation": _percents(result.degradation(first)),
         "in_flight": round(figures.in_flight, 3),
         "generator_cpu_ms_per_request": round(figures.cpu_ms_per_request, 3),
         "checks": [asdict(check) for check in result.checks],
+        "fleet": _fleet(result),
+        "records": _records(result.measurement),
     }
+
+
+def _fleet(result: Result) -> dict[str, Any] | None:
+    """Columns, a row a second. None where the server shows no fleet."""
+    watched, start = result.watched, result.measurement.start
+    if not watched.moments:
+        return None
+    counts = ("waiting", "running", "workers", "starting")
+    return {
+        "slots": watched.slots,
+        "engine": watched.engine,
+        "cold_starts_s": [round(each, 3) for each in watched.cold_starts_s],
+        "steps": None if watched.steps is None else asdict(watched.steps),
+        "at_s": [round(moment.at - start, 3) for moment in watched.moments],
+        **{name: [getattr(each, name) for each in watched.moments] for name in counts},
+    }
+
+
+def _records(measurement: Measurement) -> dict[str, Any]:
+    """Columns, a row a request in the order of sending, those of the warm-up included."""
+    records = measurement.records
+    return {
+        "at_s": [round(record.scheduled - measurement.start, 4) for record in records],
+        "measured": [record.measured for record in records],
+        "e2e_s": [round(record.e2e_s, 5) if record.succeeded else None for record in records],
+        "ttft_s": [_rounded(record.ttft_s) for record in records],
+        "tpot_s": [
+            _rounded(record.server_tpot_s or record.tpot_s) if record.succeeded else None
+            for record in records
+        ],
+        "input_tokens": [record.input_tokens for record in records],
+        "output_tokens": [record.output_tokens for record in records],
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 5)
 
 
 def _spread(spread: Spread | None) -> dict[str, Any] | None:
@@ -105,7 +159,9 @@ def _percents(values: Mapping[int, float]) -> dict[str, float]:
 
 def _leaves(value: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     for name, inner in value.items():
+        if name in NOT_IN_CSV:
+            continue
         if isinstance(inner, dict):
             yield from _leaves(inner, f"{path}{name}.")
-        elif name != "checks":
+        else:
             yield f"{path}{name}", "; ".join(inner) if isinstance(inner, list) else inner

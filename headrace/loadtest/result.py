@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from headrace.loadtest import validity
 from headrace.loadtest.figures import Figures, figures
+from headrace.loadtest.fleet_watch import Watched
 from headrace.loadtest.loads import ClosedLoad, Load
 from headrace.loadtest.measurement import Measurement
 from headrace.loadtest.server_counts import Counts, own_counts
@@ -18,10 +19,15 @@ COMPARED = (50, 95)
 
 @dataclass(frozen=True)
 class Result:
+    """`began_s`: its window, so long after the first level's warm-up began."""
+
     load: Load
     figures: Figures
     checks: Sequence[Check]
     notes: Sequence[str]
+    measurement: Measurement
+    watched: Watched = field(default_factory=Watched)
+    began_s: float = 0.0
 
     @property
     def is_valid(self) -> bool:
@@ -58,7 +64,7 @@ def judge(
     """`increase` is what the server counted meanwhile; `unsure`: see `validity.same_counts`."""
     found = figures(measurement, slo, seed)
     checks = list(_checks(measurement, found, increase, unsure))
-    return Result(measurement.load, found, checks, [*found.notes, *notes])
+    return Result(measurement.load, found, checks, [*found.notes, *notes], measurement)
 
 
 def _checks(

@@ -56,7 +56,7 @@ def test_a_level_has_all_its_figures(two_levels: LoadTest) -> None:
     assert found["e2e_s"]["p50"] == {"value": 1.0, "low": 1.0, "high": 1.0, "supported": True}
     assert found["e2e_s"]["p99"]["supported"] is False
     assert found["ttft_s"]["source"] == "client"
-    assert found["stages_s"]["queue_wait"] == {"p50": 0.2, "p95": 0.2}
+    assert found["stages_s"]["queue_wait"] == {"p50": 0.2, "p95": 0.2, "mean": 0.2}
     assert found["degradation"] == {"p50": 1.0, "p95": 1.0}
     assert [check["name"] for check in found["checks"]] == [
         *("complete", "little", "lag", "clocks", "counts", "concurrency"),
