@@ -31,14 +31,15 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bench.autoscale.contenders import ABLATIONS, POLICIES
+from bench.autoscale.course import make_course
 from bench.autoscale.fixed import workers_at_first
 from bench.autoscale.loads import LOADS, Load, load_of_file
-from bench.autoscale.machine import Machine, fit_machine
+from bench.autoscale.machine import Fitted, fit_machine
 from bench.autoscale.score import Score, score
-from bench.autoscale.simulator import Course, simulate
 from bench.autoscale.summary import beats, laws, summarise, targets
 from bench.environments import Environments
 from bench.report import RESULTS, hand_in, make_parser
+from headrace.planning.simulator import simulate
 
 COLD_STARTS_S = (5.0, 30.0, 120.0)
 ABLATION_COLD_START_S = 30.0
@@ -62,7 +63,7 @@ def main() -> None:
         sys.exit(1)
 
 
-def measure(machine: Machine, arguments: argparse.Namespace) -> dict[str, Any]:
+def measure(machine: Fitted, arguments: argparse.Namespace) -> dict[str, Any]:
     loads = [LOADS[name] for name in arguments.loads or LOADS]
     loads += [load_of_file(file) for file in arguments.trace]
     cells = list(_cells(loads, arguments.policies or list(POLICIES), bool(arguments.policies)))
@@ -79,13 +80,13 @@ def measure(machine: Machine, arguments: argparse.Namespace) -> dict[str, Any]:
     return {"machine": machine.encode(), "seeds": arguments.seeds, "rows": rows}
 
 
-def run(machine: Machine, cell: Cell, seeds: Sequence[int]) -> list[Score]:
+def run(machine: Fitted, cell: Cell, seeds: Sequence[int]) -> list[Score]:
     load, cold_start_s, policy = cell
     scores = []
     for seed in seeds:
         trace = load.draw(machine, seed)
         first = workers_at_first(trace, machine)
-        course = Course(machine, cold_start_s, first, seed, load.outage, load.crashes)
+        course = make_course(machine, cold_start_s, first, seed, load.outage, load.crashes)
         scaler = POLICIES[policy](trace, machine, cold_start_s)
         scores.append(score(simulate(trace, scaler, course), machine))
     return scores

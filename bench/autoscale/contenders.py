@@ -6,16 +6,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import inf
 
-from bench.autoscale.fixed import Oracle, Static, workers_at_peak
+from bench.autoscale.course import LIMITS
+from bench.autoscale.fixed import Oracle, workers_at_peak
 from bench.autoscale.hpa import HpaRunning, KedaList
-from bench.autoscale.machine import Machine
-from bench.autoscale.ours import RULES, Ours
 from bench.autoscale.serving import KNATIVE_SHARE, Knative, RayServe, SqsBacklog
-from bench.autoscale.trace import Trace
-from bench.autoscale.view import Scaler
+from headrace.planning.machine import Machine
+from headrace.planning.policy_scaler import PolicyScaler
+from headrace.planning.static import Static
+from headrace.planning.trace import Trace
+from headrace.planning.view import Scaler
 from scaler.rules import Rules
 
 OURS, ORACLE, KEDA = "ours", "oracle", "keda"
+LEAST, MOST = LIMITS
+RULES = Rules(min_workers=LEAST, max_workers=MOST)
+
 Make = Callable[[Trace, Machine, float], Scaler]
 """Of trace (into which only oracle and static peak look), machine and cold start."""
 
@@ -51,7 +56,7 @@ VARIANTS: Mapping[str, Rules] = {
 POLICIES: Mapping[str, Make] = {
     **PEERS,
     **{
-        name: lambda trace, machine, cold_s, rules=rules: Ours(rules)
+        name: lambda trace, machine, cold_s, rules=rules: PolicyScaler(rules)
         for name, rules in VARIANTS.items()
     },
 }

@@ -6,25 +6,15 @@ from math import ceil
 
 import numpy as np
 
-from bench.autoscale.machine import Machine
-from bench.autoscale.trace import Floats, Trace
-from bench.autoscale.view import View
+from bench.autoscale.trace import Floats
+from headrace.planning.machine import Machine
+from headrace.planning.trace import Trace
+from headrace.planning.view import View
 
 SHARE = 0.7
 """Of what a worker can do; the rest is for chance."""
 
 BIN_S = 10.0
-
-
-class Static:
-    every_s = 60.0
-    is_ours = False
-
-    def __init__(self, workers: int) -> None:
-        self._workers = workers
-
-    def size(self, view: View) -> int:
-        return self._workers
 
 
 class Oracle:

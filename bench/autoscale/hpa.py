@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from bench.autoscale.view import View
+from headrace.planning.view import View
 
 TOLERANCE = 0.1
 

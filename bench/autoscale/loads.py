@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.autoscale.machine import Machine
-from bench.autoscale.trace import AZURE, Floats, Trace, read_trace
+from bench.autoscale.trace import AZURE, Floats, read_trace, window
+from headrace.planning.machine import Machine
+from headrace.planning.simulator import NO_SPAN, Span
+from headrace.planning.trace import Trace
 
 Rate = Callable[[Floats], Floats]
 PROMPTS = (20, 400)
@@ -52,18 +54,6 @@ class Wave:
 
 
 @dataclass(frozen=True)
-class Span:
-    begin: float
-    end: float
-
-    def __contains__(self, moment: float) -> bool:
-        return self.begin <= moment < self.end
-
-
-NEVER = Span(0.0, 0.0)
-
-
-@dataclass(frozen=True)
 class Load:
     """`rate` in workers at each moment, or `file`, of which a window is taken.
 
@@ -78,8 +68,8 @@ class Load:
     file: Path | None = None
     cv: float = 1.0
     is_long: bool = False
-    outage: Span = NEVER
-    crashes: Span = NEVER
+    outage: Span = NO_SPAN
+    crashes: Span = NO_SPAN
     cold_starts_s: tuple[float, ...] | None = None
 
     def draw(self, machine: Machine, seed: int) -> Trace:
@@ -88,7 +78,7 @@ class Load:
         if self.file is not None:
             whole = read_trace(self.file)
             seconds = min(self.seconds, whole.seconds)
-            return whole.window(draw.uniform(0, whole.seconds - seconds), seconds)
+            return window(whole, draw.uniform(0, whole.seconds - seconds), seconds)
         arrivals = self._arrivals(machine, draw)
         prompts = draw.integers(*PROMPTS, size=len(arrivals), endpoint=True).astype(float)
         return Trace(arrivals, prompts, self._outputs(draw, len(arrivals)), self.seconds)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.engine_workloads import FULL, MIXED_A_SLOT
+from headrace.planning.machine import Machine
 from scaler.step_curve import StepCurve
 
 ENGINE = "torch"
@@ -18,27 +19,16 @@ SLOTS = 32
 
 
 @dataclass(frozen=True)
-class Machine:
+class Fitted(Machine):
     """`error` is the largest relative error of the curve on the measured points."""
 
-    curve: StepCurve
-    slots: int
-    error: float
-
-    def alone_s(self, prompt: int, output: int) -> float:
-        """What a request takes that has a worker to itself."""
-        return self.curve.gamma * prompt + output * self.curve.seconds(1, 0)
-
-    def jobs_per_s(self, prompt: float, output: float) -> float:
-        """Of a worker with full slots."""
-        row_s = output * self.curve.seconds(self.slots, 0) / self.slots
-        return 1 / (row_s + self.curve.gamma * prompt)
+    error: float = 0.0
 
     def encode(self) -> dict[str, Any]:
         return {"engine": ENGINE, "slots": self.slots, "error": self.error} | asdict(self.curve)
 
 
-def fit_machine(results: Path, slots: int = SLOTS) -> Machine:
+def fit_machine(results: Path, slots: int = SLOTS) -> Fitted:
     """Least squares over the measured tokens a second at 1, 8, 32 and 64 requests, of both shapes.
 
     `r` rows that make `rate` tokens/s take r / rate seconds a step, in which each row brings
@@ -59,7 +49,7 @@ def fit_machine(results: Path, slots: int = SLOTS) -> Machine:
     solution = np.linalg.lstsq(points[:, :3] * weights, np.ones(len(points)), rcond=None)[0]
     errors = np.abs(points[:, :3] @ solution / points[:, 3] - 1)
     alpha, beta, gamma = (round(float(value), 7) for value in solution)
-    return Machine(StepCurve(alpha, beta, gamma), slots, round(float(errors.max()), 3))
+    return Fitted(StepCurve(alpha, beta, gamma), slots, round(float(errors.max()), 3))
 
 
 def _prompts_an_output(workload: str, requests: int) -> float:

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 
 from bench.autoscale.fixed import SHARE, work_rates
-from bench.autoscale.machine import Machine
-from bench.autoscale.simulator import Outcome
+from headrace.planning.machine import Machine
+from headrace.planning.simulator import Outcome
 from scaler.rules import Rules
 
 RULES = Rules()
@@ -43,7 +43,7 @@ def score(outcome: Outcome, machine: Machine) -> Score:
     trace = outcome.trace
     limits = RULES.slo_latency_s + trace.outputs * RULES.slo_tpot_s
     alone_s = machine.curve.gamma * trace.prompts + trace.outputs * machine.curve.seconds(1, 0)
-    latencies = outcome.ends - trace.arrivals
+    latencies = np.array(outcome.ends) - trace.arrivals
     bad = (latencies > limits) & (alone_s <= limits)
     counted = int((alone_s <= limits).sum())
     bad_seconds = np.unique(np.floor(trace.arrivals[bad]))

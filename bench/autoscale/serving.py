@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import deque
 from math import ceil
 
-from bench.autoscale.view import View
+from headrace.planning.view import View
 
 KNATIVE_SHARE = 0.7
 

@@ -1,10 +1,9 @@
-"""Requests to come: when, and how long."""
+"""Recorded requests, and windows of them: traces whose columns are arrays."""
 
 from __future__ import annotations
 
 import csv
 import gzip
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -12,30 +11,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.planning.trace import Trace
+
 Floats = NDArray[np.float64]
 AZURE = Path(__file__).parent / "data" / "azure-llm-2023-conv.csv.gz"
 
 
-@dataclass(frozen=True)
-class Trace:
-    """Arrivals in seconds from 0 to `seconds`, in order, each with its tokens."""
-
-    arrivals: Floats
-    prompts: Floats
-    outputs: Floats
-    seconds: float
-
-    def __len__(self) -> int:
-        return len(self.arrivals)
-
-    def window(self, begin: float, seconds: float) -> Trace:
-        first, last = np.searchsorted(self.arrivals, [begin, begin + seconds])
-        return Trace(
-            self.arrivals[first:last] - begin,
-            self.prompts[first:last],
-            self.outputs[first:last],
-            seconds,
-        )
+def window(trace: Trace, begin: float, seconds: float) -> Trace:
+    """A part of it that begins at 0 again."""
+    first, last = np.searchsorted(trace.arrivals, [begin, begin + seconds])
+    return Trace(
+        trace.arrivals[first:last] - begin,
+        trace.prompts[first:last],
+        trace.outputs[first:last],
+        seconds,
+    )
 
 
 @cache

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from bench.autoscale.loads import LOADS, load_of_file
-from bench.autoscale.machine import Machine, fit_machine
+from bench.autoscale.machine import fit_machine
 from bench.autoscale.trace import AZURE, read_trace
 from bench.report import RESULTS
+from headrace.planning.machine import Machine
 from scaler.step_curve import StepCurve
 
-MACHINE = Machine(StepCurve(0.03, 0.0003, 0.0009), slots=32, error=0.0)
+MACHINE = Machine(StepCurve(0.03, 0.0003, 0.0009), slots=32)
 
 
 @pytest.mark.parametrize("name", LOADS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.autoscale.hpa import HpaRunning, KedaList
 from bench.autoscale.serving import Knative, RayServe, SqsBacklog
-from bench.autoscale.view import View
+from headrace.planning.view import View
 
 
 def view(now: float, waiting: int = 0, running: int = 0, ready: int = 1, desired: int = 0) -> View:

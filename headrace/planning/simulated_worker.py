@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from math import ceil
 
-from bench.autoscale.machine import Machine
+from headrace.planning.machine import Machine
 
 PROMPT_CHUNK = 102.0
 """Prompt tokens of a step beside rows that decode: a fifth of `prefill_tokens`."""
 
 NEVER = float("inf")
 
+ROUNDING = 1e-6
+"""Of a step: so little beyond its end counts as its end."""
+
 
 class Worker:
     """Between two events the number of rows stays, so its steps are taken all at once.
 
-    All rows gain one token a step. A prompt that enters delays all rows by the time of its reading,
-    its own first token among them. `sums` are those of `scaler.readings.StepSums`.
+    All rows gain one token a step; a step ends where `tokens` is a whole number, and there who has
+    come enters. A prompt that enters delays all rows by the time of its reading, its first token
+    among them. `sums` are those of `StepSums`.
     """
 
     __slots__ = (
@@ -74,9 +79,12 @@ class Worker:
         sums[4] += steps * rows * rows
         sums[7] += rows * seconds
 
-    def admit(self, job: int, prompt: float, output: float) -> None:
-        """Call `advance` first."""
-        heapq.heappush(self.rows, (self.tokens + output, job))
+    def admit(self, job: int, prompt: float, output: float) -> float:
+        """When it will have its first token. Call `advance` first."""
+        if not self.rows:
+            self.tokens = ceil(self.tokens)  # Nobody is in the middle of a step.
+        wait = -(self.tokens - ROUNDING) % 1
+        heapq.heappush(self.rows, (self.tokens + wait + output, job))
         gamma, rows = self.machine.curve.gamma, len(self.rows)
         read_s, chunk = gamma * prompt, min(prompt, PROMPT_CHUNK)
         self.debt_s += read_s
@@ -87,6 +95,7 @@ class Worker:
         sums[6] += chunk * prompt
         sums[7] += rows * read_s
         sums[8] += prompt * (self.step_s[rows] + gamma * chunk)
+        return self.at + self.debt_s + (wait + 1) * self.step_s[rows]
 
     def next_end(self) -> float:
         if not self.rows:
@@ -97,7 +106,7 @@ class Worker:
     def pop_ended(self) -> Sequence[int]:
         """Call `advance` first."""
         ended = []
-        while self.rows and self.rows[0][0] <= self.tokens + 1e-6:
+        while self.rows and self.rows[0][0] <= self.tokens + 2 * ROUNDING:
             ended.append(heapq.heappop(self.rows)[1])
         return ended
 

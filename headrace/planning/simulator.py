@@ -12,47 +12,62 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
-import numpy as np
-
-from bench.autoscale.loads import NEVER as NO_SPAN
-from bench.autoscale.loads import Span
-from bench.autoscale.machine import Machine
-from bench.autoscale.trace import Floats, Trace
-from bench.autoscale.view import Scaler, View
-from bench.autoscale.worker import NEVER, Worker
 from headrace.core.step_sums import StepSums
-from scaler.readings import Load, Member, Reading, Readings, Unknown
+from headrace.planning.machine import Machine
+from headrace.planning.simulated_worker import NEVER, Worker
+from headrace.planning.trace import Trace
+from headrace.planning.view import Scaler, View
+from scaler.readings import Load, Member, Phase, Reading, Readings, Unknown
 
 GRACE_S = 30.0
 AFTER_S = 120.0
 """So long after the last arrival requests may still end."""
-ALLOWED = 512.0
-"""`max_tokens` of every request: how long an answer gets nobody knows before."""
 FIRST_BACKOFF_S, MOST_BACKOFF_S = 10.0, 300.0
-LIMITS = (1, 20)
-JITTER = 0.1
 
 Act = Callable[[float], None]
 
 
 @dataclass(frozen=True)
+class Span:
+    begin: float
+    end: float
+
+    def __contains__(self, moment: float) -> bool:
+        return self.begin <= moment < self.end
+
+
+NO_SPAN = Span(0.0, 0.0)
+
+
+@dataclass(frozen=True)
 class Course:
-    """What a run is made of, besides trace and policy."""
+    """What a run is made of, besides trace and policy.
+
+    `cold_start_s` of the n-th worker that is started; the `first` ones are ready from the begin.
+    `limits`: fewest and most workers. `allowed`: the `max_tokens` of every request, since how long
+    an answer gets nobody knows before; None: what it gets. No policy can read anything in an
+    `outage`; in `crashes` workers die as they come.
+    """
 
     machine: Machine
-    cold_start_s: float
+    cold_start_s: Callable[[int], float]
     first: int
-    seed: int = 0
+    limits: tuple[int, int]
+    allowed: float | None = None
     outage: Span = NO_SPAN
     crashes: Span = NO_SPAN
 
 
 @dataclass
 class Outcome:
-    """`ends`: when each request ended, infinite where it did not. `sizes`: (moment, desired)."""
+    """When each request had its first token and its end, infinite where it had none.
+
+    `sizes`: (moment, desired).
+    """
 
     trace: Trace
-    ends: Floats
+    firsts: list[float]
+    ends: list[float]
     worker_s: float = 0.0
     busy_kills: int = 0
     sizes: list[tuple[float, int]] = field(default_factory=list)
@@ -66,10 +81,15 @@ class Simulation:
     def __init__(self, trace: Trace, scaler: Scaler, course: Course) -> None:
         self._trace, self._scaler, self._course = trace, scaler, course
         self._machine = course.machine
-        self._prompts, self._outputs = trace.prompts.tolist(), trace.outputs.tolist()
-        self._arrivals = trace.arrivals.tolist()
+        self._prompts, self._outputs = list(trace.prompts), list(trace.outputs)
+        self._arrivals = list(trace.arrivals)
+        allowed = course.allowed
+        self._allowed = self._outputs[:] if allowed is None else [allowed] * len(self._outputs)
+        self._costs = [
+            prompt + most for prompt, most in zip(self._prompts, self._allowed, strict=True)
+        ]
         self._queue: deque[int] = deque()
-        self._ends = [NEVER] * len(trace)
+        self._outcome = Outcome(trace, [NEVER] * len(trace), [NEVER] * len(trace))
         self._fleet: dict[int, Worker] = {}
         self._ready: list[Worker] = []
         self._events: list[tuple[float, int, int, Act]] = []
@@ -82,7 +102,6 @@ class Simulation:
         self._cold_starts: deque[float] = deque(maxlen=20)
         self._deaths: list[float] = []
         self._spawned = 0
-        self._outcome = Outcome(trace, np.empty(0))
         self._desired = 0
 
     def run(self) -> Outcome:
@@ -94,7 +113,6 @@ class Simulation:
         self._loop()
         for worker in self._fleet.values():
             self._pay(worker, NEVER)
-        self._outcome.ends = np.array(self._ends)
         return self._outcome
 
     def _loop(self) -> None:
@@ -128,8 +146,13 @@ class Simulation:
             self._queue.append(job)
             return
         best.advance(now)
-        best.admit(job, self._prompts[job], self._outputs[job])
+        self._admit(best, job)
         self._plan(best)
+
+    def _admit(self, worker: Worker, job: int) -> None:
+        first = worker.admit(job, self._prompts[job], self._outputs[job])
+        firsts = self._outcome.firsts
+        firsts[job] = min(firsts[job], first)  # What was streamed stays, whoever goes on with it.
 
     def _plan(self, worker: Worker) -> None:
         worker.version += 1
@@ -142,9 +165,9 @@ class Simulation:
             return
         worker.advance(now)
         for job in worker.pop_ended():
-            self._ends[job] = now
+            self._outcome.ends[job] = now
             self._completed.add(self._cost(job))
-            self._produced += float(self._trace.outputs[job])
+            self._produced += self._trace.outputs[job]
             self._latencies.append((now, now - self._arrivals[job]))
         self._fetch(now, worker)
         if worker.is_draining and not worker.rows:
@@ -155,15 +178,14 @@ class Simulation:
         if not worker.is_draining:
             while self._queue and len(worker.rows) < self._machine.slots:
                 job = self._queue.popleft()
-                worker.admit(job, self._prompts[job], self._outputs[job])
+                self._admit(worker, job)
         self._plan(worker)
 
     def _spawn(self, now: float, cold_s: float | None = None, restarts: int = 0) -> None:
         number = next(number for number in count(1) if number not in self._fleet)
         if cold_s is None:
-            draw = np.random.default_rng([self._course.seed, self._spawned])
+            cold_s = self._course.cold_start_s(self._spawned)
             self._spawned += 1
-            cold_s = self._course.cold_start_s * float(draw.uniform(1 - JITTER, 1 + JITTER))
         worker = Worker(number, now, now + cold_s, self._machine, self._sums)
         self._fleet[number] = worker
         if cold_s > 0:
@@ -193,7 +215,8 @@ class Simulation:
         self._at(worker.ready_at, lambda moment: self._become_ready(moment, worker, cold_s))
 
     def _resize(self, now: float, size: int) -> None:
-        size = min(max(size, LIMITS[0]), LIMITS[1])
+        least, most = self._course.limits
+        size = min(max(size, least), most)
         if size == self._desired:
             return
         self._desired = size
@@ -275,7 +298,7 @@ class Simulation:
             at=now,
             run_id="simulated",
             waiting=Load(len(self._queue), self._waiting_tokens()),
-            running=Load(running, ALLOWED * running),
+            running=Load(running, self._running_tokens()),
             oldest_wait_s=max(0.0, now - oldest),
             arrived=self._arrived.load(),
             completed=self._completed.load(),
@@ -288,7 +311,7 @@ class Simulation:
         )
 
     def _member(self, worker: Worker, now: float) -> Member:
-        phase = "draining" if worker.is_draining else "starting"
+        phase: Phase = "draining" if worker.is_draining else "starting"
         if phase == "starting" and worker.ready_at <= now:
             phase = "ready"
         return Member(worker.number, phase, now - worker.spawned_at, len(worker.rows))
@@ -300,13 +323,18 @@ class Simulation:
         return ordered[int(0.95 * (len(ordered) - 1))] if ordered else None
 
     def _waiting_tokens(self) -> float:
-        return sum(self._prompts[job] for job in self._queue) + ALLOWED * len(self._queue)
+        return sum(self._costs[job] for job in self._queue)
+
+    def _running_tokens(self) -> float:
+        workers = self._fleet.values()
+        return sum(self._allowed[job] for worker in workers for _end, job in worker.rows)
 
     def _step_sums(self) -> StepSums:
-        return StepSums(*self._sums)  # Steps are whole only in the mean.
+        n, *sums = self._sums  # Steps are whole only in the mean.
+        return StepSums(n, *sums)  # type: ignore[arg-type]
 
     def _cost(self, job: int) -> float:
-        return self._prompts[job] + ALLOWED
+        return self._costs[job]
 
 
 class Totals:

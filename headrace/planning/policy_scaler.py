@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from bench.autoscale.simulator import LIMITS
-from bench.autoscale.view import View
+from headrace.planning.view import View
+from scaler.decision import Decision
 from scaler.memory import Memory
 from scaler.policy import decide
 from scaler.rules import Rules
 
-LEAST, MOST = LIMITS
-RULES = Rules(min_workers=LEAST, max_workers=MOST)
 
+class PolicyScaler:
+    """`last` is its newest decision."""
 
-class Ours:
-    every_s = 2.0
     is_ours = True
 
-    def __init__(self, rules: Rules = RULES) -> None:
+    def __init__(self, rules: Rules, every_s: float = 2.0) -> None:
+        self.every_s = every_s
+        self.last: Decision | None = None
         self._rules = rules
         self._memory = Memory()
 
@@ -24,5 +24,5 @@ class Ours:
         if self._memory.size is None:
             self._memory = Memory(size=view.desired)
         assert view.reading is not None
-        decision, self._memory = decide(self._rules, self._memory, view.reading, view.now)
-        return view.desired if decision.holds else decision.size
+        self.last, self._memory = decide(self._rules, self._memory, view.reading, view.now)
+        return view.desired if self.last.holds else self.last.size

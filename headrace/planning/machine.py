@@ -1,0 +1,22 @@
+"""The machine that is simulated: how long a step of a worker takes, and how many share one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scaler.step_curve import StepCurve
+
+
+@dataclass(frozen=True)
+class Machine:
+    curve: StepCurve
+    slots: int
+
+    def alone_s(self, prompt: float, output: float) -> float:
+        """What a request takes that has a worker to itself."""
+        return self.curve.gamma * prompt + output * self.curve.seconds(1, 0)
+
+    def jobs_per_s(self, prompt: float, output: float) -> float:
+        """Of a worker with full slots."""
+        row_s = output * self.curve.seconds(self.slots, 0) / self.slots
+        return 1 / (row_s + self.curve.gamma * prompt)
