@@ -31,11 +31,11 @@ def serve(at: Sequence[float], machine: Machine = MACHINE, prompt: float = 0.0) 
 
 @pytest.mark.parametrize("rate", [5.0, 20.0, 32.0])
 def test_latencies_are_those_of_single_steps(rate: float) -> None:
-    """Up to a step that rows share with one who comes in the middle of it and is let in after."""
+    """But for rows who let others in: those slow the present step down, not the next."""
     at = requests(rate)
     found = [end - begin for begin, end in zip(at, serve(at).ends, strict=True)]
     expected = REFERENCE.latencies(at, TOKENS)
-    assert sum(found) == pytest.approx(sum(expected), rel=0.03)
+    assert sum(found) == pytest.approx(sum(expected), rel=0.05)
     for share in (0.5, 0.95):
         rank = int(share * COUNT)
         assert sorted(found)[rank] == pytest.approx(sorted(expected)[rank], rel=0.05)
