@@ -44,4 +44,6 @@ def find_crew(rules: Rules, reading: Readings, decided: int | None) -> Crew:
 def cold_start(rules: Rules, reading: Readings) -> float:
     """From spawn to ready: the 90th percentile of the last ones."""
     times = sorted(reading.cold_starts_s)
-    return times[ceil(0.9 * len(times)) - 1] if times else rules.cold_start_s
+    if times:
+        return times[ceil(0.9 * len(times)) - 1]
+    return rules.start.cold_start_s if rules.start else rules.cold_start_s

@@ -14,6 +14,7 @@ from scaler.memory import Memory
 from scaler.policy import LAWS, decide
 from scaler.readings import Reading, Readings
 from scaler.rules import Rules
+from scaler.start_values import read_start_values
 
 SHARES_MACHINE: Mapping[str, Any] = {"pace_s": inf, "pace_ticks": 8}
 """Where workers share a machine it is worth some ticks to know what the first of them does."""
@@ -52,6 +53,7 @@ class PolicyMind:
 
 
 def rules_of(settings: Settings) -> Rules:
+    """Raises `SettingsError` for start values that cannot be read."""
     return Rules(
         policy=settings.scaler_policy,
         min_workers=settings.scaler_min,
@@ -61,6 +63,7 @@ def rules_of(settings: Settings) -> Rules:
         slo_tpot_s=settings.slo_tpot_s,
         stale_s=stale_s(settings),
         down_window_s=settings.scaler_window_s,
+        start=read_start_values(start) if (start := settings.scaler_start) else None,
         **(SHARES_MACHINE if settings.scaler_fleet != "kubernetes" else {}),
     )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from scaler.start_values import StartValues
+
 PolicyName = Literal["backlog-slo", "queue-depth", "latency"]
 
 
@@ -43,6 +45,8 @@ class Rules:
     what waits within `clear_s`, or a cold start."""
     cold_start_s: float = 30.0
     """From spawn to ready, until some were measured."""
+    start: StartValues | None = None
+    """How fast a worker is, until some steps were seen."""
 
     growth_s: float = 15.0
     growth_workers: int = 8

@@ -8,6 +8,7 @@ from math import exp
 from headrace.core.step_sums import StepSums
 from scaler.readings import Readings
 from scaler.rules import Rules
+from scaler.start_values import StartValues
 from scaler.step_curve import StepCurve, fit
 
 LEAST_JOBS = 5.0
@@ -53,19 +54,12 @@ class Work:
         )
 
     def speed(self, rules: Rules) -> Speed | None:
-        """None as long as too little was seen."""
+        """As long as too little was seen that of the start values, None without those."""
         curve = fit(self.steps)
         outputs = self.outputs or self.steps.r
         if curve is None or self.jobs < LEAST_JOBS or self.tokens <= 0 or outputs <= 0:
-            return None
-        return self._speed(curve, self.tokens / outputs, rules)
-
-    def _speed(self, curve: StepCurve, tokens_an_output: float, rules: Rules) -> Speed:
-        prompts = self._prompts_an_output()
-        rows = curve.rows_within(rules.slo_tpot_s, prompts, rules.slots)
-        full = rows or rules.slots
-        outputs_per_s = full / curve.seconds(full, full * prompts)
-        return Speed(full, outputs_per_s * tokens_an_output, rows == 0)
+            return None if rules.start is None else speed_at_start(rules, rules.start)
+        return _speed(rules, curve, self.tokens / outputs, self._prompts_an_output())
 
     def _prompts_an_output(self) -> float:
         """Prompt tokens that come with each output token.
@@ -76,3 +70,16 @@ class Work:
         if self.started <= 0 or self.jobs <= 0 or self.outputs <= 0:
             return self.steps.p / self.steps.r if self.steps.r > 0 else 0.0
         return (self.steps.p / self.started) / (self.outputs / self.jobs)
+
+
+def speed_at_start(rules: Rules, start: StartValues) -> Speed:
+    tokens = (start.prompt_tokens + start.allowed_tokens) / start.output_tokens
+    return _speed(rules, start.curve, tokens, start.prompt_tokens / start.output_tokens)
+
+
+def _speed(rules: Rules, curve: StepCurve, tokens_an_output: float, prompts: float) -> Speed:
+    """`prompts`: tokens of prompts that come with each output token."""
+    rows = curve.rows_within(rules.slo_tpot_s, prompts, rules.slots)
+    full = rows or rules.slots
+    outputs_per_s = full / curve.seconds(full, full * prompts)
+    return Speed(full, outputs_per_s * tokens_an_output, rows == 0)

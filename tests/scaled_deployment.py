@@ -25,6 +25,7 @@ from tests.load import load_with_records
 from tests.waiting import eventually
 
 LEAST, MOST = 1, 4
+TICK_S, WINDOW_S = "0.5", "6"
 BOUNDS = {"HEADRACE_SCALER_MIN": str(LEAST), "HEADRACE_SCALER_MAX": str(MOST)}
 
 
@@ -39,8 +40,8 @@ class ScaledDeployment(Deployment):
             HEADRACE_SIMULATED_ALPHA_S="0.05",
             HEADRACE_SIMULATED_BETA_S="0",
             HEADRACE_MAX_SLOTS="4",
-            HEADRACE_SCALER_TICK_S="0.5",
-            HEADRACE_SCALER_WINDOW_S="6",
+            HEADRACE_SCALER_TICK_S=TICK_S,
+            HEADRACE_SCALER_WINDOW_S=WINDOW_S,
             **bounds,
         )
         self.redis: Client = connect(f"unix://{self.state_dir}/redis/redis.sock", API_TIMEOUT_S)
@@ -79,6 +80,11 @@ class ScaledDeployment(Deployment):
         command = [sys.executable, "-m", "headrace", "scaler", *arguments]
         command += ["--state-dir", str(self.state_dir)]
         return subprocess.run(command, capture_output=True, check=True, text=True).stdout
+
+    def rules(self) -> list[str]:
+        """Those of its scaler, as options."""
+        bounds = ["--scaler-min", str(LEAST), "--scaler-max", str(MOST)]
+        return [*bounds, "--scaler-tick-s", TICK_S, "--scaler-window-s", WINDOW_S]
 
     def offer(self, trace: list[Arrival]) -> list[Record]:
         """Jobs at their times, whatever becomes of the others; what became of each."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from headrace.cli.duration import duration
 from headrace.cli.setting_option import setting_options, settings_from
 
 if TYPE_CHECKING:
     from headrace.core.desired_fleet import DesiredFleet
+    from scaler.rules import PolicyName
 
 EPILOG = """\b
 For example:
@@ -19,7 +22,15 @@ For example:
   headrace scaler status
   headrace scaler fix 3
 """
+REPLAY_EPILOG = """\b
+For example:
+  headrace scaler replay --since 2h
+  headrace scaler replay --policy backlog-slo --scaler-max 8 --speed 2
+  headrace scaler replay loadtest.json --slo-latency-s 2
+"""
 MOST_WORKERS = 64
+POLICIES: tuple[PolicyName, ...] = ("backlog-slo", "queue-depth", "latency")
+POSITIVE = click.FloatRange(0, min_open=True)
 
 
 @click.group(epilog=EPILOG, invoke_without_command=True)
@@ -110,6 +121,42 @@ def auto(**options: str | None) -> None:
     """Let the policy decide again: takes `fix` and `pause` back."""
     with _fleet(options) as fleet:
         fleet.auto()
+
+
+@scaler.command(epilog=REPLAY_EPILOG)
+@click.argument("report", required=False, type=click.Path(path_type=Path))
+@click.option("--since", type=duration, help="Of the log, jobs of the last 90 (s), 30m, 1h or 2d.")
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    type=click.Choice(POLICIES),
+    help="May be repeated.  [default: all of them]",
+)
+@setting_options("scaler_min", "scaler_max", "scaler_window_s", "scaler_tick_s")
+@setting_options("slo_latency_s", "slo_tpot_s", "redis_url", "state_dir")
+@click.option("--cold-start-s", type=POSITIVE, help="Of every new worker.  [default: as measured]")
+@click.option("--speed", type=POSITIVE, default=1.0, show_default=True, help="Of the load.")
+@click.option("--json", "as_json", is_flag=True, help="Print what came of each.")
+def replay(
+    report: Path | None,
+    since: float | None,
+    policies: tuple[PolicyName, ...],
+    cold_start_s: float | None,
+    speed: float,
+    as_json: bool,
+    **options: str | None,
+) -> None:
+    """Ask what another policy, or other settings, would have made of a load that once came.
+
+    REPORT is the JSON of a `headrace loadtest`; without it, the load is that of the deployment's
+    completion log. It runs through a simulated fleet whose workers are as fast as those that were
+    measured; what really happened stands beside it. Nothing is sent, and nothing changes.
+    """
+    from headrace.cli.replay import Question, show_replay
+
+    question = Question(policies or POLICIES, cold_start_s, speed, as_json)
+    show_replay(settings_from(options), report, since, question)
 
 
 @contextmanager

@@ -103,6 +103,11 @@ class Settings(BaseSettings):
         60.0,
         description="So long fewer workers must have sufficed before the scaler takes any away.",
     )
+    scaler_start: Path | None = Field(
+        None,
+        description="File that `headrace capacity --start-values` wrote: how fast a worker is, for"
+        " a scaler that has not seen any step yet.",
+    )
     scaler_statefulset: str = Field(
         "headrace-worker", min_length=1, description="StatefulSet of the workers, for Kubernetes."
     )
@@ -222,11 +227,11 @@ class Settings(BaseSettings):
         description="For tests only: where a process kills itself, as `mid-step=kill@3`.",
     )
 
-    @field_validator("state_dir")
+    @field_validator("state_dir", "scaler_start")
     @classmethod
-    def _make_absolute(cls, folder: Path) -> Path:
+    def _make_absolute(cls, path: Path | None) -> Path | None:
         """Children of `headrace up` may stand elsewhere."""
-        return folder.expanduser().absolute()
+        return path and path.expanduser().absolute()
 
     @model_validator(mode="after")
     def _leaves_a_port_for_the_monitor(self) -> Settings:
