@@ -101,6 +101,7 @@ class BatchWorker(SimpleWorker):
         self._failpoints = make_failpoints(self.settings.failpoints)
         self.is_told_to_drain = False
         self._has_lost_an_answer = False
+        self._waited_s = 0.0
         self._capacity = engine.room()
         self._last_publish = clock.now()
         self._drain_until: float | None = None
@@ -126,15 +127,21 @@ class BatchWorker(SimpleWorker):
             self.teardown()
 
     def turn(self) -> None:
-        """Obeys, admits, steps or rests, publishes, finishes and polices, once."""
+        """Obeys, admits, steps or rests, publishes, finishes and polices, once.
+
+        What it waits for a Redis that is away is none of its own time.
+        """
+        began, self._waited_s = self._clock.now(), 0.0
         self._obey()
         self._admit()
-        if self._admission.may_step(len(self.running)):
+        if steps := self._admission.may_step(len(self.running)):
             self._step()
         else:
             self._rest()
         self._police()
         self._show_state()
+        if steps:
+            self.steps.turned(self._clock.now() - began - self._waited_s, self.engine.stats())
 
     @property
     def activity(self) -> Activity:
@@ -248,7 +255,7 @@ class BatchWorker(SimpleWorker):
         deltas = self.engine.step()
         self._failpoints.hit(Failpoint.MID_STEP)
         now = self.last_progress = self._clock.now()
-        self.steps.observe(rows, now - started, self.engine.stats())
+        self.steps.observe(rows, now - started)
         self._traces.stepped()
         for delta in deltas:
             self.running[delta.request_id].absorb(delta, rows, now)
@@ -344,6 +351,7 @@ class BatchWorker(SimpleWorker):
         """Repeats a call until Redis answers, or the worker's time to drain is over."""
         wait_s = RETRY_FIRST_S
         while True:
+            asked_at = self._clock.now()
             try:
                 return call()
             except RedisError as error:
@@ -352,6 +360,7 @@ class BatchWorker(SimpleWorker):
                 log.warning("Redis takes nothing", error=str(error), retry_s=round(wait_s, 2))
             self._clock.sleep(wait_s * random.uniform(0.5, 1.0))
             self.last_progress = self._clock.now()  # it is Redis that stalls, not the engine
+            self._waited_s += self.last_progress - asked_at
             wait_s = min(wait_s * 2, RETRY_MOST_S)
 
     def _set_connection(self, connection: Redis) -> Redis:

@@ -13,18 +13,22 @@ class StepCounts:
     """Totals since the worker's start. The worker's loop writes, its heartbeat reads.
 
     Beside two histograms they are the sums of which the scaler fits a step's seconds s to its rows
-    r and prompt tokens p: fields `steps:n`, `steps:r`, `steps:rr`, …, with s in millionths.
+    r and prompt tokens p: fields `steps:n`, `steps:r`, `steps:rr`, …, with s in millionths. There
+    s is all of a turn: claiming, publishing and finishing hold up the next step as well.
     """
 
     def __init__(self) -> None:
         self._totals: Counter[str] = Counter()
         self._last = EngineStats()
 
-    def observe(self, rows: int, seconds: float, stats: EngineStats) -> None:
-        """One step of `rows` requests, and the engine's counters behind it."""
+    def observe(self, rows: int, seconds: float) -> None:
+        """One step of `rows` requests."""
         for histogram, value in ((BATCH_SIZE, rows), (STEP, seconds)):
             self._totals[histogram.field(value)] += 1
             self._totals[histogram.sum_field] += round(value * SUM_UNIT)
+
+    def turned(self, seconds: float, stats: EngineStats) -> None:
+        """A turn with a step in it is over; `stats` are the engine's counters behind it."""
         last, self._last = self._last, stats
         r, p = stats.rows - last.rows, stats.prefill_tokens - last.prefill_tokens
         self._add_sums(r, p, round(seconds * SUM_UNIT))
@@ -42,5 +46,8 @@ class StepCounts:
 class NoStepCounts(StepCounts):
     """Where metrics are off."""
 
-    def observe(self, rows: int, seconds: float, stats: EngineStats) -> None:
+    def observe(self, rows: int, seconds: float) -> None:
+        """Counts nothing."""
+
+    def turned(self, seconds: float, stats: EngineStats) -> None:
         """Counts nothing."""

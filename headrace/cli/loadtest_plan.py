@@ -66,9 +66,9 @@ def _loads(options: Options) -> Sequence[Load]:
         return [TraceLoad(read_trace(options["trace"]), options["speed"])]
     if options["rates"] is not None:
         law = {name: options[name] for name in ("arrivals", "cv", "seed")}
-        rates = _numbers("--rates", options["rates"], float)
+        rates = numbers("--rates", options["rates"], float)
         return [OpenLoad(rate, **law, **sizes) for rate in rates]
-    users = _numbers("--concurrency", options["concurrency"] or DEFAULT_CONCURRENCY, int)
+    users = numbers("--concurrency", options["concurrency"] or DEFAULT_CONCURRENCY, int)
     return [ClosedLoad(int(number), **sizes) for number in users]
 
 
@@ -81,7 +81,7 @@ def _limits(options: Options) -> Limits:
     return Limits(options["warmup"], duration_s, requests)
 
 
-def _numbers(option: str, text: str, kind: type[int] | type[float]) -> Sequence[float]:
+def numbers(option: str, text: str, kind: type[int] | type[float]) -> Sequence[float]:
     try:
         numbers = [kind(part) for part in text.split(",")]
     except ValueError as error:

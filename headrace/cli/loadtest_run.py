@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from headrace.cli.output_file import require_writable
 from headrace.cli.terminal import console
 from headrace.core.errors import Unavailable
 from headrace.loadtest.assertions import Assertion, failures
@@ -35,12 +35,10 @@ class Outputs:
     def require_writable(self) -> None:
         """Raises `click.UsageError`: better before the load than after it."""
         for path in (self.json_path, self.csv_path):
-            if path and (path.is_dir() or not os.access(path.absolute().parent, os.W_OK)):
-                raise click.UsageError(f"{path}: no file can be written there")
+            require_writable(path)
 
     def progress(self) -> Progress:
-        errors = Console(stderr=True)
-        return Moving(errors) if errors.is_terminal and not self.no_progress else Lines(errors)
+        return progress_on(Console(stderr=True), self.no_progress)
 
     def write(self, test: LoadTest) -> None:
         if self.as_markdown:
@@ -51,6 +49,10 @@ class Outputs:
             write_json(test, self.json_path)
         if self.csv_path is not None:
             write_csv(test, self.csv_path)
+
+
+def progress_on(errors: Console, no_progress: bool) -> Progress:
+    return Moving(errors) if errors.is_terminal and not no_progress else Lines(errors)
 
 
 def run_load_test(plan: Plan, assertions: Sequence[Assertion], outputs: Outputs) -> int:

@@ -9,6 +9,7 @@ import sys
 
 import click
 
+from headrace.cli.capacity import capacity
 from headrace.cli.dead import dead
 from headrace.cli.health import health
 from headrace.cli.jobs import jobs
@@ -59,6 +60,7 @@ for command in (
         slo,
         scaler,
         loadtest,
+        capacity,
         model,
         settings,
         health,

@@ -14,7 +14,8 @@ IN_MILLIONTHS = ("s", "rs", "ps")
 class StepSums:
     """Sums over the steps of all workers since counting began, of which a step curve is fitted.
 
-    A step takes `s` seconds for `r` decoding rows and `p` tokens of prompts.
+    A step takes `s` seconds for `r` decoding rows and `p` tokens of prompts, from the one before it
+    on: what a worker does between steps counts.
     """
 
     n: int = 0

@@ -38,10 +38,11 @@ def happened(recording: Recording, slo: Slo) -> SloScore:
 
 def replay(recording: Recording, what_if: WhatIf) -> SloScore:
     """Raises `InvalidRequest` where the record does not say how long a step takes."""
-    rules = what_if.rules
+    machine = machine_of(recording, what_if.rules)
+    rules = replace(what_if.rules, slots=machine.slots)
     trace = _faster(recording.trace, what_if.speed)
     course = Course(
-        machine_of(recording, rules),
+        machine,
         _cold_starts(recording, what_if),
         first=_first(recording, rules),
         limits=(rules.min_workers, rules.max_workers),

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+from redis.exceptions import ConnectionError as RedisError
+
 from headrace.core.connection import Client
 from headrace.core.histogram import BATCH_SIZE, STEP
 from headrace.core.settings import Settings
@@ -13,8 +18,8 @@ from worker.step_counts import StepCounts
 
 def test_a_step_counts_its_rows_and_its_seconds() -> None:
     counts = StepCounts()
-    counts.observe(3, 0.04, EngineStats(rows=3, prefill_tokens=10))
-    counts.observe(1, 0.06, EngineStats(rows=4, prefill_tokens=10))
+    counts.observe(3, 0.04)
+    counts.observe(1, 0.06)
 
     totals = counts.totals
     assert BATCH_SIZE.sum(totals) == 4
@@ -24,8 +29,8 @@ def test_a_step_counts_its_rows_and_its_seconds() -> None:
 
 def test_the_sums_of_a_step_curve_are_those_of_rows_and_prompt_tokens_of_each_step() -> None:
     counts = StepCounts()
-    counts.observe(3, 0.04, EngineStats(rows=3, prefill_tokens=10))
-    counts.observe(9, 0.06, EngineStats(rows=5, prefill_tokens=14))
+    counts.turned(0.04, EngineStats(rows=3, prefill_tokens=10))
+    counts.turned(0.06, EngineStats(rows=5, prefill_tokens=14))
 
     sums = {field: count for field, count in counts.totals.items() if field.startswith("steps:")}
     assert sums == {
@@ -43,6 +48,25 @@ def test_the_worker_counts_every_step(redis: Client, settings: Settings) -> None
     totals = bench.worker.steps.totals
     assert BATCH_SIZE.cumulated(totals)[-1] == ("+Inf", 3)
     assert BATCH_SIZE.sum(totals) == 6
+
+
+def test_what_a_worker_does_between_steps_is_of_the_step_and_a_redis_that_is_away_is_not(
+    redis: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(redis, settings)
+    bench.submit(make_request("a", max_tokens=3))
+    publish, failures = bench.queue.publish, iter([RedisError("away")])
+
+    def slow(*arguments: Any) -> Any:
+        for failure in failures:
+            raise failure
+        bench.clock.sleep(0.25)
+        return publish(*arguments)
+
+    monkeypatch.setattr(bench.queue, "publish", slow)
+    bench.turn(1)
+
+    assert bench.worker.steps.totals["steps:s"] == 250_000
 
 
 def test_nothing_is_counted_where_metrics_are_off(redis: Client, settings: Settings) -> None:

@@ -1,0 +1,167 @@
+"""Runs a capacity test for somebody at a terminal, and says what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import click
+from rich.console import Console
+
+from headrace.cli.capacity_view import drawn
+from headrace.cli.loadtest_plan import numbers
+from headrace.cli.loadtest_run import FAILED, HOLDS, INTERRUPTED, NOT_MEASURED, progress_on
+from headrace.cli.output_file import require_writable
+from headrace.cli.terminal import console
+from headrace.core.errors import InvalidRequest, Unavailable
+from headrace.core.settings import Settings
+from headrace.loadtest.load_test import LoadTest
+from headrace.loadtest.loads import Limits, Load
+from headrace.loadtest.plan import Plan
+from headrace.loadtest.result import Result
+from headrace.loadtest.slo import Slo
+from headrace.loadtest.target import Address, open_target
+from headrace.planning.capacity import (
+    Capacity,
+    CapacityTest,
+    Deployment,
+    Question,
+    Unbearable,
+    require_question,
+)
+from headrace.planning.capacity_report import report, rows, start_values
+from scaler.mind import rules_of
+from scaler.rules import Rules
+
+MULTIPLES = (0.5, 1, 2, 4, 8)
+MOST_WORKERS = 64
+TIMEOUT_S = 600.0
+
+
+def run_capacity(settings: Settings, options: Mapping[str, Any]) -> int:
+    """The exit status."""
+    with _usage_errors():
+        question = _question(settings, options)
+        rates = options["rates"] and numbers("--rates", options["rates"], float)
+        address = Address.parse(options["url"])
+    for path in (options["json_path"], options["start_path"]):
+        require_writable(path)
+    bench = _Bench(address, options, question)
+    try:
+        capacity = asyncio.run(bench.run())
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Unbearable as error:
+        click.echo(f"headrace: {error}", err=True)
+        return FAILED
+    except Unavailable as error:
+        click.echo(f"headrace: {error}", err=True)
+        return NOT_MEASURED
+    _hand_in(capacity, question, settings, rates, bench, options)
+    return HOLDS
+
+
+class _Bench:
+    """The deployment at an address, and how loads are sent to it."""
+
+    def __init__(self, address: Address, options: Mapping[str, Any], question: Question) -> None:
+        self.address, self.model = address, options["model"]
+        self._key = options["api_key"]
+        self._question = question
+        self._progress = progress_on(Console(stderr=True), options["no_progress"])
+        self._sent = 0
+
+    async def run(self) -> Capacity:
+        async with open_target(self.address, self._key) as target:
+            self.model = self.model or await target.first_model()
+            try:
+                fleet = await target.get("/v1/fleet")
+            except Unavailable as error:
+                raise Unavailable(
+                    f"{error}; a capacity is that of a Headrace whose fleet may be seen: on its own"
+                    " machine, or with an administrator's --api-key"
+                ) from error
+        return await CapacityTest(self._question, _deployment(fleet), self._measure).run()
+
+    async def _measure(self, loads: Sequence[Load], seconds: float) -> Sequence[Result]:
+        """No prompt is sent twice: what is remembered of it would make it quicker."""
+        self._sent += 1
+        plan = Plan(
+            address=self.address,
+            loads=loads,
+            limits=Limits(self._question.warmup_s, seconds, None),
+            slo=self._question.slo,
+            model=self.model,
+            api_key=self._key,
+            timeout_s=TIMEOUT_S,
+            seed=self._question.seed * 1000 + self._sent,
+        )
+        return await LoadTest(plan, self._progress).run()
+
+
+def _question(settings: Settings, options: Mapping[str, Any]) -> Question:
+    question = Question(
+        prompt_tokens=options["prompt_tokens"],
+        max_tokens=options["max_tokens"],
+        slo=Slo(settings.slo_latency_s, settings.slo_tpot_s),
+        objective=settings.slo_objective,
+        warmup_s=options["warmup"],
+        seconds=options["duration"],
+        precision=options["precision"],
+        held_out=numbers("--held-out", options["held_out"], float),
+        seed=options["seed"],
+    )
+    require_question(question)
+    return question
+
+
+def _deployment(fleet: Mapping[str, Any]) -> Deployment:
+    ready = [worker for worker in fleet["workers"] if worker["activity"] == "ready"]
+    if not ready or fleet["starting"]:
+        raise Unavailable(
+            f"{len(ready)} workers are ready and {fleet['starting']} start:"
+            " wait until all are ready"
+        )
+    times = sorted(fleet["cold_starts_s"])
+    slots = min(worker["slots"] for worker in ready)
+    return Deployment(len(ready), slots, times[int(0.9 * (len(times) - 1))] if times else None)
+
+
+def _hand_in(
+    capacity: Capacity,
+    question: Question,
+    settings: Settings,
+    rates: Sequence[float] | None,
+    bench: _Bench,
+    options: Mapping[str, Any],
+) -> None:
+    rates = rates or [float(f"{share * capacity.rate:.3g}") for share in MULTIPLES]
+    table = rows(capacity, question, rates, _rules(settings, capacity, question))
+    console().print(drawn(capacity, question, table))
+    if (path := options["json_path"]) is not None:
+        found = report(capacity, question, table, bench.address.root, bench.model)
+        path.write_text(json.dumps(found, indent=2) + "\n")
+    if (path := options["start_path"]) is not None:
+        path.write_text(start_values(capacity, question).encode())
+
+
+def _rules(settings: Settings, capacity: Capacity, question: Question) -> Rules:
+    """Those of a scaler that has these start values, and room."""
+    most = settings.scaler_max or max(MOST_WORKERS, settings.scaler_min)
+    slots = capacity.deployment.slots
+    changed = settings.model_copy(
+        update={"scaler_max": most, "max_slots": slots, "scaler_fleet": "kubernetes"}
+    )
+    return replace(rules_of(changed), start=start_values(capacity, question))
+
+
+@contextmanager
+def _usage_errors() -> Iterator[None]:
+    try:
+        yield
+    except InvalidRequest as error:
+        raise click.UsageError(str(error)) from error

@@ -1,0 +1,57 @@
+"""The universal scalability law: what more requests at once bring, and what they cost each other.
+
+    X(N) = rate * N / (1 + contention * (N - 1) + coherence * N * (N - 1))
+
+(Gunther 2007.) N / X(N) is a plane over N - 1 and N (N - 1), fitted as step curves are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headrace.core.errors import InvalidRequest
+from headrace.core.step_sums import StepSums
+from scaler.step_curve import LEAST_STEPS, fit
+
+Point = tuple[float, float]
+"""Requests at once, and the throughput with so many."""
+
+
+@dataclass(frozen=True)
+class Usl:
+    """`rate` is the throughput of one request at a time."""
+
+    rate: float
+    contention: float
+    coherence: float
+
+    def throughput(self, requests: float) -> float:
+        others = requests - 1
+        crowd = 1 + self.contention * others + self.coherence * requests * others
+        return self.rate * requests / crowd
+
+    def most(self, slots: int) -> float:
+        """The highest throughput with at most so many at once."""
+        return max(self.throughput(requests) for requests in range(1, slots + 1))
+
+    def error(self, points: Sequence[Point]) -> float:
+        """The largest relative error on these points."""
+        return max(abs(self.throughput(requests) / x - 1) for requests, x in points)
+
+
+def fit_usl(points: Sequence[Point]) -> Usl:
+    """Least squares of relative errors. Raises `InvalidRequest` for fewer than two points."""
+    if len(points) < 2 or not all(x > 0 for _requests, x in points):
+        raise InvalidRequest("a law of throughput needs two levels at which requests succeeded")
+    sums = StepSums()
+    for requests, x in points:
+        each = _sums(requests - 1, requests * (requests - 1), requests / x)
+        sums = sums.plus(each.times((x / requests) ** 2))
+    plane = fit(sums.times(LEAST_STEPS / sums.n))
+    assert plane is not None
+    return Usl(1 / plane.alpha, plane.beta / plane.alpha, plane.gamma / plane.alpha)
+
+
+def _sums(r: float, p: float, s: float) -> StepSums:
+    return StepSums(1, r, p, s, r * r, r * p, p * p, r * s, p * s)
