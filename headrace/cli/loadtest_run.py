@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -29,14 +30,17 @@ class Outputs:
 
     json_path: Path | None
     csv_path: Path | None
+    html_path: Path | None
     as_markdown: bool
     no_progress: bool
 
     def require_writable(self) -> None:
         """Raises `click.UsageError`: better before the load than after it."""
-        for path in (self.json_path, self.csv_path):
+        for path in (self.json_path, self.csv_path, self.html_path):
             if path and (path.is_dir() or not os.access(path.absolute().parent, os.W_OK)):
                 raise click.UsageError(f"{path}: no file can be written there")
+        if self.html_path and not find_spec("plotly"):
+            raise click.UsageError("--html needs plotly: pip install 'headrace[report]'")
 
     def progress(self) -> Progress:
         errors = Console(stderr=True)
@@ -51,6 +55,10 @@ class Outputs:
             write_json(test, self.json_path)
         if self.csv_path is not None:
             write_csv(test, self.csv_path)
+        if self.html_path is not None:
+            from headrace.loadtest.html import write_html
+
+            write_html(test, self.html_path)
 
 
 def run_load_test(plan: Plan, assertions: Sequence[Assertion], outputs: Outputs) -> int:
