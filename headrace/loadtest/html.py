@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from headrace.loadtest.conditions import conditions, slo
 from headrace.loadtest.load_test import LoadTest
 from headrace.loadtest.plots import plots
 from headrace.loadtest.quantiles import LEAST_FOR_P99
+from headrace.loadtest.remarks import remarks
 from headrace.loadtest.report import report
 from headrace.loadtest.table import BY_SERVER, INVALID, MEANING, UNSUPPORTED
 
@@ -35,7 +36,7 @@ def page(report: Mapping[str, Any]) -> str:
         conditions=conditions(report),
         level_means=MEANING[levels[0]["kind"]] if levels else "",
         rows=[_row(level) for level in levels],
-        remarks=[remark for level in levels for remark in _remarks(level)],
+        remarks=remarks(levels),
         legend=_legend(report),
         plots=drawn,
         figures={plot.name: plot.figure.to_plotly_json() for plot in drawn},
@@ -78,18 +79,6 @@ def _percentile(spread: Mapping[str, Any] | None, name: str) -> str:
 
 def _interval(spread: Mapping[str, Any] | None) -> str:
     return f" [{spread['p50']['low']:.3f} {spread['p50']['high']:.3f}]" if spread else ""
-
-
-def _remarks(level: Level) -> Iterator[tuple[str, str]]:
-    """What must be known about a level, with its weight."""
-    for problem in level["problems"]:
-        yield "problem", f"{INVALID} level {level['level']} is not valid: {problem}"
-    errors = level["errors"]
-    for kind, count in errors["kinds"].items():
-        said = errors["messages"].get(kind)
-        yield "error", f"level {level['level']}: {count} x {kind}" + (f": {said}" if said else "")
-    for note in level["notes"]:
-        yield "note", f"level {level['level']}: {note}"
 
 
 def _legend(report: Mapping[str, Any]) -> Sequence[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -14,12 +16,15 @@ PINK, VIOLET, GREY = "#c9488c", "#7f63d2", "#858c96"
 RAMP = (BLUE, VIOLET, PINK, ORANGE)
 """From a low level to a high one."""
 
+MARGIN = 1.2
+
 AXIS = {
     "showgrid": True,
     "zeroline": False,
     "showline": False,
     "automargin": True,
     "ticks": "",
+    "ticklabelstandoff": 6,
     "title": {"standoff": 10},
 }
 TEMPLATE = go.layout.Template(
@@ -44,14 +49,15 @@ def shades(count: int) -> list[str]:
     return [_at(number / (count - 1) * (len(RAMP) - 1)) for number in range(count)]
 
 
-def round_ticks(low: float, high: float) -> Sequence[float]:
-    """1, 2 and 5 times powers of ten, for a logarithmic axis; one beyond either end."""
+def logarithmic(low: float, high: float) -> Mapping[str, Any]:
+    """An axis from a little below to a little above, with ticks at 1, 2 and 5 of each decade."""
     ticks = [digit * 10.0**power for power in range(-7, 7) for digit in (1, 2, 5)]
-    return [
-        tick
-        for below, tick, above in zip(ticks, ticks[1:], ticks[2:], strict=False)
-        if above > low and below < high
-    ]
+    return {
+        "type": "log",
+        "range": [math.log10(low / MARGIN), math.log10(high * MARGIN)],
+        "tickvals": ticks,
+        "ticktext": [f"{tick:g}" for tick in ticks],
+    }
 
 
 def _at(place: float) -> str:

@@ -17,7 +17,7 @@ from headrace.loadtest.look import (
     TEAL,
     TEMPLATE,
     VIOLET,
-    round_ticks,
+    logarithmic,
     shades,
 )
 from headrace.loadtest.record import ALL_STAGES
@@ -58,8 +58,8 @@ def latency_against_throughput(report: Report) -> Plot | None:
     _lay_out(figure, x="completed, requests/s", y="e2e latency, s")
     figure.update_xaxes(rangemode="tozero")
     caption = (
-        "Where the curves turn upwards, more load buys waiting rather than throughput; "
-        "bars are 95 % intervals, and points that overlap are no different."
+        "Where a curve turns upwards, more load buys waiting instead of throughput "
+        "(bars: 95 % intervals)."
     )
     return Plot("latency", "Latency against throughput", caption, figure)
 
@@ -74,8 +74,7 @@ def latency_distribution(report: Report) -> Plot | None:
     figure = go.Figure(curves if limit_s is None else [*curves, _limit(limit_s)])
     _lay_out(figure, x="e2e latency, s (logarithmic)", y="answered by then, %")
     ends = [line.x[end] for line in figure.data for end in (0, -1)]
-    ticks = round_ticks(min(ends), max(ends))
-    figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
+    figure.update_xaxes(logarithmic(min(ends), max(ends)))
     figure.update_yaxes(range=[0, 101])
     figure.update_layout(legend_title_text=_level_title(report))
     caption = f"A curve further right is slower, and a long flat top is a tail; {_slo_text(report)}"
@@ -90,7 +89,7 @@ def stage_stack(report: Report) -> Plot | None:
     figure = go.Figure([_stage(levels, name) for name in told])
     _lay_out(figure, x=_level_title(report), y="mean of a request, s")
     figure.update_xaxes(type="category", showgrid=False)
-    figure.update_layout(barmode="stack", bargap=0.45)
+    figure.update_layout(barmode="stack", bargap=0.45, legend_traceorder="normal")
     caption = (
         "The stage that grows with the load is the one to work on; queue wait wants more workers."
     )
@@ -116,19 +115,25 @@ def queue_and_workers(report: Report) -> Plot | None:
     levels = [level for level in report["levels"] if level["fleet"]]
     if not levels:
         return None
-    jobs = [_course(levels, name, JOBS[name], "y", "jobs") for name in JOBS]
-    workers = [_course(levels, name, WORKERS[name], "y2", "workers") for name in WORKERS]
+    jobs = [_course(levels, name, JOBS[name], "y") for name in JOBS]
+    workers = [_course(levels, name, WORKERS[name], "y2") for name in WORKERS]
+    most = max(count for level in levels for name in WORKERS for count in level["fleet"][name])
     figure = go.Figure([*jobs, *workers])
     for level in levels:
         _mark_window(figure, level)
     _lay_out(figure, x="s since the first level began", y="jobs")
-    figure.update_xaxes(anchor="y2")
+    figure.update_xaxes(anchor="y2", showgrid=False)
     figure.update_layout(
         yaxis={"domain": [0.42, 1]},
-        yaxis2={"domain": [0, 0.3], "title": {"text": "workers"}, "rangemode": "tozero"},
+        yaxis2={
+            "domain": [0, 0.3],
+            "title": {"text": "workers"},
+            "range": [0, max(most, 1) * 1.1],
+            "dtick": max(1, round(most / 4)),
+        },
         legend={"y": 1.1},
         margin={"t": 72},
-        hovermode="x",
+        hovermode="x unified",
     )
     caption = (
         "A queue that climbs through a shaded window is more load than the workers take; "
@@ -166,7 +171,7 @@ def _percentile(levels: Sequence[Level], percentile: str, colour: str) -> go.Sca
         y=[each["value"] for each in found],
         name=percentile,
         color=colour,
-        textposition="bottom center",
+        textposition="bottom right",
         mode="lines+markers+text" if percentile == "p50" else "lines+markers",
         customdata=[[each["low"], each["high"]] for each in found],
         error_y={
@@ -215,7 +220,7 @@ def _through_levels(levels: Sequence[Level], color: str, **fields: Any) -> go.Sc
     return go.Scatter(
         text=[_name(level) for level in levels],
         line={"color": color, "width": 2},
-        marker={"color": color, "size": 9, "symbol": symbols, "line": {"width": 2}},
+        marker={"color": color, "size": 9, "symbol": symbols, "line": {"color": color, "width": 2}},
         cliponaxis=False,
         **fields,
     )
@@ -254,7 +259,7 @@ def _stage(levels: Sequence[Level], name: str) -> go.Bar:
     )
 
 
-def _course(levels: Sequence[Level], name: str, colour: str, axis: str, unit: str) -> go.Scatter:
+def _course(levels: Sequence[Level], name: str, colour: str, axis: str) -> go.Scatter:
     """A step a second, with a gap between levels."""
     x: list[float | None] = []
     y: list[int | None] = []
@@ -269,7 +274,7 @@ def _course(levels: Sequence[Level], name: str, colour: str, axis: str, unit: st
         name=name,
         mode="lines",
         line={"color": colour, "width": 2, "shape": "hv"},
-        hovertemplate=f"%{{y}} {unit if name != unit else ''} {name}, %{{x:.0f}} s<extra></extra>",
+        hovertemplate=f"%{{y}} {name}<extra></extra>",
     )
 
 

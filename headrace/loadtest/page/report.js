@@ -4,7 +4,8 @@ const FIGURES = JSON.parse(document.getElementById("figures").textContent);
 const CONFIG = {
   responsive: true,
   displaylogo: false,
-  modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+  showSendToCloud: false, /* where plotly would upload a chart */
+  modeBarButtons: [["toImage"], ["zoom2d", "pan2d", "resetScale2d"]],
 };
 
 /* The colours of the page are those of its plots. */
