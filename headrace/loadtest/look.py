@@ -50,8 +50,9 @@ def shades(count: int) -> list[str]:
 
 
 def logarithmic(low: float, high: float) -> Mapping[str, Any]:
-    """An axis from a little below to a little above, with ticks at 1, 2 and 5 of each decade."""
-    ticks = [digit * 10.0**power for power in range(-7, 7) for digit in (1, 2, 5)]
+    """An axis from a little below to a little above, with ticks at 1, 2 and 5 of few decades."""
+    digits = (1, 2, 5) if high < low * 10_000 else (1,)
+    ticks = [digit * 10.0**power for power in range(-7, 7) for digit in digits]
     return {
         "type": "log",
         "range": [math.log10(low / MARGIN), math.log10(high * MARGIN)],

@@ -41,3 +41,7 @@ def test_a_logarithmic_axis_holds_its_values_with_room_beside_them() -> None:
     begin, end = axis["range"]
     assert begin < math.log10(0.2) and math.log10(2.0) < end
     assert {"0.2", "0.5", "1", "2"} <= set(axis["ticktext"])
+
+
+def test_many_decades_have_a_tick_each() -> None:
+    assert not {"2", "5"} & set(logarithmic(0.001, 100.0)["ticktext"])
