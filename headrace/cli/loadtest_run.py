@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -29,13 +30,16 @@ class Outputs:
 
     json_path: Path | None
     csv_path: Path | None
+    html_path: Path | None
     as_markdown: bool
     no_progress: bool
 
     def require_writable(self) -> None:
         """Raises `click.UsageError`: better before the load than after it."""
-        for path in (self.json_path, self.csv_path):
+        for path in (self.json_path, self.csv_path, self.html_path):
             require_writable(path)
+        if self.html_path and not find_spec("plotly"):
+            raise click.UsageError("--html needs plotly: pip install 'headrace[report]'")
 
     def progress(self) -> Progress:
         return progress_on(Console(stderr=True), self.no_progress)
@@ -49,6 +53,10 @@ class Outputs:
             write_json(test, self.json_path)
         if self.csv_path is not None:
             write_csv(test, self.csv_path)
+        if self.html_path is not None:
+            from headrace.loadtest.html import write_html
+
+            write_html(test, self.html_path)
 
 
 def progress_on(errors: Console, no_progress: bool) -> Progress:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from headrace.cli import loadtest_run
 from headrace.cli.main import cli
 from tests.openai_server import OpenAiServer
 from tests.waiting import eventually
@@ -37,10 +38,12 @@ def test_a_load_test_prints_tables_and_a_line_a_level(server: OpenAiServer) -> N
 
 
 def test_reports_are_written(server: OpenAiServer, tmp_path: Path) -> None:
-    out, rows = tmp_path / "out.json", tmp_path / "out.csv"
-    loadtest("--url", server.url, *SHORT, "--json", str(out), "--csv", str(rows))
+    out, rows, page = tmp_path / "out.json", tmp_path / "out.csv", tmp_path / "out.html"
+    paths = ("--json", str(out), "--csv", str(rows), "--html", str(page))
+    loadtest("--url", server.url, *SHORT, *paths)
     assert json.loads(out.read_text())["levels"][0]["requests"] == 10
     assert rows.read_text().count("\n") == 2
+    assert "<h1>other</h1>" in page.read_text()
 
 
 def test_tables_can_be_markdown(server: OpenAiServer) -> None:
@@ -72,6 +75,7 @@ def test_an_assertion_that_does_not_hold_is_status_1(server: OpenAiServer) -> No
         (("--assert", "p95 is fine"), "--assert"),
         (("--assert", "p95<1@7"), "the levels are 1, 5, 15, 30"),
         (("--json", "/no/such/folder/out.json"), "no file can be written there"),
+        (("--html", "/no/such/folder/out.html"), "no file can be written there"),
     ],
 )
 def test_what_cannot_be_run_is_status_2_and_names_the_option(
@@ -81,6 +85,22 @@ def test_what_cannot_be_run_is_status_2_and_names_the_option(
     assert result.exit_code == 2
     assert says in " ".join(result.stderr.split())
     assert server.bodies == []
+
+
+def test_a_page_without_plotly_is_refused_before_any_load(
+    server: OpenAiServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(loadtest_run, "find_spec", lambda name: None)
+    result = loadtest("--url", server.url, *SHORT, "--html", str(tmp_path / "out.html"))
+    assert result.exit_code == 2
+    assert "pip install 'headrace[report]'" in " ".join(result.stderr.split())
+    assert server.bodies == []
+
+
+def test_plotly_is_imported_for_a_page_alone() -> None:
+    names = ("headrace.cli.loadtest_run", "headrace.loadtest.report")
+    code = f"import sys, {', '.join(names)}; sys.exit('plotly' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT).returncode == 0
 
 
 def test_the_slo_is_that_of_the_settings_unless_given(
@@ -110,6 +130,7 @@ def test_a_server_that_is_not_there_is_an_error() -> None:
 def test_ctrl_c_shows_what_was_measured(server: OpenAiServer, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "headrace", "loadtest", "--url", server.url]
     command += ["--concurrency", "1,2", "--requests", "40", "--warmup", "0"]
+    command += ["--html", str(tmp_path / "out.html")]
     server.stall = (60, 60.0)  # in the second level
     with (tmp_path / "out").open("w") as out, (tmp_path / "err").open("w") as err:
         process = subprocess.Popen(command, cwd=CHECKOUT, stdout=out, stderr=err)
@@ -119,4 +140,5 @@ def test_ctrl_c_shows_what_was_measured(server: OpenAiServer, tmp_path: Path) ->
     lines = (tmp_path / "out").read_text().splitlines()
     assert any(line.split()[:3] == ["1", "40", "0"] for line in lines)
     assert any(line.startswith("! level 2 is not valid: complete: interrupted") for line in lines)
+    assert "1 of 2 levels not valid: 2" in (tmp_path / "out.html").read_text()
     assert "Traceback" not in (tmp_path / "err").read_text()
