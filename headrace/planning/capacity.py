@@ -21,10 +21,15 @@ from scaler.step_curve import LEAST_STEPS, fit
 CROWDS = (0.0, 0.125, 0.5, 1.0)
 """Users of the first levels, in slots; the first one has a worker to himself."""
 
-STEP = 1.15
-"""From a rate that is kept, or not, to the next that is tried, until there is one of each."""
+STEP = 1.2
+"""From a rate that is kept to the next that is tried, until one is not; below, halves are."""
 
 MOST_PROBES = 12
+LEAST_SHARE = 0.02
+"""Of what full slots would do: with less there is nothing to plan."""
+
+LEAST_REQUESTS = 10
+"""Of a level; fewer say nothing."""
 
 Measure = Callable[[Sequence[Load], float], Awaitable[Sequence[Result]]]
 """Sends loads, each measured for so many seconds."""
@@ -126,8 +131,8 @@ class CapacityTest:
         kept = [level.rate for level in probes if self._is_kept(level.measured)]
         if not kept:
             raise Unbearable(
-                f"even {min(level.rate for level in probes):g} requests/s miss the SLO:"
-                " give a looser one, shorter answers, or more workers"
+                f"even {min(level.rate for level in probes):g} requests/s miss the SLO: give a"
+                " looser one, shorter answers, more workers, or a longer --duration for less load"
             )
         rate = max(kept)
         held_out = [
@@ -183,7 +188,8 @@ class CapacityTest:
         """The highest rate that the model keeps: where to begin."""
         service, question = self.service(), self._question
         tokens = sum(service.outputs) / len(service.outputs)
-        low, high = 0.0, 1.2 * self._deployment.workers * usl.most(self._deployment.slots) / tokens
+        most = self._deployment.workers * usl.most(self._deployment.slots) / tokens
+        low, high = LEAST_SHARE * most, 1.2 * most
         while high - low > question.precision / 2 * high:
             rate = (low + high) / 2
             found = self._predict(rate, question.seed, 4 * question.seconds)
@@ -192,12 +198,13 @@ class CapacityTest:
 
     async def _probes(self, rate: float) -> AsyncIterator[Level]:
         """Bisection, once one rate was kept and one was not."""
-        low, high = 0.0, inf
+        least = LEAST_REQUESTS / self._question.seconds
+        rate, low, high = max(rate, least), 0.0, inf
         for number in range(MOST_PROBES):
             level = await self._level(rate, self._question.seed + number, self._question.seconds)
             yield level
             low, high = (rate, high) if self._is_kept(level.measured) else (low, rate)
-            if high <= low * (1 + self._question.precision):
+            if high <= max(low * (1 + self._question.precision), least):
                 return
             rate = _between(low, high)
 
@@ -241,7 +248,7 @@ def require_question(question: Question) -> None:
 def _between(low: float, high: float) -> float:
     if high == inf:
         return low * STEP
-    return (low + high) / 2 if low else high / STEP
+    return (low + high) / 2
 
 
 def _overhead_s(result: Result) -> float:
