@@ -19,12 +19,13 @@ from headrace.cli.output_file import require_writable
 from headrace.cli.terminal import console
 from headrace.core.errors import InvalidRequest, Unavailable
 from headrace.core.settings import Settings
+from headrace.loadtest.fleet_watch import PATH
 from headrace.loadtest.load_test import LoadTest
 from headrace.loadtest.loads import Limits, Load
 from headrace.loadtest.plan import Plan
 from headrace.loadtest.result import Result
 from headrace.loadtest.slo import Slo
-from headrace.loadtest.target import Address, open_target
+from headrace.loadtest.target import Address, Target, open_target
 from headrace.planning.capacity import (
     Capacity,
     CapacityTest,
@@ -50,7 +51,7 @@ def run_capacity(settings: Settings, options: Mapping[str, Any]) -> int:
         address = Address.parse(options["url"])
     for path in (options["json_path"], options["start_path"]):
         require_writable(path)
-    bench = _Bench(address, options, question)
+    bench = Bench(address, options, question)
     try:
         capacity = asyncio.run(bench.run())
     except KeyboardInterrupt:
@@ -65,7 +66,7 @@ def run_capacity(settings: Settings, options: Mapping[str, Any]) -> int:
     return HOLDS
 
 
-class _Bench:
+class Bench:
     """The deployment at an address, and how loads are sent to it."""
 
     def __init__(self, address: Address, options: Mapping[str, Any], question: Question) -> None:
@@ -78,16 +79,10 @@ class _Bench:
     async def run(self) -> Capacity:
         async with open_target(self.address, self._key) as target:
             self.model = self.model or await target.first_model()
-            try:
-                fleet = await target.get("/v1/fleet")
-            except Unavailable as error:
-                raise Unavailable(
-                    f"{error}; a capacity is that of a Headrace whose fleet may be seen: on its own"
-                    " machine, or with an administrator's --api-key"
-                ) from error
-        return await CapacityTest(self._question, _deployment(fleet), self._measure).run()
+            fleet = await _fleet_of(target)
+        return await CapacityTest(self._question, _deployment(fleet), self.measure).run()
 
-    async def _measure(self, loads: Sequence[Load], seconds: float) -> Sequence[Result]:
+    async def measure(self, loads: Sequence[Load], seconds: float) -> Sequence[Result]:
         """No prompt is sent twice: what is remembered of it would make it quicker."""
         self._sent += 1
         plan = Plan(
@@ -101,6 +96,16 @@ class _Bench:
             seed=self._question.seed * 1000 + self._sent,
         )
         return await LoadTest(plan, self._progress).run()
+
+
+async def _fleet_of(target: Target) -> Mapping[str, Any]:
+    try:
+        return dict(await target.get(PATH))
+    except Unavailable as error:
+        raise Unavailable(
+            f"{error}; a capacity is that of a Headrace whose fleet may be seen: on its own"
+            " machine, or with an administrator's --api-key"
+        ) from error
 
 
 def _question(settings: Settings, options: Mapping[str, Any]) -> Question:
@@ -136,7 +141,7 @@ def _hand_in(
     question: Question,
     settings: Settings,
     rates: Sequence[float] | None,
-    bench: _Bench,
+    bench: Bench,
     options: Mapping[str, Any],
 ) -> None:
     rates = rates or [float(f"{share * capacity.rate:.3g}") for share in MULTIPLES]

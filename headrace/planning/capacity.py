@@ -182,6 +182,11 @@ class CapacityTest:
         workers = self._deployment.workers
         for result in crowds:
             assert isinstance(result.load, ClosedLoad)
+            if not result.figures.output_tokens_per_s:
+                raise Unbearable(
+                    f"no answer ended within level {result.load.label}: give a longer --duration,"
+                    " or shorter answers"
+                )
             yield result.load.concurrency / workers, result.figures.output_tokens_per_s / workers
 
     def _likely(self, usl: Usl) -> float:

@@ -57,7 +57,7 @@ class SimulatedDeployment:
         rows = load.concurrency / self.workers
         prompts_s = curve.gamma * rows * load.prompt_tokens
         round_s = load.max_tokens * curve.seconds(rows, 0) + prompts_s + OVERHEAD_S
-        rounds = int((QUESTION.warmup_s + seconds) / round_s)
+        rounds = 1 + int((QUESTION.warmup_s + seconds) / round_s)
         at = [number * round_s for number in range(rounds) for _user in range(load.concurrency)]
         return [_record(moment, round_s, moment >= QUESTION.warmup_s) for moment in at]
 
