@@ -64,20 +64,18 @@ def test_report_and_start_values_are_written(simulated: str, tmp_path: Path) -> 
     shown = capacity("--url", simulated, "--json", str(out), "--start-values", str(start))
     assert shown.exit_code == 0, shown.output
     found = json.loads(out.read_text())
-    assert [set(level) >= {"rate", "predicted_p95_s"} for level in found["predictions"]] == [
-        True
-    ] * 3
+    assert [level["predicted_p95_s"] > 0 for level in found["predictions"]] == [True] * 3
     assert len(found["rows"]) == 5
     assert read_start_values(start).cold_start_s == 4.0
 
 
-def test_an_slo_that_nobody_keeps_is_status_1(
+def test_a_deployment_that_is_too_slow_to_be_measured_is_status_1(
     simulated: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(SimulatedDeployment, "_measure", _always_late)
     result = capacity("--url", simulated)
     assert result.exit_code == 1
-    assert "miss the SLO" in result.stderr
+    assert "no answer ended within level 32: give a longer --duration" in result.stderr
 
 
 def test_a_server_without_a_fleet_is_status_3(server: OpenAiServer) -> None:
@@ -112,7 +110,7 @@ def test_what_cannot_be_run_is_status_2_and_names_the_option(
 
 
 def _always_late(deployment: SimulatedDeployment, load: Load, seconds: float) -> Any:
-    deployment.slowness = 200.0
+    deployment.slowness = 40.0
     return _measure(deployment, load, seconds)
 
 
