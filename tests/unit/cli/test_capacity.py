@@ -75,7 +75,7 @@ def test_a_deployment_that_is_too_slow_to_be_measured_is_status_1(
     monkeypatch.setattr(SimulatedDeployment, "_measure", _always_late)
     result = capacity("--url", simulated)
     assert result.exit_code == 1
-    assert "no answer ended within level 32: give a longer --duration" in result.stderr
+    assert "no answer ended within level 16: give a longer --duration" in result.stderr
 
 
 def test_a_server_without_a_fleet_is_status_3(server: OpenAiServer) -> None:
