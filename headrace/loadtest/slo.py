@@ -17,6 +17,9 @@ class Slo:
     def is_met(self, record: Record) -> bool:
         if not record.succeeded:
             return False
-        is_begun_in_time = record.ttft_s is None or record.ttft_s <= self.latency_s
-        limit_s = self.latency_s + record.output_tokens * self.tpot_s
-        return is_begun_in_time and record.e2e_s <= limit_s
+        return self.allows(record.e2e_s, record.ttft_s, record.output_tokens)
+
+    def allows(self, e2e_s: float, ttft_s: float | None, output_tokens: int) -> bool:
+        """Of an answer; one without a known TTFT is judged by its end alone."""
+        is_begun_in_time = ttft_s is None or ttft_s <= self.latency_s
+        return is_begun_in_time and e2e_s <= self.latency_s + output_tokens * self.tpot_s

@@ -1,0 +1,157 @@
+"""The metrics by which two runs of a level are compared, each with its standard error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from statistics import fmean
+
+from headrace.loadtest.bootstrap import block_length, resamples_for, standard_error
+from headrace.loadtest.quantiles import percentile
+from headrace.loadtest.saved import SavedLevel
+from headrace.loadtest.slo import Slo
+
+STEP_S = 1e-5
+"""A report knows its times no finer."""
+
+MOST_BLOCKS = 20
+"""Of a series, as for batch means (Schmeiser 1982): what drifts for a while stays in one block."""
+
+LEAST_BLOCKS = 4
+"""With fewer, nothing can be said about how far they are apart."""
+
+LEAST_BEYOND = 3
+"""Values beyond a percentile: with fewer it is the luck of a few."""
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """`error`: the standard error of its logarithm; of a share its own. From so many `blocks`."""
+
+    value: float
+    error: float
+    blocks: int
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`values` are in the order of time, `of` takes the statistic from them in ascending order.
+
+    `least_error` is that of a value among so many: values that never differ are not exact.
+    """
+
+    name: str
+    values: Callable[[SavedLevel, Slo], Sequence[float]]
+    of: Callable[[Sequence[float]], float]
+    least_error: Callable[[float, int], float]
+    least_count: int = 2 * LEAST_BEYOND
+    more_is_better: bool = False
+    is_share: bool = False
+    source: Callable[[SavedLevel], str | None] = lambda level: None
+
+    def statistic(self, level: SavedLevel, slo: Slo, rounds: int) -> Statistic | None:
+        """None where there are too few values for one."""
+        values = self.values(level, slo)
+        count = len(values)
+        block = max(block_length(count, _in_flight(level)), math.ceil(count / MOST_BLOCKS))
+        if count < self.least_count or count // block < LEAST_BLOCKS:
+            return None
+        rounds = min(rounds, resamples_for(count))
+        # Blocks of a circle share requests: the fewer they are, the less they differ.
+        error = standard_error(values, self._scaled, block, rounds, seed=0)
+        error *= math.sqrt(count / (count - block))
+        value = self.of(sorted(values))
+        return Statistic(value, max(error, self.least_error(value, count)), count // block)
+
+    def _scaled(self, ordered: Sequence[float]) -> float:
+        return self.of(ordered) if self.is_share else math.log(self.of(ordered))
+
+
+def _in_flight(level: SavedLevel) -> float:
+    """By Little's law."""
+    return sum(_times("e2e_s", level)) / max(level.window_s, STEP_S)
+
+
+def _times(column: str, level: SavedLevel, _slo: Slo | None = None) -> list[float]:
+    """Of the answers to measured requests, as far as they are known."""
+    records = level.records
+    rows = zip(records.measured, records.e2e_s, getattr(records, column), strict=True)
+    return [
+        time_s
+        for measured, e2e_s, time_s in rows
+        if measured and e2e_s is not None and time_s is not None
+    ]
+
+
+def _gaps(level: SavedLevel, _slo: Slo) -> list[float]:
+    """Between one answer and the next inside the window, whenever they were asked for."""
+    records = level.records
+    ends = sorted(
+        at_s + e2e_s
+        for at_s, e2e_s in zip(records.at_s, records.e2e_s, strict=True)
+        if e2e_s is not None and at_s + e2e_s <= level.window_s
+    )
+    inside = [end for end in ends if end > 0]
+    before = ends[: len(ends) - len(inside)][-1:] or [0.0]
+    return [later - sooner for sooner, later in pairwise([*before, *inside])]
+
+
+def _good(level: SavedLevel, slo: Slo) -> list[float]:
+    records = level.records
+    rows = zip(
+        *(records.measured, records.e2e_s, records.ttft_s, records.output_tokens), strict=True
+    )
+    return [
+        float(e2e_s is not None and slo.allows(e2e_s, ttft_s, tokens))
+        for measured, e2e_s, ttft_s, tokens in rows
+        if measured
+    ]
+
+
+def _failed(level: SavedLevel, _slo: Slo) -> list[float]:
+    rows = zip(level.records.measured, level.records.e2e_s, strict=True)
+    return [float(e2e_s is None) for measured, e2e_s in rows if measured]
+
+
+def _percentile(percent: int, ordered: Sequence[float]) -> float:
+    return max(percentile(ordered, percent), STEP_S)
+
+
+def _rate(gaps: Sequence[float]) -> float:
+    return 1 / max(fmean(gaps), STEP_S)
+
+
+def _rounding(value: float, _count: int) -> float:
+    """Standard deviation of what was rounded, as a share."""
+    return STEP_S / math.sqrt(12) / value
+
+
+def _binomial(share: float, count: int) -> float:
+    """With one more of either kind: none among a few may still be one in ten."""
+    share = (share * count + 1) / (count + 2)
+    return math.sqrt(share * (1 - share) / count)
+
+
+def _latency(name: str, percent: int, source: Callable[[SavedLevel], str | None]) -> Metric:
+    return Metric(
+        name=f"{name}.p{percent}",
+        values=partial(_times, f"{name}_s"),
+        of=partial(_percentile, percent),
+        least_error=_rounding,
+        least_count=math.ceil(LEAST_BEYOND * 100 / (100 - percent)),
+        source=source,
+    )
+
+
+METRICS = (
+    _latency("e2e", 50, lambda level: "client"),
+    _latency("e2e", 95, lambda level: "client"),
+    _latency("ttft", 50, lambda level: level.ttft.source if level.ttft else None),
+    _latency("tpot", 50, lambda level: level.tpot.source if level.tpot else None),
+    Metric("throughput", _gaps, _rate, lambda value, count: 0.0, more_is_better=True),
+    Metric("goodput", _good, fmean, _binomial, more_is_better=True, is_share=True),
+    Metric("errors", _failed, fmean, _binomial, is_share=True),
+)
