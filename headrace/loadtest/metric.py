@@ -47,7 +47,7 @@ class Metric:
     values: Callable[[SavedLevel, Slo], Sequence[float]]
     of: Callable[[Sequence[float]], float]
     least_error: Callable[[float, int], float]
-    least_count: int = 2 * LEAST_BEYOND
+    least_count: int = 0
     more_is_better: bool = False
     is_share: bool = False
     source: Callable[[SavedLevel], str | None] = lambda level: None
