@@ -3,16 +3,15 @@
     python -m bench.compare [--pairs 20] [--json bench/results/compare.json]
 
 Two deployments with the simulated engine are up at once, one of them with steps that take a fifth
-longer; only one is under load at a time. A pair is two load tests by the command itself, and the
-comparison of their reports: of the same deployment (they are to be called equal), and of both (B
-is to be called slower). Whether the slow one comes first or second alternates, since the speed of
+longer; only one is under load at a time. A round is three load tests by the command itself: two of
+the fast deployment, which are to be called equal, and one of the slow, which is to be called slower
+than the fast one beside it. Whether the slow one comes first or last alternates, since the speed of
 a shared machine drifts. What is not valid, or cannot be told, counts as wrong.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.pairs import alternate
+from rich.progress import track
+
+from bench.pairs import console
 from bench.report import hand_in, make_parser
 from bench.target import Target
 from bench.up import Up
@@ -29,13 +30,11 @@ from headrace.core.machine import machine
 from headrace.loadtest.comparison import Comparison, compare
 from headrace.loadtest.saved import SavedReport, read_report
 
-LEVELS = "4,16"
+LEVELS = "4,12"
 SECONDS, WARM_UP_S = 6, 1
-STEP_S = {"ALPHA": 0.02, "BETA": 0.001, "GAMMA": 0.0001}
+STEP_S = {"ALPHA": 0.008, "BETA": 0.0003, "GAMMA": 0.00003}
 SLOWDOWN = 1.2
 RIGHT = 0.95
-
-files = itertools.count()
 
 
 def main() -> None:
@@ -52,11 +51,13 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         if arguments.models is not None:
             (state / "models").symlink_to(arguments.models.absolute())
     with Up(states[0], **_engine(1.0)) as fast, Up(states[1], **_engine(SLOWDOWN)) as slow:
-        equal = _pairs(arguments.pairs, folder, fast, fast)
-        slower = _pairs(arguments.pairs, folder, fast, slow)
+        rounds = [
+            measure_round(fast, slow, folder, number)
+            for number in track(range(arguments.pairs), "pairs", console=console)
+        ]
     return {
-        "equal_runs": _summary(equal),
-        "slowdowns": _summary(slower),
+        "equal_runs": _summary([equal for equal, _slower in rounds]),
+        "slowdowns": _summary([slower for _equal, slower in rounds]),
         "slowdown": SLOWDOWN,
         "pairs": arguments.pairs,
         "levels": LEVELS,
@@ -77,20 +78,21 @@ def targets(report: Mapping[str, Any]) -> list[Target]:
     ]
 
 
-def load_test(up: Up, folder: Path) -> SavedReport:
+def measure_round(fast: Up, slow: Up, folder: Path, number: int) -> tuple[Comparison, Comparison]:
+    """Of two equal runs, and of a fast one with a slow one."""
+    order = [fast, fast, slow] if number % 2 == 0 else [slow, fast, fast]
+    reports = [load_test(up, folder / "report.json", 3 * number + n) for n, up in enumerate(order)]
+    other, beside, slowed = reports if number % 2 == 0 else reversed(reports)
+    return compare(other, beside), compare(beside, slowed)
+
+
+def load_test(up: Up, path: Path, seed: int) -> SavedReport:
     """By the command, with prompts that were never sent before."""
-    number = next(files)
-    path = folder / f"{number}.json"
     command = [sys.executable, "-m", "headrace", "loadtest", "--url", up.url]
     command += ["--concurrency", LEVELS, "--duration", str(SECONDS), "--warmup", str(WARM_UP_S)]
-    command += ["--seed", str(number), "--json", str(path)]
+    command += ["--seed", str(seed), "--json", str(path)]
     subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
     return read_report(path)
-
-
-def _pairs(pairs: int, folder: Path, a: Up, b: Up) -> list[Comparison]:
-    of_a, of_b = alternate(pairs, lambda: load_test(a, folder), lambda: load_test(b, folder))
-    return [compare(*pair) for pair in zip(of_a, of_b, strict=True)]
 
 
 def _summary(comparisons: list[Comparison]) -> dict[str, Any]:
@@ -114,7 +116,7 @@ def _engine(slowdown: float) -> dict[str, str]:
 
 def _parse() -> argparse.Namespace:
     parser = make_parser("bench.compare", __doc__)
-    parser.add_argument("--pairs", type=int, default=20, help="pairs of each sort (default 20)")
+    parser.add_argument("--pairs", type=int, default=20, help="rounds (default 20)")
     parser.add_argument("--models", type=Path, help="folder of prepared models")
     return parser.parse_args()
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from statistics import fmean
+from statistics import fmean, median
 
 from headrace.loadtest.bootstrap import block_length, resamples_for, standard_error
 from headrace.loadtest.quantiles import percentile
@@ -24,7 +24,7 @@ LEAST_BLOCKS = 4
 """With fewer, nothing can be said about how far they are apart."""
 
 LEAST_BEYOND = 3
-"""Values beyond a percentile: with fewer it is the luck of a few."""
+"""Answers of each user beyond a percentile: one hiccup delays all that are under way."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class Statistic:
 class Metric:
     """`values` are in the order of time, `of` takes the statistic from them in ascending order.
 
-    `least_error` is that of a value among so many: values that never differ are not exact.
+    `least_error` is that of a value even if no two requests differ.
     """
 
     name: str
     values: Callable[[SavedLevel, Slo], Sequence[float]]
     of: Callable[[Sequence[float]], float]
-    least_error: Callable[[float, int], float]
-    least_count: int = 0
+    least_error: Callable[[float, SavedLevel], float]
+    least_rounds: float = 0
     more_is_better: bool = False
     is_share: bool = False
     source: Callable[[SavedLevel], str | None] = lambda level: None
@@ -55,24 +55,24 @@ class Metric:
     def statistic(self, level: SavedLevel, slo: Slo, rounds: int) -> Statistic | None:
         """None where there are too few values for one."""
         values = self.values(level, slo)
-        count = len(values)
-        block = max(block_length(count, _in_flight(level)), math.ceil(count / MOST_BLOCKS))
-        if count < self.least_count or count // block < LEAST_BLOCKS:
+        count, in_flight = len(values), _in_flight(level)
+        block = max(block_length(count, in_flight), math.ceil(count / MOST_BLOCKS))
+        if count < self.least_rounds * in_flight or count // block < LEAST_BLOCKS:
             return None
         rounds = min(rounds, resamples_for(count))
         # Blocks of a circle share requests: the fewer they are, the less they differ.
         error = standard_error(values, self._scaled, block, rounds, seed=0)
         error *= math.sqrt(count / (count - block))
         value = self.of(sorted(values))
-        return Statistic(value, max(error, self.least_error(value, count)), count // block)
+        return Statistic(value, max(error, self.least_error(value, level)), count // block)
 
     def _scaled(self, ordered: Sequence[float]) -> float:
         return self.of(ordered) if self.is_share else math.log(self.of(ordered))
 
 
 def _in_flight(level: SavedLevel) -> float:
-    """By Little's law."""
-    return sum(_times("e2e_s", level)) / max(level.window_s, STEP_S)
+    """By Little's law, at least 1."""
+    return max(sum(_times("e2e_s", level)) / max(level.window_s, STEP_S), 1.0)
 
 
 def _times(column: str, level: SavedLevel, _slo: Slo | None = None) -> list[float]:
@@ -124,13 +124,28 @@ def _rate(gaps: Sequence[float]) -> float:
     return 1 / max(fmean(gaps), STEP_S)
 
 
-def _rounding(value: float, _count: int) -> float:
-    """Standard deviation of what was rounded, as a share."""
-    return STEP_S / math.sqrt(12) / value
+def _rounding(time_s: float, _level: SavedLevel) -> float:
+    return STEP_S / math.sqrt(12) / time_s
 
 
-def _binomial(share: float, count: int) -> float:
+def _phase(time_s: float, level: SavedLevel) -> float:
+    """Users fall in step with the batch: which of its steps takes them in is chance, once for all.
+
+    The standard deviation of a wait of up to one step. A single user meets an idle engine, and the
+    requests of an open loop come at any time.
+    """
+    steps_s = _times("tpot_s", level) if (level.concurrency or 1) > 1 else []
+    step_s = median(steps_s) if steps_s else STEP_S
+    return max(step_s, STEP_S) / math.sqrt(12) / time_s
+
+
+def _phase_of_all(_rate: float, level: SavedLevel) -> float:
+    return _phase(median(_times("e2e_s", level)), level)
+
+
+def _binomial(share: float, level: SavedLevel) -> float:
     """With one more of either kind: none among a few may still be one in ten."""
+    count = sum(level.records.measured)
     share = (share * count + 1) / (count + 2)
     return math.sqrt(share * (1 - share) / count)
 
@@ -140,8 +155,8 @@ def _latency(name: str, percent: int, source: Callable[[SavedLevel], str | None]
         name=f"{name}.p{percent}",
         values=partial(_times, f"{name}_s"),
         of=partial(_percentile, percent),
-        least_error=_rounding,
-        least_count=math.ceil(LEAST_BEYOND * 100 / (100 - percent)),
+        least_error=_rounding if name == "tpot" else _phase,
+        least_rounds=LEAST_BEYOND * 100 / (100 - percent),
         source=source,
     )
 
@@ -151,7 +166,7 @@ METRICS = (
     _latency("e2e", 95, lambda level: "client"),
     _latency("ttft", 50, lambda level: level.ttft.source if level.ttft else None),
     _latency("tpot", 50, lambda level: level.tpot.source if level.tpot else None),
-    Metric("throughput", _gaps, _rate, lambda value, count: 0.0, more_is_better=True),
+    Metric("throughput", _gaps, _rate, _phase_of_all, more_is_better=True),
     Metric("goodput", _good, fmean, _binomial, more_is_better=True, is_share=True),
     Metric("errors", _failed, fmean, _binomial, is_share=True),
 )

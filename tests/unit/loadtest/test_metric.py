@@ -72,6 +72,22 @@ def test_three_answers_a_user_give_no_statistic() -> None:
     assert BY_NAME["e2e.p50"].statistic(a_run(0, users=16, requests=48), SLO, 20) is None
 
 
+def test_a_tail_takes_more_answers_where_a_hiccup_delays_many() -> None:
+    tail = BY_NAME["e2e.p95"]
+    assert tail.statistic(a_run(0, users=1, requests=100), SLO, 20) is not None
+    assert tail.statistic(a_run(0, users=8, requests=300), SLO, 20) is None
+    assert tail.statistic(a_run(0, users=8, requests=600), SLO, 20) is not None
+
+
+def test_users_in_step_know_their_times_no_finer_than_a_step() -> None:
+    step_s, alone = 0.5 * 0.8 / 15, answered([0.5 * number for number in range(40)], [0.5] * 40)
+    assert statistic("e2e.p50", a_level(alone, users=1)).error < 1e-4
+    for name in ("e2e.p50", "throughput"):
+        in_step = statistic(name, a_level(alone, users=2)).error
+        assert in_step == pytest.approx(step_s / 12**0.5 / 0.5, rel=0.01)
+    assert statistic("tpot.p50", a_level(alone, users=2)).error < 1e-3
+
+
 def test_values_that_never_differ_are_known_as_finely_as_the_report_is() -> None:
     assert 0 < statistic("e2e.p50", steady(20)).error < 1e-4
     assert 0.02 < statistic("errors", steady(20)).error < 0.1
