@@ -31,8 +31,9 @@ from headrace.loadtest.comparison import Comparison, compare
 from headrace.loadtest.saved import SavedReport, read_report
 
 LEVELS = "4,12"
-SECONDS, WARM_UP_S = 6, 1
-STEP_S = {"ALPHA": 0.008, "BETA": 0.0003, "GAMMA": 0.00003}
+MAX_TOKENS = 12
+SECONDS, WARM_UP_S = 8, 1
+STEP_S = {"ALPHA": 0.015, "BETA": 0.0005, "GAMMA": 0.00005}
 SLOWDOWN = 1.2
 RIGHT = 0.95
 
@@ -61,6 +62,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         "slowdown": SLOWDOWN,
         "pairs": arguments.pairs,
         "levels": LEVELS,
+        "max_tokens": MAX_TOKENS,
         "seconds_a_level": SECONDS,
         "warm_up_s": WARM_UP_S,
         "engine_s": {name.lower(): seconds for name, seconds in STEP_S.items()},
@@ -90,7 +92,7 @@ def load_test(up: Up, path: Path, seed: int) -> SavedReport:
     """By the command, with prompts that were never sent before."""
     command = [sys.executable, "-m", "headrace", "loadtest", "--url", up.url]
     command += ["--concurrency", LEVELS, "--duration", str(SECONDS), "--warmup", str(WARM_UP_S)]
-    command += ["--seed", str(seed), "--json", str(path)]
+    command += ["--max-tokens", str(MAX_TOKENS), "--seed", str(seed), "--json", str(path)]
     subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
     return read_report(path)
 

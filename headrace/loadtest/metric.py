@@ -14,11 +14,17 @@ from headrace.loadtest.quantiles import percentile
 from headrace.loadtest.saved import SavedLevel
 from headrace.loadtest.slo import Slo
 
-STEP_S = 1e-5
+FINEST_S = 1e-5
 """A report knows its times no finer."""
 
 MOST_BLOCKS = 20
 """Of a series, as for batch means (Schmeiser 1982): what drifts for a while stays in one block."""
+
+ANY_TIME = 1 / math.sqrt(12)
+"""Standard deviation of a wait for the next step, in steps."""
+
+THIS_OR_NEXT = 1 / 2
+"""The same of a first token, which half of the users get with one step, half with the next."""
 
 LEAST_BLOCKS = 4
 """With fewer, nothing can be said about how far they are apart."""
@@ -56,7 +62,8 @@ class Metric:
         """None where there are too few values for one."""
         values = self.values(level, slo)
         count, in_flight = len(values), _in_flight(level)
-        block = max(block_length(count, in_flight), math.ceil(count / MOST_BLOCKS))
+        once = block_length(count, in_flight)
+        block = once * math.ceil(count / once / MOST_BLOCKS)
         if count < self.least_rounds * in_flight or count // block < LEAST_BLOCKS:
             return None
         rounds = min(rounds, resamples_for(count))
@@ -72,7 +79,7 @@ class Metric:
 
 def _in_flight(level: SavedLevel) -> float:
     """By Little's law, at least 1."""
-    return max(sum(_times("e2e_s", level)) / max(level.window_s, STEP_S), 1.0)
+    return max(sum(_times("e2e_s", level)) / max(level.window_s, FINEST_S), 1.0)
 
 
 def _times(column: str, level: SavedLevel, _slo: Slo | None = None) -> list[float]:
@@ -117,30 +124,30 @@ def _failed(level: SavedLevel, _slo: Slo) -> list[float]:
 
 
 def _percentile(percent: int, ordered: Sequence[float]) -> float:
-    return max(percentile(ordered, percent), STEP_S)
+    return max(percentile(ordered, percent), FINEST_S)
 
 
 def _rate(gaps: Sequence[float]) -> float:
-    return 1 / max(fmean(gaps), STEP_S)
+    return 1 / max(fmean(gaps), FINEST_S)
 
 
 def _rounding(time_s: float, _level: SavedLevel) -> float:
-    return STEP_S / math.sqrt(12) / time_s
+    return ANY_TIME * FINEST_S / time_s
 
 
-def _phase(time_s: float, level: SavedLevel) -> float:
-    """Users fall in step with the batch: which of its steps takes them in is chance, once for all.
+def _phase(steps: float, time_s: float, level: SavedLevel) -> float:
+    """So many steps of the batch, as a share of a time.
 
-    The standard deviation of a wait of up to one step. A single user meets an idle engine, and the
-    requests of an open loop come at any time.
+    Users fall in step with the batch, and which of its steps takes them in is chance, once for all
+    of a run. A single user meets an idle engine, and an open loop's requests come at any time.
     """
     steps_s = _times("tpot_s", level) if (level.concurrency or 1) > 1 else []
-    step_s = median(steps_s) if steps_s else STEP_S
-    return max(step_s, STEP_S) / math.sqrt(12) / time_s
+    step_s = steps * median(steps_s) if steps_s else 0.0
+    return max(step_s / time_s, _rounding(time_s, level))
 
 
 def _phase_of_all(_rate: float, level: SavedLevel) -> float:
-    return _phase(median(_times("e2e_s", level)), level)
+    return _phase(ANY_TIME, median(_times("e2e_s", level)), level)
 
 
 def _binomial(share: float, level: SavedLevel) -> float:
@@ -150,22 +157,35 @@ def _binomial(share: float, level: SavedLevel) -> float:
     return math.sqrt(share * (1 - share) / count)
 
 
-def _latency(name: str, percent: int, source: Callable[[SavedLevel], str | None]) -> Metric:
+def _latency(
+    name: str,
+    percent: int,
+    least_error: Callable[[float, SavedLevel], float],
+    source: Callable[[SavedLevel], str | None] = lambda level: "client",
+) -> Metric:
     return Metric(
         name=f"{name}.p{percent}",
         values=partial(_times, f"{name}_s"),
         of=partial(_percentile, percent),
-        least_error=_rounding if name == "tpot" else _phase,
+        least_error=least_error,
         least_rounds=LEAST_BEYOND * 100 / (100 - percent),
         source=source,
     )
 
 
+def _ttft_source(level: SavedLevel) -> str | None:
+    return level.ttft.source if level.ttft else None
+
+
+def _tpot_source(level: SavedLevel) -> str | None:
+    return level.tpot.source if level.tpot else None
+
+
 METRICS = (
-    _latency("e2e", 50, lambda level: "client"),
-    _latency("e2e", 95, lambda level: "client"),
-    _latency("ttft", 50, lambda level: level.ttft.source if level.ttft else None),
-    _latency("tpot", 50, lambda level: level.tpot.source if level.tpot else None),
+    _latency("e2e", 50, partial(_phase, ANY_TIME)),
+    _latency("e2e", 95, partial(_phase, ANY_TIME)),
+    _latency("ttft", 50, partial(_phase, THIS_OR_NEXT), _ttft_source),
+    _latency("tpot", 50, _rounding, _tpot_source),
     Metric("throughput", _gaps, _rate, _phase_of_all, more_is_better=True),
     Metric("goodput", _good, fmean, _binomial, more_is_better=True, is_share=True),
     Metric("errors", _failed, fmean, _binomial, is_share=True),
