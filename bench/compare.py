@@ -31,9 +31,9 @@ from headrace.loadtest.comparison import Comparison, compare
 from headrace.loadtest.saved import SavedReport, read_report
 
 LEVELS = "4,12"
-MAX_TOKENS = 12
+MAX_TOKENS = 16
 SECONDS, WARM_UP_S = 8, 1
-STEP_S = {"ALPHA": 0.015, "BETA": 0.0005, "GAMMA": 0.00005}
+STEP_S = {"ALPHA": 0.011, "BETA": 0.0004, "GAMMA": 0.00004}
 SLOWDOWN = 1.2
 RIGHT = 0.95
 
