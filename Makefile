@@ -11,7 +11,8 @@ DOCKER_BUILD_ARGS ?=
 
 .PHONY: help install serve test check fuzz-api up down test-slow test-docker test-monitoring test-browser bench-smoke \
   bench-metrics bench-tracing \
-  bench-queue bench-overhead bench-throughput bench-fairness bench-api bench-engine bench-autoscale soak-engine \
+  bench-queue bench-overhead bench-throughput bench-fairness bench-api bench-engine bench-autoscale bench-compare \
+  soak-engine \
   chaos clean
 
 help:  ## Say what each target does
@@ -87,6 +88,9 @@ bench-engine: $(INSTALLED)  ## Measure the engines beside others (35 minutes; AR
 
 bench-autoscale: $(INSTALLED)  ## Simulate scaling policies beside those of others (10 minutes)
 	$(BIN)/python -m bench.autoscale $(ARGS)
+
+bench-compare: $(INSTALLED)  ## Measure how often `loadtest compare` is right (20 minutes)
+	$(BIN)/python -m bench.compare $(ARGS)
 
 chaos: $(INSTALLED)  ## Kill, stop and cut off every part, and check the promise (19 minutes)
 	$(BIN)/python -m tests.chaos $(ARGS)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from headrace.cli.loadtest_compare import compare
 from headrace.cli.url_option import url_option
 
 EPILOG = """\b
@@ -17,6 +18,7 @@ For example:
   headrace loadtest --rates 1,2,4 --arrivals gamma --cv 2 --slo-latency-s 0.5
   headrace loadtest --trace trace.csv --speed 2 --requests 500
   headrace loadtest --concurrency 15 --assert "p95<1.0@15" --assert "errors<=0"
+  headrace loadtest compare before.json after.json
 \b
 An assertion is METRIC[.pNN] OP NUMBER [@LEVEL], in s where it is a time. Bare p50, p90, p95
 and p99 are e2e's; others are ttft.p95, tpot.p50, queue_wait.p95, throughput,
@@ -28,7 +30,7 @@ SECONDS = click.FloatRange(0, min_open=True)
 COUNT = click.IntRange(1)
 
 
-@click.command(epilog=EPILOG)
+@click.group(epilog=EPILOG, invoke_without_command=True)
 @url_option("Any OpenAI-compatible API.")
 @click.option(
     "--api",
@@ -125,6 +127,8 @@ def loadtest(
 
     Each level is warmed up, measured and checked; a level that cannot be believed is marked.
     """
+    if click.get_current_context().invoked_subcommand is not None:
+        return
     from headrace.cli.loadtest_plan import make_plan, parse_assertions
     from headrace.cli.loadtest_run import Outputs, run_load_test
 
@@ -133,3 +137,6 @@ def loadtest(
     outputs = Outputs(json_path, csv_path, html_path, markdown, no_progress)
     outputs.require_writable()
     sys.exit(run_load_test(plan, assertions, outputs))
+
+
+loadtest.add_command(compare)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from statistics import stdev
 
 from headrace.loadtest.quantiles import percentile
 
@@ -44,6 +45,19 @@ def intervals(
         for percent in percents:
             found[percent].append(percentile(resample, percent))
     return {percent: _middle_95(sorted(each)) for percent, each in found.items()}
+
+
+def standard_error(
+    values: Sequence[float],
+    statistic: Callable[[Sequence[float]], float],
+    block: int,
+    rounds: int,
+    seed: int,
+) -> float:
+    """Of a statistic that is given values in ascending order."""
+    draw = random.Random(seed)
+    circle = [*values, *values[:block]]
+    return stdev(statistic(_resample(circle, len(values), block, draw)) for _ in range(rounds))
 
 
 def _resample(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, FiniteFloat, PositiveFloat, TypeAdapter, ValidationError
+from pydantic import Field, FiniteFloat, NonNegativeFloat, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from headrace.core.errors import InvalidRequest
@@ -51,7 +51,7 @@ class SavedLevel:
     valid: bool
     problems: tuple[str, ...]
     began_s: FiniteFloat
-    window_s: PositiveFloat
+    window_s: NonNegativeFloat
     ttft: Annotated[SavedSpread | None, Field(alias="ttft_s")]
     tpot: Annotated[SavedSpread | None, Field(alias="tpot_s")]
     fleet: Mapping[str, Any] | None

@@ -17,9 +17,9 @@ class Slo:
     def is_met(self, record: Record) -> bool:
         if not record.succeeded:
             return False
-        return self.is_kept(record.e2e_s, record.ttft_s, record.output_tokens)
+        return self.allows(record.e2e_s, record.ttft_s, record.output_tokens)
 
-    def is_kept(self, e2e_s: float, ttft_s: float | None, output_tokens: float) -> bool:
-        """`ttft_s` None: nobody knows, so it counts as kept."""
+    def allows(self, e2e_s: float, ttft_s: float | None, output_tokens: float) -> bool:
+        """Of an answer; one without a known TTFT is judged by its end alone."""
         is_begun_in_time = ttft_s is None or ttft_s <= self.latency_s
         return is_begun_in_time and e2e_s <= self.latency_s + output_tokens * self.tpot_s

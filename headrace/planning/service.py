@@ -59,7 +59,7 @@ class Service:
         counted = [n for n, at in enumerate(trace.arrivals) if at >= begin]
         latencies = sorted(ends[n] - trace.arrivals[n] for n in counted) or [0.0]
         good = sum(
-            slo.is_kept(
+            slo.allows(
                 ends[n] - trace.arrivals[n],
                 outcome.firsts[n] - trace.arrivals[n] + self.overhead_s,
                 trace.outputs[n],

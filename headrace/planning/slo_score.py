@@ -37,7 +37,7 @@ def score(
 ) -> SloScore:
     """Of at least one request."""
     good = [
-        slo.is_kept(end, first, tokens)
+        slo.allows(end, first, tokens)
         for end, first, tokens in zip(e2e_s, ttft_s, trace.outputs, strict=True)
     ]
     bad_seconds = {

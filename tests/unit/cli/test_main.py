@@ -32,6 +32,7 @@ COMMANDS = [
     ["scaler", "fix"],
     ["scaler", "auto"],
     ["loadtest"],
+    ["loadtest", "compare"],
     ["model"],
     ["model", "prepare"],
     ["settings"],

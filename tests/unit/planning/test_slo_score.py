@@ -42,5 +42,5 @@ def test_no_request_at_all_is_no_error() -> None:
 
 
 def test_the_limit_grows_with_the_tokens() -> None:
-    assert SLO.is_kept(2.0, 0.5, 10) and not SLO.is_kept(2.0, 0.5, 9)
+    assert SLO.allows(2.0, 0.5, 10) and not SLO.allows(2.0, 0.5, 9)
     assert judged([2.0] * 4, [0.1] * 4).p95_s == pytest.approx(2.0)
