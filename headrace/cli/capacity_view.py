@@ -60,6 +60,8 @@ def _cells(level: Level, question: Question) -> dict[str, Text]:
         "p95 s": Text(f"{level.p95_s:.3f}"),
         "predicted": Text(f"{predicted.p95_s:.3f}"),
         "off": Text(f"{error(predicted.p95_s, level.p95_s):+.1%}"),
+        "pace": Text(f"{level.pace:.2f}"),
+        "off at it": Text(f"{error(level.at_pace.p95_s, level.p95_s):+.1%}"),
         "tokens/s": Text(f"{level.tokens_per_s:.1f}"),
         "predicted ": Text(f"{predicted.tokens_per_s:.1f}"),
         "off ": Text(f"{error(predicted.tokens_per_s, level.tokens_per_s):+.1%}"),
@@ -84,4 +86,5 @@ def _legend(question: Question) -> Iterator[str]:
         f"good: within {slo.latency_s:g} s + {slo.tpot_s:g} s a token, begun within"
         f" {slo.latency_s:g} s; {question.objective:.1%} of the answers have to be"
     )
+    yield "pace: what steps took, as a multiple of those before: other than 1 the machine changed"
     yield "workers: each on a machine of its own; scaler: what its policy would come to, and why"

@@ -71,11 +71,17 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Level:
-    """One rate, as it was predicted before it was measured, and as it was measured."""
+    """One rate, as it was predicted before it was measured, and as it was measured.
+
+    `pace`: how long its steps took as a multiple of what they should have. Other than 1 it says
+    that the machine was slower or faster than before; `at_pace` is the prediction for such a one.
+    """
 
     rate: float
     predicted: Prediction
     measured: Result
+    pace: float
+    at_pace: Prediction
 
     @property
     def p95_s(self) -> float:
@@ -197,7 +203,8 @@ class CapacityTest:
         low, high = LEAST_SHARE * most, 1.2 * most
         while high - low > question.precision / 2 * high:
             rate = (low + high) / 2
-            found = self._predict(rate, question.seed, 4 * question.seconds)
+            load = question.load(rate, question.seed)
+            found = self._predict(service, load, Stretch(question.warmup_s, 4 * question.seconds))
             low, high = (rate, high) if found.goodput >= question.objective else (low, rate)
         return (low + high) / 2
 
@@ -215,14 +222,17 @@ class CapacityTest:
 
     async def _level(self, rate: float, seed: int, seconds: float) -> Level:
         rate = float(f"{rate:.3g}")
-        predicted = self._predict(rate, seed, seconds)
-        [measured] = await self._run([self._question.load(rate, seed)], seconds)
-        return Level(rate, predicted, measured)
+        load, stretch = self._question.load(rate, seed), Stretch(self._question.warmup_s, seconds)
+        service = self.service()
+        predicted = self._predict(service, load, stretch)
+        [measured] = await self._run([load], seconds)
+        pace = service.machine.pace(measured.watched.steps or StepSums())
+        return Level(
+            rate, predicted, measured, pace, self._predict(service.slower(pace), load, stretch)
+        )
 
-    def _predict(self, rate: float, seed: int, seconds: float) -> Prediction:
-        stretch = Stretch(self._question.warmup_s, seconds)
-        load = self._question.load(rate, seed)
-        return self.service().predict(load, stretch, self._deployment.workers, self._question.slo)
+    def _predict(self, service: Service, load: OpenLoad, stretch: Stretch) -> Prediction:
+        return service.predict(load, stretch, self._deployment.workers, self._question.slo)
 
     async def _run(self, loads: Iterator[Load] | Sequence[Load], seconds: float) -> list[Result]:
         results = list(await self._measure(list(loads), seconds))

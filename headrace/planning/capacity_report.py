@@ -107,6 +107,8 @@ def _level(level: Level, objective: float) -> dict[str, Any]:
         "predicted_p95_s": _finite(predicted.p95_s),
         "measured_p95_s": _finite(level.p95_s),
         "p95_error": _finite(predicted.p95_s / level.p95_s - 1),
+        "pace": round(level.pace, 4),
+        "p95_error_at_pace": _finite(level.at_pace.p95_s / level.p95_s - 1),
         "predicted_tokens_per_s": round(predicted.tokens_per_s, 2),
         "measured_tokens_per_s": round(level.tokens_per_s, 2),
         "tokens_error": _finite(error(predicted.tokens_per_s, level.tokens_per_s)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from headrace.loadtest.loads import OpenLoad
@@ -49,6 +49,10 @@ class Service:
     overhead_s: float
     prompt_tokens: float
     outputs: Sequence[int]
+
+    def slower(self, pace: float) -> Service:
+        """On a machine whose steps take `pace` times as long."""
+        return replace(self, machine=self.machine.slower(pace))
 
     def predict(self, load: OpenLoad, stretch: Stretch, workers: int, slo: Slo) -> Prediction:
         """Of the very arrivals that the load sends, or would send."""

@@ -10,7 +10,7 @@ from typing import Any
 from headrace.core.step_sums import StepSums
 from headrace.loadtest.fleet_watch import Moment, Watched
 from headrace.loadtest.in_flight import InFlight
-from headrace.loadtest.loads import ClosedLoad, Load
+from headrace.loadtest.loads import ClosedLoad, Load, OpenLoad
 from headrace.loadtest.measurement import Measurement
 from headrace.loadtest.record import Record, ServerTimes
 from headrace.loadtest.result import Result, judge
@@ -29,10 +29,20 @@ QUESTION = Question(32, 16, SLO, 0.99, 3.0, 16.0, 0.05, (0.4, 0.65, 0.9), 0)
 
 
 class SimulatedDeployment:
-    """`workers` in its fleet; a step takes `slowness` times what its sums tell."""
+    """`workers` in its fleet; a step takes `slowness` times what its sums tell.
 
-    def __init__(self, workers: int = 1, slowness: float = 1.0, seen: int | None = None) -> None:
+    At rates `slow_below` this one its steps take twice as long, and tell it.
+    """
+
+    def __init__(
+        self,
+        workers: int = 1,
+        slowness: float = 1.0,
+        seen: int | None = None,
+        slow_below: float = 0.0,
+    ) -> None:
         self.workers, self.slowness = workers, slowness
+        self.slow_below, self.pace = slow_below, 1.0
         self.slo = SLO
         self.seen = workers if seen is None else seen
         self.rates: list[float] = []
@@ -41,6 +51,8 @@ class SimulatedDeployment:
         return [self._measure(load, seconds) for load in loads]
 
     def _measure(self, load: Load, seconds: float) -> Result:
+        is_slow = isinstance(load, OpenLoad) and load.rate < self.slow_below
+        self.pace = 2.0 if is_slow else 1.0
         if isinstance(load, ClosedLoad):
             records = self._users(load, seconds)
         else:
@@ -73,7 +85,7 @@ class SimulatedDeployment:
 
     @property
     def _machine(self) -> Machine:
-        slow = self.slowness
+        slow = self.slowness * self.pace
         curve = StepCurve(CURVE.alpha * slow, CURVE.beta * slow, CURVE.gamma * slow)
         return Machine(curve, SLOTS)
 
@@ -86,7 +98,7 @@ class SimulatedDeployment:
         measured = Measurement(load, start, end, last, records, in_flight, [0.001], 0.0, False)
         judged = judge(measured, self.slo, seed=0, increase=None, unsure=0, notes=[])
         moments = [Moment(start, 0, 0, self.seen, 0)]
-        return replace(judged, watched=Watched(moments, _steps(), SLOTS))
+        return replace(judged, watched=Watched(moments, _steps(self.pace), SLOTS))
 
 
 def capacity(deployment: SimulatedDeployment, **changes: Any) -> Capacity:
@@ -96,11 +108,11 @@ def capacity(deployment: SimulatedDeployment, **changes: Any) -> Capacity:
     return asyncio.run(CapacityTest(question, described, deployment.measure).run())
 
 
-def _steps() -> StepSums:
+def _steps(pace: float) -> StepSums:
     total = StepSums()
     for number in range(200):
         rows, prompt = 1 + number % SLOTS, 32 * (number % 3)
-        seconds = CURVE.seconds(rows, prompt)
+        seconds = pace * CURVE.seconds(rows, prompt)
         each = (rows * rows, rows * prompt, prompt * prompt, rows * seconds, prompt * seconds)
         total = total.plus(StepSums(1, rows, prompt, seconds, *each))
     return total

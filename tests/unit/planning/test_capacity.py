@@ -42,6 +42,16 @@ def test_a_model_that_is_wrong_is_seen_to_be() -> None:
     """A worker that is slower than its steps tell: the error must show."""
     found = capacity(SimulatedDeployment(slowness=1.5), slo=Slo(1.5, 0.0))
     assert found.held_out[0].predicted.p95_s < 0.8 * found.held_out[0].p95_s
+    assert found.held_out[0].pace == pytest.approx(1.0)
+
+
+def test_a_machine_that_became_slower_is_told_from_a_model_that_is_wrong() -> None:
+    slow_below = 0.5 * FULL_PER_S  # of all levels only those that are held out lie there
+    deployment = SimulatedDeployment(slow_below=slow_below)
+    level = capacity(deployment, slo=Slo(0.8, 0.0)).held_out[0]
+    assert level.pace == pytest.approx(2.0)
+    assert level.predicted.p95_s < 0.85 * level.p95_s
+    assert level.at_pace.p95_s == pytest.approx(level.p95_s, rel=0.05)
 
 
 def test_any_rate_has_its_workers_with_what_is_not_known_about_them() -> None:
