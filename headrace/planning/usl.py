@@ -41,9 +41,12 @@ class Usl:
 
 
 def fit_usl(points: Sequence[Point]) -> Usl:
-    """Least squares of relative errors. Raises `InvalidRequest` for fewer than two points."""
-    if len(points) < 2 or not all(x > 0 for _requests, x in points):
-        raise InvalidRequest("a law of throughput needs two levels at which requests succeeded")
+    """Least squares of relative errors; of one point, that requests cost each other nothing.
+
+    Raises `InvalidRequest` for none, or one without throughput.
+    """
+    if not points or not all(x > 0 for _requests, x in points):
+        raise InvalidRequest("a law of throughput needs levels at which requests succeeded")
     sums = StepSums()
     for requests, x in points:
         each = _sums(requests - 1, requests * (requests - 1), requests / x)

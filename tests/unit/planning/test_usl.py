@@ -30,11 +30,15 @@ def test_throughput_has_its_most_where_the_crowd_costs_more_than_it_brings() -> 
     assert crowded.most(4) == crowded.throughput(4)
 
 
+def test_of_one_slot_nothing_is_known_but_its_rate() -> None:
+    assert fit_usl([(1, 50.0)]).most(1) == pytest.approx(50.0)
+
+
 def test_the_largest_error_is_told() -> None:
     assert Usl(100.0, 0.0, 0.0).error([(1, 100.0), (2, 160.0)]) == pytest.approx(0.25)
 
 
-@pytest.mark.parametrize("points", [[], [(1, 50.0)], [(1, 50.0), (4, 0.0)]])
+@pytest.mark.parametrize("points", [[], [(1, 50.0), (4, 0.0)]])
 def test_too_little_is_refused(points: list[tuple[float, float]]) -> None:
     with pytest.raises(InvalidRequest):
         fit_usl(points)
