@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,11 +12,11 @@ import click
 from rich.console import Console
 
 from headrace.cli.capacity_view import drawn
-from headrace.cli.loadtest_plan import numbers
+from headrace.cli.loadtest_plan import numbers, usage_errors
 from headrace.cli.loadtest_run import FAILED, HOLDS, INTERRUPTED, NOT_MEASURED, progress_on
 from headrace.cli.output_file import require_writable
 from headrace.cli.terminal import console
-from headrace.core.errors import InvalidRequest, Unavailable
+from headrace.core.errors import Unavailable
 from headrace.core.settings import Settings
 from headrace.loadtest.fleet_watch import PATH
 from headrace.loadtest.load_test import LoadTest
@@ -45,7 +44,7 @@ TIMEOUT_S = 600.0
 
 def run_capacity(settings: Settings, options: Mapping[str, Any]) -> int:
     """The exit status."""
-    with _usage_errors():
+    with usage_errors():
         question = _question(settings, options)
         rates = options["rates"] and numbers("--rates", options["rates"], float)
         address = Address.parse(options["url"])
@@ -162,11 +161,3 @@ def _rules(settings: Settings, capacity: Capacity, question: Question) -> Rules:
         update={"scaler_max": most, "max_slots": slots, "scaler_fleet": "kubernetes"}
     )
     return replace(rules_of(changed), start=start_values(capacity, question))
-
-
-@contextmanager
-def _usage_errors() -> Iterator[None]:
-    try:
-        yield
-    except InvalidRequest as error:
-        raise click.UsageError(str(error)) from error

@@ -27,7 +27,7 @@ Options = Mapping[str, Any]
 def make_plan(options: Options) -> Plan:
     """Raises `click.UsageError`, naming the option, before anything is sent."""
     settings = load_settings()
-    with _usage_errors():
+    with usage_errors():
         if options["prompts"] is not None:
             FilePrompts(options["prompts"])
         return Plan(
@@ -51,7 +51,7 @@ def make_plan(options: Options) -> Plan:
 
 def parse_assertions(texts: Sequence[str], loads: Sequence[Load]) -> Sequence[Assertion]:
     """Raises `click.UsageError` for a wrong one, or one about a level that is not run."""
-    with _usage_errors():
+    with usage_errors():
         assertions = [Assertion.parse(text) for text in texts]
         require_levels(assertions, loads)
         return assertions
@@ -98,7 +98,7 @@ def _or_default(given: float | None, default: float) -> float:
 
 
 @contextmanager
-def _usage_errors() -> Iterator[None]:
+def usage_errors() -> Iterator[None]:
     try:
         yield
     except InvalidRequest as error:
