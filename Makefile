@@ -50,7 +50,7 @@ test-slow: $(INSTALLED)  ## Run the tests that take their time: a step of load, 
 test-docker: $(INSTALLED)  ## Test the containers; needs a Docker engine and Compose (5 minutes)
 	COMPOSE="$(COMPOSE)" DOCKER_BUILD_ARGS="$(DOCKER_BUILD_ARGS)" $(BIN)/python -m pytest tests/docker $(ARGS)
 
-test-monitoring: $(INSTALLED)  ## Test alerts and dashboards with Prometheus and Alertmanager, which have to be on PATH (20 minutes)
+test-monitoring: $(INSTALLED)  ## Test alerts and dashboards with Prometheus and Alertmanager, which have to be on PATH (12 minutes)
 	$(BIN)/python -m pytest tests/monitoring $(ARGS)
 
 test-browser: $(INSTALLED)  ## Test the load test's report in Chromium, which has to be on PATH (1 minute)
