@@ -10,10 +10,13 @@ from dataclasses import dataclass, field, replace
 
 from headrace.core.step_sums import StepSums
 from scaler.rules import Rules
-from scaler.step_curve import LEAST_STEPS, StepCurve, fit
+from scaler.step_curve import StepCurve, fit
 
 LATE_S = 2.0
 """Workers tell of their steps once a second: so long they may be of the stretch before."""
+
+FLOOD_S = 6.0
+"""What comes at once takes time of the machine while it is accepted: steps are slower meanwhile."""
 
 MORE = 1.5
 """So many times the workers are compared: what a ninth should bring is less than chance."""
@@ -36,8 +39,8 @@ class Gain:
 
     `paces` are the last one of each number of workers, the fewest first.
 
-    The stretch began at `since`. One without a gain may be chance: two are a limit, which holds
-    until `until`; None: no limit is known.
+    Steps count from `since` on. One stretch without a gain may be chance: two are a limit, which
+    holds until `until`; None: no limit is known. `rested`: no step was told of lately.
     """
 
     ready: int = 0
@@ -47,23 +50,26 @@ class Gain:
     doubts: int = 0
     limit: int | None = None
     until: float = 0.0
+    rested: bool = True
 
     @property
     def knows_pace(self) -> bool:
-        return bool(self.paces) or self.steps.n >= LEAST_STEPS
+        return bool(self.paces)
 
     def after(
         self, rules: Rules, at: float, ready: int, steps: StepSums, is_settled: bool = True
     ) -> Gain:
         """`steps` were told of since the last reading; now `ready` workers are there.
 
-        A stretch ends when that number changes, or after `gain_watch_s`. While others start
-        (`is_settled` is False) there is none: they take the machine's time and do nothing for it.
+        A stretch ends when that number changes, or after `gain_watch_s`. While others start or
+        drain (`is_settled` is False) there is none: those take the machine's time as well.
         """
-        gain = self._forget(at)
+        gain = replace(self._forget(at), rested=steps.n <= 0)
         if ready != gain.ready or not is_settled:
             ended = gain._judged(rules, at)
             return replace(ended, ready=ready, steps=StepSums(), since=at + LATE_S)
+        if self.rested and not gain.rested:
+            return replace(gain, since=at + FLOOD_S)
         if at > gain.since:
             gain = replace(gain, steps=gain.steps.plus(steps))
         return gain._judged(rules, at) if at - gain.since >= rules.gain_watch_s else gain
@@ -82,7 +88,7 @@ class Gain:
         now = Pace(self.ready, curve, rows, prompts, at)
         others = [pace for pace in self.paces if pace.workers != now.workers]
         paces = tuple(sorted([*others, now], key=lambda pace: pace.workers))
-        ended = Gain(self.ready, since=at, paces=paces, limit=self.limit, until=self.until)
+        ended = replace(self, steps=StepSums(), since=at, paces=paces, doubts=0)
         fewer = [pace for pace in self.paces if _compares(rules, pace, now)]
         if not fewer:
             return ended

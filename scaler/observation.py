@@ -23,7 +23,7 @@ def observe(rules: Rules, memory: Memory, reading: Readings) -> Memory:
         idle_since = _idle_since(memory, reading, Load())
         gain = Gain(ready, since=reading.at)
         return replace(memory, last=reading, since=reading.at, gain=gain, idle_since=idle_since)
-    is_settled = all(member.phase != "starting" for member in reading.members)
+    is_settled = all(member.phase in ("ready", "drained") for member in reading.members)
     seconds = reading.at - last.at
     arrived = _added(last.arrived, reading.arrived)
     return replace(

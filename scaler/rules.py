@@ -28,7 +28,7 @@ class Rules:
     """After a longer time without readings the window of shrinking begins anew."""
 
     newest_s: float = 3.0
-    fast_s: float = 10.0
+    fast_s: float = 8.0
     slow_s: float = 60.0
     """Time constants of the averages of arrivals."""
     steps_s: float = 120.0

@@ -13,12 +13,18 @@ from scaler.step_curve import StepCurve, fit
 
 LEAST_JOBS = 5.0
 
+LEAST_SHARE = 0.25
+"""Of what full slots do. With fewer rows so little time is gained that the steps themselves are too
+slow: four times the workers would be no cure, and 3 % in a fit would decide between 1 and 16.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Speed:
     """`tokens_per_s` are tokens as jobs count for (`Request.cost_tokens`) of a worker with `rows`.
 
-    `slo_infeasible`: even one row takes longer than `slo_tpot_s`; the speed is that of full slots.
+    `slo_infeasible`: even one row takes longer than `slo_tpot_s`, or those that do not would make
+    less than `LEAST_SHARE` of what full slots make; then the speed is that of full slots.
     """
 
     rows: int
@@ -79,7 +85,9 @@ def speed_at_start(rules: Rules, start: StartValues) -> Speed:
 
 def _speed(rules: Rules, curve: StepCurve, tokens_an_output: float, prompts: float) -> Speed:
     """`prompts`: tokens of prompts that come with each output token."""
-    rows = curve.rows_within(rules.slo_tpot_s, prompts, rules.slots)
-    full = rows or rules.slots
-    outputs_per_s = full / curve.seconds(full, full * prompts)
-    return Speed(full, outputs_per_s * tokens_an_output, rows == 0)
+    slots = rules.slots
+    rows = curve.rows_within(rules.slo_tpot_s, prompts, slots)
+    at_slots, at_rows = (full / curve.seconds(full, full * prompts) for full in (slots, rows or 1))
+    if rows == 0 or at_rows < LEAST_SHARE * at_slots:
+        return Speed(slots, at_slots * tokens_an_output, slo_infeasible=True)
+    return Speed(rows, at_rows * tokens_an_output, slo_infeasible=False)

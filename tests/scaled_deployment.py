@@ -28,22 +28,21 @@ LEAST, MOST = 1, 4
 TICK_S, WINDOW_S = "0.5", "6"
 BOUNDS = {"HEADRACE_SCALER_MIN": str(LEAST), "HEADRACE_SCALER_MAX": str(MOST)}
 
+SIMULATED = {
+    "HEADRACE_ENGINE": "simulated",
+    "HEADRACE_SIMULATED_ALPHA_S": "0.05",
+    "HEADRACE_SIMULATED_BETA_S": "0",
+    "HEADRACE_MAX_SLOTS": "4",
+    "HEADRACE_SCALER_TICK_S": TICK_S,
+    "HEADRACE_SCALER_WINDOW_S": WINDOW_S,
+}
+
 
 class ScaledDeployment(Deployment):
-    """Workers of four slots that make 80 tokens a second: four jobs of 20 tokens."""
+    """Unless `settings` say otherwise, workers of four slots that make 80 tokens a second."""
 
-    def __init__(self, folder: Path, models: Path, **bounds: str) -> None:
-        super().__init__(
-            folder,
-            models,
-            HEADRACE_ENGINE="simulated",
-            HEADRACE_SIMULATED_ALPHA_S="0.05",
-            HEADRACE_SIMULATED_BETA_S="0",
-            HEADRACE_MAX_SLOTS="4",
-            HEADRACE_SCALER_TICK_S=TICK_S,
-            HEADRACE_SCALER_WINDOW_S=WINDOW_S,
-            **bounds,
-        )
+    def __init__(self, folder: Path, models: Path, **settings: str) -> None:
+        super().__init__(folder, models, **(SIMULATED | settings))
         self.redis: Client = connect(f"unix://{self.state_dir}/redis/redis.sock", API_TIMEOUT_S)
         self.settings = Settings(state_dir=self.state_dir)
 
@@ -86,10 +85,10 @@ class ScaledDeployment(Deployment):
         bounds = ["--scaler-min", str(LEAST), "--scaler-max", str(MOST)]
         return [*bounds, "--scaler-tick-s", TICK_S, "--scaler-window-s", WINDOW_S]
 
-    def offer(self, trace: list[Arrival]) -> list[Record]:
+    def offer(self, trace: list[Arrival], timeout_s: float = 120.0) -> list[Record]:
         """Jobs at their times, whatever becomes of the others; what became of each."""
         _results, (records,) = load_with_records(
-            self.url, TraceLoad(trace, 1.0), limits=Limits(0.0, None, None), timeout_s=120.0
+            self.url, TraceLoad(trace, 1.0), limits=Limits(0.0, None, None), timeout_s=timeout_s
         )
         return list(records)
 
@@ -99,8 +98,8 @@ class ScaledDeployment(Deployment):
 
 
 @contextmanager
-def scaled_deployment(folder: Path, models: Path, **bounds: str) -> Iterator[ScaledDeployment]:
-    deployment = ScaledDeployment(folder, models, **bounds)
+def scaled_deployment(folder: Path, models: Path, **settings: str) -> Iterator[ScaledDeployment]:
+    deployment = ScaledDeployment(folder, models, **settings)
     deployment.start()
     try:
         yield deployment

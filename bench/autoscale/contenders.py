@@ -17,7 +17,7 @@ from headrace.planning.trace import Trace
 from headrace.planning.view import Scaler
 from scaler.rules import Rules
 
-OURS, ORACLE, KEDA = "ours", "oracle", "keda"
+OURS, ORACLE, PEAK, KEDA = "ours", "oracle", "static-peak", "keda"
 LEAST, MOST = LIMITS
 RULES = Rules(min_workers=LEAST, max_workers=MOST)
 
@@ -26,7 +26,7 @@ Make = Callable[[Trace, Machine, float], Scaler]
 
 PEERS: Mapping[str, Make] = {
     "static-1": lambda trace, machine, cold_s: Static(1),
-    "static-peak": lambda trace, machine, cold_s: Static(workers_at_peak(trace, machine)),
+    PEAK: lambda trace, machine, cold_s: Static(workers_at_peak(trace, machine)),
     KEDA: lambda trace, machine, cold_s: KedaList(),
     "keda-tuned": lambda trace, machine, cold_s: KedaList(length=2, stabilisation_s=120),
     "hpa-running": lambda trace, machine, cold_s: HpaRunning(KNATIVE_SHARE * machine.slots),

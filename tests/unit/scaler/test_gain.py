@@ -7,22 +7,29 @@ from dataclasses import replace
 import pytest
 
 from headrace.core.step_sums import StepSums
-from scaler.gain import LATE_S, Gain
+from scaler.gain import FLOOD_S, LATE_S, Gain
 from scaler.rules import Rules
 from tests.unit.scaler.fleets import mean_step
 
 RULES = Rules()
+BUSY = mean_step(0.1)
+"""Of what went on meanwhile; too few steps to say anything."""
 
 
 def steps(seconds: float, n: float = 100.0, **changes: float) -> StepSums:
     return replace(mean_step(seconds), **changes).times(n)
 
 
+def at_work(ready: int) -> Gain:
+    """Since some time before 0."""
+    return Gain(ready, rested=False)
+
+
 def stretches(*each: tuple[int, StepSums]) -> Gain:
     """Each of so many ready workers, as long as a stretch lasts."""
-    at, gain = 0.0, Gain(each[0][0])
+    at, gain = 0.0, at_work(each[0][0])
     for ready, taken in each:
-        gain = gain.after(RULES, at, ready, StepSums())
+        gain = gain.after(RULES, at, ready, BUSY)
         at += LATE_S + RULES.gain_watch_s
         gain = gain.after(RULES, at, ready, taken)
     return gain
@@ -71,7 +78,7 @@ def test_long_prompts_are_not_held_against_a_pace_without_any() -> None:
 
 def test_a_pace_of_long_ago_is_not_compared_unless_the_rules_say_so() -> None:
     def later(rules: Rules) -> Gain:
-        gain = Gain(1).after(rules, 20.0, 1, steps(0.1)).after(rules, 500.0, 2, StepSums())
+        gain = at_work(1).after(rules, 20.0, 1, steps(0.1)).after(rules, 500.0, 2, BUSY)
         for at in (530.0, 550.0):
             gain = gain.after(rules, at, 2, steps(0.2))
         return gain
@@ -88,14 +95,25 @@ def test_a_limit_is_forgotten_after_its_time() -> None:
 
 
 def test_steps_that_are_told_of_late_are_not_those_of_the_new_fleet() -> None:
-    gain = Gain(1).after(RULES, 20.0, 1, steps(0.1)).after(RULES, 22.0, 2, steps(0.1))
+    gain = at_work(1).after(RULES, 20.0, 1, steps(0.1)).after(RULES, 22.0, 2, steps(0.1))
 
     assert gain.after(RULES, 22.0 + LATE_S, 2, steps(0.1)).steps == StepSums()
     assert gain.after(RULES, 24.0 + LATE_S, 2, steps(0.2)).steps == steps(0.2)
 
 
+def test_the_first_steps_of_a_flood_are_nobodys_pace() -> None:
+    """While it is accepted, that takes the machine as well."""
+    gain = Gain(1).after(RULES, 2.0, 1, steps(0.3)).after(RULES, 4.0, 1, steps(0.2))
+    assert gain.steps == StepSums()
+    assert not gain.knows_pace
+
+    gain = gain.after(RULES, 2.0 + FLOOD_S + 2.0, 1, steps(0.1))
+    assert gain.steps == steps(0.1)
+    assert gain.after(RULES, 40.0, 2, BUSY).knows_pace
+
+
 def test_steps_beside_workers_that_start_are_nobodys_pace() -> None:
-    gain = Gain(1).after(RULES, 2.0, 1, steps(0.1)).after(RULES, 4.0, 1, steps(0.2), False)
+    gain = at_work(1).after(RULES, 2.0, 1, steps(0.1)).after(RULES, 4.0, 1, steps(0.2), False)
 
     [pace] = gain.paces
     assert pace.curve.seconds(32, 0) == pytest.approx(0.1)

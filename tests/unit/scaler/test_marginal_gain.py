@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import inf
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scaler.gain import FLOOD_S
+from scaler.mind import SHARES_MACHINE
 from scaler.rules import Rules
 from tests.unit.scaler.fleets import TICK_S, TOKENS_S, WaterFleet
 
@@ -57,12 +58,12 @@ def test_workers_with_machines_of_their_own_are_never_limited(loads: list[float]
 
 def test_a_burst_on_a_fresh_fleet_of_one_machine_finds_that_more_do_not_help() -> None:
     """The first steps are waited for: with nothing to compare the guard could never say so."""
-    fleet = WaterFleet(replace(RULES, pace_s=inf, pace_ticks=4), machine=0.5, cold_s=4.0)
+    fleet = WaterFleet(replace(RULES, **SHARES_MACHINE), machine=0.5, cold_s=4.0)
     fleet.run(4)
-    decision = fleet.run(2, rate=4 * TOKENS_S)
+    decision = fleet.run(FLOOD_S, rate=4 * TOKENS_S)
     assert "first steps" in decision.reason
     assert fleet.size == 1
-    fleet.run(10)
+    fleet.run(12)
     assert fleet.size > 1
     fleet.run(100)
 

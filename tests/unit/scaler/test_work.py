@@ -52,3 +52,21 @@ def test_too_few_jobs_tell_nothing() -> None:
     before = reading(0, 0, StepSums(), 1000.0)
 
     assert Work().after(before, reading(4, 0, steps(50, 8, 10), 1010.0), RULES).speed(RULES) is None
+
+
+@pytest.mark.parametrize(
+    ("slo_tpot_s", "rows", "slo_infeasible"),
+    [(0.15, 32, False), (0.0601, 10, False), (0.0531, 32, True), (0.04, 32, True)],
+    ids=["all slots", "fewer rows", "so few that a worker does next to nothing", "not even one"],
+)
+def test_a_worker_runs_as_many_rows_as_the_slo_allows_unless_that_is_no_cure(
+    slo_tpot_s: float, rows: int, slo_infeasible: bool
+) -> None:
+    before = reading(0, 0, StepSums(), 1000.0)
+    work = Work().after(before, reading(100, 0, steps(100, 16.0, 0.0), 1010.0), RULES)
+
+    speed = work.speed(replace(RULES, slo_tpot_s=slo_tpot_s))
+
+    assert speed is not None
+    assert (speed.rows, speed.slo_infeasible) == (rows, slo_infeasible)
+    assert speed.tokens_per_s == pytest.approx(3 * rows / (0.05 + 0.001 * rows))
