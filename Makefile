@@ -11,7 +11,7 @@ DOCKER_BUILD_ARGS ?=
 
 .PHONY: help install serve test check fuzz-api up down test-slow test-docker test-monitoring test-browser bench-smoke \
   bench-metrics bench-tracing \
-  bench-queue bench-overhead bench-throughput bench-fairness bench-api bench-engine bench-autoscale bench-compare \
+  bench-queue bench-overhead bench-throughput bench-fairness bench-api bench-engine bench-autoscale bench-capacity bench-compare \
   soak-engine \
   chaos clean
 
@@ -86,8 +86,12 @@ bench-api: $(INSTALLED)  ## Measure submissions, ETAs, waiting callers and last 
 bench-engine: $(INSTALLED)  ## Measure the engines beside others (35 minutes; ARGS=--llama-cpp: that as well)
 	$(BIN)/python -m bench.engine $(ARGS)
 
-bench-autoscale: $(INSTALLED)  ## Simulate scaling policies beside those of others (10 minutes)
+bench-autoscale: $(INSTALLED)  ## Simulate scaling policies beside those of others (20 minutes)
 	$(BIN)/python -m bench.autoscale $(ARGS)
+
+bench-capacity: $(INSTALLED)  ## Measure how well `capacity` knows rates that it has not seen (14 minutes)
+	$(BIN)/python -m bench.capacity --engine simulated --json bench/results/capacity-simulated.json $(ARGS)
+	$(BIN)/python -m bench.capacity $(ARGS)
 
 bench-compare: $(INSTALLED)  ## Measure how often `loadtest compare` is right (20 minutes)
 	$(BIN)/python -m bench.compare $(ARGS)

@@ -56,6 +56,9 @@ SCALER = ("scaler_policy", "scaler_min", "scaler_max")
     show_default=True,
     help="Shares of it on which the model is tried.",
 )
+@click.option(
+    "--tries", type=COUNT, default=3, show_default=True, help="How often each of those is sent."
+)
 @click.option("--rates", help="Requests/s of the table.  [default: up to 8 times what was found]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of prompts and arrivals.")
 @setting_options(*SLO, *SCALER)

@@ -117,6 +117,7 @@ def _question(settings: Settings, options: Mapping[str, Any]) -> Question:
         seconds=options["duration"],
         precision=options["precision"],
         held_out=numbers("--held-out", options["held_out"], float),
+        tries=options["tries"],
         seed=options["seed"],
     )
     require_question(question)

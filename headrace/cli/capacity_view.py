@@ -9,19 +9,19 @@ from rich.text import Text
 
 from headrace.cli.record_view import table_of
 from headrace.cli.terminal import console
-from headrace.planning.capacity import Capacity, Level, Question
-from headrace.planning.capacity_report import Row, error
+from headrace.planning.capacity import Capacity, Question, Tried
+from headrace.planning.capacity_report import Row
 
 
 def drawn(capacity: Capacity, question: Question, table: Sequence[Row]) -> RenderableType:
     width = console().width
-    tried = [_cells(level, question) for level in capacity.probes]
-    new = [_cells(level, question) for level in capacity.held_out]
+    tried = [_cells(Tried([level]), question) for level in capacity.probes]
+    new = [_cells(tried, question) for tried in capacity.held_out]
     return Group(
         *(Text(line) for line in _summary(capacity, question)),
         Text("\nRates tried, each predicted before it was sent", style="bold"),
         table_of(tried, set(), width),
-        Text("\nRates that the model had not seen", style="bold"),
+        Text(f"\nRates that the model had not seen{_tries(question)}", style="bold"),
         table_of(new, set(), width),
         Text("\nWorkers", style="bold"),
         table_of([_row_cells(row) for row in table], set(), width),
@@ -51,21 +51,25 @@ def _summary(capacity: Capacity, question: Question) -> Iterator[str]:
     )
 
 
-def _cells(level: Level, question: Question) -> dict[str, Text]:
-    predicted, figures = level.predicted, level.measured.figures
-    is_kept = figures.goodput >= question.objective
+def _cells(tried: Tried, question: Question) -> dict[str, Text]:
+    middle = tried.middle
+    goodput = middle(lambda level: level.measured.figures.goodput)
     return {
-        "req/s": Text(f"{level.rate:g}" + ("" if level.measured.is_valid else " !")),
-        "good": Text(f"{figures.goodput:.1%}", style="" if is_kept else "red"),
-        "p95 s": Text(f"{level.p95_s:.3f}"),
-        "predicted": Text(f"{predicted.p95_s:.3f}"),
-        "off": Text(f"{error(predicted.p95_s, level.p95_s):+.1%}"),
-        "pace": Text(f"{level.pace:.2f}"),
-        "off at it": Text(f"{error(level.at_pace.p95_s, level.p95_s):+.1%}"),
-        "tokens/s": Text(f"{level.tokens_per_s:.1f}"),
-        "predicted ": Text(f"{predicted.tokens_per_s:.1f}"),
-        "off ": Text(f"{error(predicted.tokens_per_s, level.tokens_per_s):+.1%}"),
+        "req/s": Text(f"{tried.rate:g}" + ("" if tried.is_valid else " !")),
+        "good": Text(f"{goodput:.1%}", style="" if goodput >= question.objective else "red"),
+        "p95 s": Text(f"{middle(lambda level: level.p95_s):.3f}"),
+        "predicted": Text(f"{middle(lambda level: level.predicted.p95_s):.3f}"),
+        "off": Text(f"{middle(lambda level: level.p95_error):+.1%}"),
+        "pace": Text(f"{middle(lambda level: level.pace):.2f}"),
+        "off at it": Text(f"{middle(lambda level: level.p95_error_at_pace):+.1%}"),
+        "tokens/s": Text(f"{middle(lambda level: level.tokens_per_s):.1f}"),
+        "predicted ": Text(f"{middle(lambda level: level.predicted.tokens_per_s):.1f}"),
+        "off ": Text(f"{middle(lambda level: level.tokens_error):+.1%}"),
     }
+
+
+def _tries(question: Question) -> str:
+    return f": medians of {question.tries} tries, taken in turn" if question.tries > 1 else ""
 
 
 def _row_cells(row: Row) -> dict[str, Text]:

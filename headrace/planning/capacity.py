@@ -43,7 +43,7 @@ class Unbearable(HeadraceError):
 class Question:
     """`objective`: share of good answers; `precision`: how near the highest rate is to be found.
 
-    `held_out`: shares of that rate, measured once the model is made.
+    `held_out`: shares of that rate, measured once the model is made, each `tries` times.
     """
 
     prompt_tokens: int
@@ -54,6 +54,7 @@ class Question:
     seconds: float
     precision: float
     held_out: Sequence[float]
+    tries: int
     seed: int
 
     def load(self, rate: float, seed: int) -> OpenLoad:
@@ -92,6 +93,44 @@ class Level:
     def tokens_per_s(self) -> float:
         return self.measured.figures.output_tokens_per_s
 
+    @property
+    def p95_error(self) -> float:
+        return error(self.predicted.p95_s, self.p95_s)
+
+    @property
+    def p95_error_at_pace(self) -> float:
+        return error(self.at_pace.p95_s, self.p95_s)
+
+    @property
+    def tokens_error(self) -> float:
+        return error(self.predicted.tokens_per_s, self.tokens_per_s)
+
+
+def error(predicted: float, measured: float) -> float:
+    """Relative; infinite where nothing was measured."""
+    return predicted / measured - 1 if measured else inf
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One rate, and each level at which it was sent, with arrivals of its own.
+
+    Of several the median counts: a machine that stalls for a moment is no error of the model.
+    """
+
+    levels: Sequence[Level]
+
+    @property
+    def rate(self) -> float:
+        return self.levels[0].rate
+
+    @property
+    def is_valid(self) -> bool:
+        return all(level.measured.is_valid for level in self.levels)
+
+    def middle(self, figure: Callable[[Level], float]) -> float:
+        return median(map(figure, self.levels))
+
 
 @dataclass(frozen=True)
 class Capacity:
@@ -107,7 +146,7 @@ class Capacity:
     usl: Usl
     points: Sequence[Point]
     probes: Sequence[Level]
-    held_out: Sequence[Level]
+    held_out: Sequence[Tried]
 
     @property
     def per_worker(self) -> float:
@@ -141,10 +180,7 @@ class CapacityTest:
                 " looser one, shorter answers, more workers, or a longer --duration for less load"
             )
         rate = max(kept)
-        held_out = [
-            await self._level(share * rate, 1000 + number, 2 * self._question.seconds)
-            for number, share in enumerate(self._question.held_out)
-        ]
+        held_out = await self._try_out(rate)
         lost = [level.rate for level in probes if not self._is_kept(level.measured)]
         too_high = min((each for each in lost if each > rate), default=None)
         return Capacity(
@@ -219,6 +255,15 @@ class CapacityTest:
             if high <= max(low * (1 + self._question.precision), least):
                 return
             rate = _between(low, high)
+
+    async def _try_out(self, rate: float) -> list[Tried]:
+        """In turn, so that a slow minute of the machine is not all that is seen of one rate."""
+        shares, tries = self._question.held_out, self._question.tries
+        levels = [
+            await self._level(share * rate, 1000 + number, self._question.seconds)
+            for number, share in enumerate([*shares] * tries)
+        ]
+        return [Tried(levels[index :: len(shares)]) for index in range(len(shares))]
 
     async def _level(self, rate: float, seed: int, seconds: float) -> Level:
         rate = float(f"{rate:.3g}")

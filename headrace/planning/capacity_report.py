@@ -9,7 +9,7 @@ from typing import Any
 
 from headrace.core.machine import machine
 from headrace.core.version import version
-from headrace.planning.capacity import Capacity, Level, Question
+from headrace.planning.capacity import Capacity, Question, Tried
 from headrace.planning.service import Stretch
 from scaler.decision import Decision
 from scaler.rules import Rules
@@ -94,29 +94,36 @@ def report(
             "points": [list(point) for point in capacity.points],
             "largest_error": round(capacity.usl.error(capacity.points), 4),
         },
-        "probes": [_level(level, question.objective) for level in capacity.probes],
-        "predictions": [_level(level, question.objective) for level in capacity.held_out],
+        "probes": [_tried(Tried([level]), question.objective) for level in capacity.probes],
+        "predictions": [_prediction(tried, question.objective) for tried in capacity.held_out],
         "rows": [_encode_row(row) for row in table],
     }
 
 
-def _level(level: Level, objective: float) -> dict[str, Any]:
-    goodput, predicted = level.measured.figures.goodput, level.predicted
+def _prediction(tried: Tried, objective: float) -> dict[str, Any]:
+    tries = [_tried(Tried([level]), objective) for level in tried.levels]
+    return {**_tried(tried, objective), "tries": tries}
+
+
+def _tried(tried: Tried, objective: float) -> dict[str, Any]:
+    """Medians, where it was tried several times."""
+    middle = tried.middle
+    goodput = middle(lambda level: level.measured.figures.goodput)
     return {
-        "rate": level.rate,
-        "predicted_p95_s": _finite(predicted.p95_s),
-        "measured_p95_s": _finite(level.p95_s),
-        "p95_error": _finite(predicted.p95_s / level.p95_s - 1),
-        "pace": round(level.pace, 4),
-        "p95_error_at_pace": _finite(level.at_pace.p95_s / level.p95_s - 1),
-        "predicted_tokens_per_s": round(predicted.tokens_per_s, 2),
-        "measured_tokens_per_s": round(level.tokens_per_s, 2),
-        "tokens_error": _finite(error(predicted.tokens_per_s, level.tokens_per_s)),
-        "predicted_goodput": round(predicted.goodput, 4),
+        "rate": tried.rate,
+        "predicted_p95_s": _finite(middle(lambda level: level.predicted.p95_s)),
+        "measured_p95_s": _finite(middle(lambda level: level.p95_s)),
+        "p95_error": _finite(middle(lambda level: level.p95_error)),
+        "pace": round(middle(lambda level: level.pace), 4),
+        "p95_error_at_pace": _finite(middle(lambda level: level.p95_error_at_pace)),
+        "predicted_tokens_per_s": round(middle(lambda level: level.predicted.tokens_per_s), 2),
+        "measured_tokens_per_s": round(middle(lambda level: level.tokens_per_s), 2),
+        "tokens_error": _finite(middle(lambda level: level.tokens_error)),
+        "predicted_goodput": round(middle(lambda level: level.predicted.goodput), 4),
         "goodput": round(goodput, 4),
         "kept": goodput >= objective,
-        "valid": level.measured.is_valid,
-        "problems": list(level.measured.problems),
+        "valid": tried.is_valid,
+        "problems": [text for level in tried.levels for text in level.measured.problems],
     }
 
 
@@ -129,11 +136,6 @@ def _encode_row(row: Row) -> dict[str, Any]:
         "predicted_p95_s": _finite(row.p95_s),
         "decision": decision and {"workers": decision.size, "reason": decision.reason},
     }
-
-
-def error(predicted: float, measured: float) -> float:
-    """Relative; infinite where nothing was measured."""
-    return predicted / measured - 1 if measured else float("inf")
 
 
 def _finite(value: float) -> float | None:

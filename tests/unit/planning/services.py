@@ -25,7 +25,7 @@ from scaler.step_curve import StepCurve
 CURVE = StepCurve(0.01, 0.001, 0.0001)
 SLOTS, OVERHEAD_S = 32, 0.01
 SLO = Slo(1.0, 0.15)
-QUESTION = Question(32, 16, SLO, 0.99, 3.0, 16.0, 0.05, (0.4, 0.65, 0.9), 0)
+QUESTION = Question(32, 16, SLO, 0.99, 3.0, 16.0, 0.05, (0.4, 0.65, 0.9), 2, 0)
 
 
 class SimulatedDeployment:

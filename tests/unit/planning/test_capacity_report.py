@@ -43,5 +43,7 @@ def test_the_report_has_every_prediction_beside_what_was_measured(capacity: Capa
         assert level["predicted_p95_s"] == pytest.approx(level["measured_p95_s"], rel=0.02)
         assert level["measured_tokens_per_s"] > 0
         assert level["rate"] > 0
+        assert len(level["tries"]) == QUESTION.tries
+        assert {each["rate"] for each in level["tries"]} == {level["rate"]}
     assert found["rows"][0]["decision"]["workers"] >= 1
     assert found["capacity"]["too_high"] > found["capacity"]["rate"]
