@@ -23,8 +23,14 @@ install: $(INSTALLED)  ## Make .venv with everything pinned in constraints.txt
 serve: $(INSTALLED)  ## Run Redis, API, worker, scaler and monitor here (ARGS="--port 9000" is passed on)
 	@exec $(BIN)/headrace up $(ARGS)
 
+# Unit tests go two at once; those with processes of their own need both cores.
 test: $(INSTALLED)  ## Run the tests (ARGS="-k lease" is passed on)
+ifeq ($(ARGS),)
+	$(BIN)/python -m pytest -n 2 tests/unit
+	$(BIN)/python -m pytest tests/integration tests/e2e
+else
 	$(BIN)/python -m pytest $(ARGS)
+endif
 
 check: $(INSTALLED)  ## Run ruff, mypy and the import rules
 	$(BIN)/ruff check .

@@ -52,10 +52,6 @@ class Gain:
     until: float = 0.0
     rested: bool = True
 
-    @property
-    def knows_pace(self) -> bool:
-        return bool(self.paces)
-
     def after(
         self, rules: Rules, at: float, ready: int, steps: StepSums, is_settled: bool = True
     ) -> Gain:

@@ -53,7 +53,7 @@ def grown(
     is_sure = want.urgent or want.size >= 2 * present or memory.ups + 1 >= rules.up_ticks
     if not is_sure:
         return present, f"waits for a second tick: {want.reason}"
-    if memory.gain.ready and not memory.gain.knows_pace and memory.ups < rules.pace_ticks:
+    if memory.gain.ready and not memory.gain.paces and memory.ups < rules.pace_ticks:
         return present, f"waits until the first steps were seen: {want.reason}"
     base = min([present, *(before for _at, before in recent(rules, memory, reading.at))])
     step = max(rules.growth_workers, floor(rules.growth_share * base))

@@ -46,7 +46,9 @@ def test_no_two_keys_are_alike_and_all_can_be_recognised() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "none", "hr_", TEXT[1:], TEXT + "x", TEXT + "\n", TEXT.replace("hr_", "HR_")]
+    "text",
+    ["", "none", "hr_", TEXT[1:], TEXT + "x", TEXT + "\n", TEXT.replace("hr_", "HR_")],
+    ids=["nothing", "a word", "a prefix", "cut off", "too long", "a line", "upper case"],
 )
 def test_what_can_be_no_key_has_no_id(text: str) -> None:
     assert id_of(text) is None

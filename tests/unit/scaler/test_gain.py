@@ -105,11 +105,11 @@ def test_the_first_steps_of_a_flood_are_nobodys_pace() -> None:
     """While it is accepted, that takes the machine as well."""
     gain = Gain(1).after(RULES, 2.0, 1, steps(0.3)).after(RULES, 4.0, 1, steps(0.2))
     assert gain.steps == StepSums()
-    assert not gain.knows_pace
+    assert gain.paces == ()
 
     gain = gain.after(RULES, 2.0 + FLOOD_S + 2.0, 1, steps(0.1))
     assert gain.steps == steps(0.1)
-    assert gain.after(RULES, 40.0, 2, BUSY).knows_pace
+    assert len(gain.after(RULES, 40.0, 2, BUSY).paces) == 1
 
 
 def test_steps_beside_workers_that_start_are_nobodys_pace() -> None:

@@ -48,7 +48,18 @@ def test_targets_say_where_ours_loses() -> None:
         "violation s / KEDA's, step, cold start 5 s": False,
         "worker s / KEDA's, step, cold start 5 s": True,
         "of 1 loads, on which nobody beats ours, cold start 5 s": False,
+        "of 1 loads, on which no scaler beats ours, cold start 5 s": False,
     }
+
+
+def test_a_fleet_that_was_told_its_fullest_minute_is_no_scaler() -> None:
+    def unbeaten(*others: str) -> dict[str, float]:
+        ours = [row("ours", load=load) for load in ("step", "spike")]
+        rows = [*ours, *(row(other, attainment=1.0) for other in others)]
+        return {target.name.split()[5]: target.value for target in targets(rows)}
+
+    assert unbeaten("static-peak") == {"nobody": 1, "no": 2}
+    assert unbeaten("knative") == {"nobody": 1, "no": 1}
 
 
 def test_laws_are_told_from_targets() -> None:
