@@ -48,7 +48,9 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def targets(report: Mapping[str, Any]) -> list[Target]:
     return [
-        Target(f"{name} off at the most, {report['engine']}", _most(report, field), at_most=MOST_OFF)
+        Target(
+            f"{name} off at the most, {report['engine']}", _most(report, field), at_most=MOST_OFF
+        )
         for name, field in (("p95", "p95_error"), ("tokens/s", "tokens_error"))
     ]
 
