@@ -101,6 +101,7 @@ class BatchWorker(SimpleWorker):
         self._failpoints = make_failpoints(self.settings.failpoints)
         self.is_told_to_drain = False
         self._has_lost_an_answer = False
+        self._ending: frozenset[str] = frozenset()
         self._waited_s = 0.0
         self._capacity = engine.room()
         self._last_publish = clock.now()
@@ -166,10 +167,14 @@ class BatchWorker(SimpleWorker):
             handle_command(self, payload)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
-        """First signal: take no more and finish what runs. Second: give it back at once."""
+        """First signal: take no more and finish what runs. Second: give it back at once.
+
+        Who sees in Redis that all has ended may say so before the worker has heard of it.
+        """
         patience = self.settings.drain_s if self._drain_until is None else 0.0
         self._drain_until = self._clock.now() + patience
-        log.info("worker drains", running=len(self.running), patience_s=patience)
+        running = len(self.running.keys() - self._ending)
+        log.info("worker drains", running=running, patience_s=patience)
 
     # -- one turn ------------------------------------------------------------------------------
 
@@ -297,6 +302,7 @@ class BatchWorker(SimpleWorker):
             return
         made = self._clock.now()
         self._failpoints.hit(Failpoint.BEFORE_FINISH)
+        self._ending = frozenset(outcome.claim.job_id for outcome in outcomes)
         finished = self._insist(
             lambda: self._queue.finish(self.name, outcomes, self._clock.now() - made)
         )
@@ -307,6 +313,7 @@ class BatchWorker(SimpleWorker):
             self._traces.ended(outcome, result)
             if is_heard or result.verdict in ("lost", "retried"):
                 log_end(outcome, result)
+        self._ending = frozenset()
         lost = [o.claim for o, r in zip(outcomes, finished, strict=True) if r.verdict == "lost"]
         if lost:
             self._insist(lambda: self._leases.drop(self.name, lost))

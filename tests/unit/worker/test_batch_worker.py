@@ -12,6 +12,7 @@ from redis.exceptions import OutOfMemoryError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq import Queue, Worker
 from rq.serializers import JSONSerializer
+from structlog.testing import capture_logs
 
 from batcher.admission import MicroBatchAdmission
 from batcher.simulated import SimulatedEngine
@@ -228,6 +229,29 @@ def test_a_second_signal_gives_the_jobs_back_at_once(bench: Bench) -> None:
 
     assert bench.state() is JobState.QUEUED
     assert bench.redis.zcard(keys.LEASES) == 0
+
+
+def test_a_signal_before_redis_has_answered_counts_no_job_that_has_ended(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who looked into Redis saw that it runs nothing, and ended it for that."""
+    bench.submit(make_request("ends", max_tokens=1))
+    bench.submit(make_request("goes on", max_tokens=2))
+    finish = bench.queue.finish
+
+    def finish_and_be_told(
+        worker: str, outcomes: Sequence[Outcome], late_s: float
+    ) -> list[Finished]:
+        finished = finish(worker, outcomes, late_s)
+        bench.worker.request_stop(signal.SIGTERM, None)
+        return finished
+
+    monkeypatch.setattr(bench.queue, "finish", finish_and_be_told)
+    with capture_logs() as lines:
+        bench.turn(2)
+
+    drains = [line["running"] for line in lines if line["event"] == "worker drains"]
+    assert drains == [1, 0]
 
 
 def test_a_result_is_handed_in_even_if_redis_was_away(
