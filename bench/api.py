@@ -24,6 +24,7 @@ from batcher.model_store import prepare_model
 from bench import eta_error, last_byte, submit_rate, waiting_memory
 from bench.conditions import conditions
 from bench.pairs import console
+from bench.prepared import add_models, link_models
 from bench.report import hand_in, make_parser
 from bench.server import Server
 from bench.target import Target
@@ -40,8 +41,7 @@ def main() -> None:
     _allow_many_connections()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if arguments.models is not None:
-            (folder / "models").symlink_to(arguments.models.absolute())
+        link_models(folder, arguments.models)
         report = measure(folder, arguments)
     hand_in(report, targets(report), arguments)
 
@@ -104,7 +104,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--waiting", type=int, default=1000, help="callers (default 1000)")
     parser.add_argument("--requests", type=int, default=200, help="for the last byte (default 200)")
     parser.add_argument("--header", action="append", default=[], help="sent with every request")
-    parser.add_argument("--models", type=Path, help="folder of prepared models")
+    add_models(parser)
     return parser.parse_args()
 
 

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.prepared import add_models, link_models
 from bench.report import hand_in, make_parser
 from bench.target import Target
 from bench.up import Up
@@ -37,8 +38,7 @@ def main() -> None:
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     state, path = folder / "state", folder / "capacity.json"
     state.mkdir()
-    if arguments.models is not None:
-        (state / "models").symlink_to(arguments.models.absolute())
+    link_models(state, arguments.models)
     steps = {f"HEADRACE_SIMULATED_{part}_S": seconds for part, seconds in STEP_S.items()}
     with Up(state, HEADRACE_ENGINE=arguments.engine, **steps) as up:
         command = [sys.executable, "-m", "headrace", "capacity", "--url", up.url]
@@ -62,7 +62,7 @@ def _most(report: Mapping[str, Any], field: str) -> float:
 def _parse() -> argparse.Namespace:
     parser = make_parser("bench.capacity", __doc__)
     parser.add_argument("--engine", default="auto", help="HEADRACE_ENGINE (default auto)")
-    parser.add_argument("--models", type=Path, help="folder of prepared models")
+    add_models(parser)
     return parser.parse_args()
 
 

@@ -23,6 +23,7 @@ from typing import Any
 from rich.progress import track
 
 from bench.pairs import console
+from bench.prepared import add_models, link_models
 from bench.report import hand_in, make_parser
 from bench.target import Target
 from bench.up import Up
@@ -49,8 +50,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     states = [folder / "fast", folder / "slow"]
     for state in states:
         state.mkdir()
-        if arguments.models is not None:
-            (state / "models").symlink_to(arguments.models.absolute())
+        link_models(state, arguments.models)
     with Up(states[0], **_engine(1.0)) as fast, Up(states[1], **_engine(SLOWDOWN)) as slow:
         rounds = [
             measure_round(fast, slow, folder, number)
@@ -119,7 +119,7 @@ def _engine(slowdown: float) -> dict[str, str]:
 def _parse() -> argparse.Namespace:
     parser = make_parser("bench.compare", __doc__)
     parser.add_argument("--pairs", type=int, default=20, help="rounds (default 20)")
-    parser.add_argument("--models", type=Path, help="folder of prepared models")
+    add_models(parser)
     return parser.parse_args()
 
 

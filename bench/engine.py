@@ -41,6 +41,7 @@ from bench.engine_workloads import FULL, QUICK, Workloads
 from bench.environments import Environments
 from bench.machine_limits import LimitMeter
 from bench.pairs import alternate, console
+from bench.prepared import add_models, link_models
 from bench.report import RESULTS, hand_in, make_parser
 from bench.rounds import interleave
 from headrace.core.cores import with_fair_threads
@@ -202,8 +203,7 @@ def draw(report: Mapping[str, Any], environments: Environments, file: Path) -> N
 
 
 def _crew(folder: Path, environments: Environments, arguments: argparse.Namespace) -> Crew:
-    if arguments.models is not None:
-        (folder / "models").symlink_to(arguments.models.absolute())
+    link_models(folder, arguments.models)
     settings = with_fair_threads(load_settings(state_dir=folder))
     program = arguments.llama_cpp
     if program == Path():
@@ -254,7 +254,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="tiny runs to see that all works: no targets"
     )
-    parser.add_argument("--models", type=Path, help="folder of prepared models")
+    add_models(parser)
     parser.add_argument(
         "--llama-cpp",
         nargs="?",

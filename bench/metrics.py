@@ -23,6 +23,7 @@ import httpx
 from rich.console import Console
 
 from bench.pairs import alternate, interval
+from bench.prepared import add_models, link_models
 from bench.up import Up
 
 CONCURRENCY = 8
@@ -45,8 +46,7 @@ def main() -> None:
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    if arguments.models is not None:
-        (folder / "models").symlink_to(arguments.models.absolute())
+    link_models(folder, arguments.models)
     with_us, without_us = alternate(
         arguments.pairs,
         lambda: cpu_us(folder, arguments.requests, **NO_ENGINE),
@@ -102,7 +102,7 @@ def _parse() -> argparse.Namespace:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--pairs", type=int, default=16, help="pairs of runs (default 16)")
     parser.add_argument("--requests", type=int, default=1000, help="requests a run (default 1000)")
-    parser.add_argument("--models", type=Path, help="folder of prepared models")
+    add_models(parser)
     parser.add_argument("--json", type=Path, default=RESULTS, help="where the result goes")
     return parser.parse_args()
 

@@ -25,6 +25,7 @@ from rich.progress import track
 from bench.conditions import conditions
 from bench.endings import Endings
 from bench.pairs import console
+from bench.prepared import add_models, link_models
 from bench.report import hand_in, make_parser
 from bench.server import Server
 from bench.target import Target
@@ -58,8 +59,7 @@ class Sample:
 def main() -> None:
     arguments = _parse()
     with tempfile.TemporaryDirectory() as folder, Server(Path(folder)) as server:
-        if arguments.models is not None:
-            (Path(folder) / "models").symlink_to(arguments.models.absolute())
+        link_models(Path(folder), arguments.models)
         report = measure(server, Path(folder), arguments)
     hand_in(report, targets(report), arguments)
 
@@ -134,7 +134,7 @@ def _parse() -> argparse.Namespace:
     parser = make_parser("bench.overhead", __doc__)
     parser.add_argument("--jobs", type=int, default=300, help="jobs sent (default 300)")
     parser.add_argument("--idle-s", type=float, default=20.0, help="idle seconds (default 20)")
-    parser.add_argument("--models", type=Path, help="folder of prepared models")
+    add_models(parser)
     return parser.parse_args()
 
 

@@ -24,6 +24,7 @@ from rich.progress import Progress, track
 from batcher.engine import Engine, load_engine
 from batcher.model_store import prepare_model
 from bench.pairs import console
+from bench.prepared import add_models, link_models
 from bench.report import hand_in, make_parser
 from bench.target import Target
 from headrace.core.cores import with_fair_threads
@@ -38,8 +39,7 @@ ABORTED, SHARING = 0.2, 0.33
 def main() -> None:
     arguments = _parse()
     with tempfile.TemporaryDirectory() as folder:
-        if arguments.models is not None:
-            (Path(folder) / "models").symlink_to(arguments.models.absolute())
+        link_models(Path(folder), arguments.models)
         report = measure(Path(folder), arguments)
     hand_in(report, targets(report), arguments)
 
@@ -165,7 +165,7 @@ def _parse() -> argparse.Namespace:
     parser = make_parser("bench.soak", __doc__)
     parser.add_argument("--minutes", type=float, default=10, help="how long (default 10)")
     parser.add_argument("--engine", choices=("torch", "openvino"), default="torch")
-    parser.add_argument("--models", type=Path, help="folder of prepared models")
+    add_models(parser)
     return parser.parse_args()
 
 

@@ -28,6 +28,7 @@ from batcher.model_store import prepare_model
 from bench.conditions import conditions
 from bench.feeder import Feeder
 from bench.pairs import alternate, console
+from bench.prepared import add_models, link_models
 from bench.race import Race, Run
 from bench.report import hand_in, make_parser
 from bench.rounds import ratio
@@ -45,8 +46,7 @@ def main() -> None:
     arguments = _parse()
     configure_logging(load_settings(log_level="error"), "bench")
     with tempfile.TemporaryDirectory() as folder, Server(Path(folder)) as server:
-        if arguments.models is not None:
-            (Path(folder) / "models").symlink_to(arguments.models.absolute())
+        link_models(Path(folder), arguments.models)
         report = measure(server, Path(folder), arguments)
     hand_in(report, targets(report), arguments)
 
@@ -160,7 +160,7 @@ def _parse() -> argparse.Namespace:
         "--max-tokens", type=int, default=24, help="a request on average, half to one and a half"
     )
     parser.add_argument("--engine", choices=("torch", "openvino", "simulated"), default="torch")
-    parser.add_argument("--models", type=Path, help="folder of prepared models")
+    add_models(parser)
     return parser.parse_args()
 
 

@@ -26,6 +26,7 @@ from flask import Response
 import api.traces
 from bench.metrics import MAX_TOKENS, NO_ENGINE, REAL_REQUESTS, cpu_us
 from bench.pairs import alternate, interval
+from bench.prepared import add_models, link_models
 from bench.report import hand_in, make_parser
 from bench.target import Target
 from headrace.core.jobs.handover import Finished, Outcome
@@ -44,8 +45,7 @@ def main() -> None:
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    if arguments.models is not None:
-        (folder / "models").symlink_to(arguments.models.absolute())
+    link_models(folder, arguments.models)
 
     def off() -> float:
         return cpu_us(folder, arguments.requests, **NO_ENGINE)
@@ -136,7 +136,7 @@ def _parse() -> argparse.Namespace:
     parser = make_parser("bench.tracing", __doc__)
     parser.add_argument("--pairs", type=int, default=12, help="pairs of runs (default 12)")
     parser.add_argument("--requests", type=int, default=1000, help="requests a run (default 1000)")
-    parser.add_argument("--models", type=Path, help="folder of prepared models")
+    add_models(parser)
     return parser.parse_args()
 
 
