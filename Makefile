@@ -11,7 +11,7 @@ DOCKER_BUILD_ARGS ?=
 
 .PHONY: help install serve test check fuzz-api up down test-slow test-docker test-monitoring test-browser bench-smoke \
   bench-metrics bench-tracing \
-  bench-queue bench-overhead bench-throughput bench-fairness bench-api bench-engine bench-autoscale bench-capacity bench-compare \
+  bench-queue bench-overhead bench-throughput bench-fairness bench-api bench-engine bench-autoscale bench-sharing bench-capacity bench-compare \
   soak-engine \
   chaos clean
 
@@ -94,6 +94,9 @@ bench-engine: $(INSTALLED)  ## Measure the engines beside others (35 minutes; AR
 
 bench-autoscale: $(INSTALLED)  ## Simulate scaling policies beside those of others (20 minutes)
 	$(BIN)/python -m bench.autoscale $(ARGS)
+
+bench-sharing: $(INSTALLED)  ## Measure what a second worker brings on the cores of the first (14 minutes)
+	$(BIN)/python -m bench.sharing $(ARGS)
 
 bench-capacity: $(INSTALLED)  ## Measure how well `capacity` knows rates that it has not seen (14 minutes)
 	$(BIN)/python -m bench.capacity --engine simulated --json bench/results/capacity-simulated.json $(ARGS)
