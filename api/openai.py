@@ -15,6 +15,7 @@ from api.access_log import JOB_HEADER
 from api.admission import KEY_HEADER
 from api.answers import Refused
 from api.disconnect import watch_disconnect, while_connected
+from api.engine_view import engines_json
 from api.errors import TABLE, error_body
 from api.follower import failure
 from api.interleave import interleave
@@ -82,7 +83,7 @@ def completions(body: CompletionBody) -> Response:
 @Operation(answers={200: Answer(ModelList)}, refuses=(Unavailable,))
 def models() -> Response:
     """The one model."""
-    view: ModelList = {"object": "list", "data": [model_json(services().cards.current())]}
+    view: ModelList = {"object": "list", "data": [_model_json(services().cards.current())]}
     return jsonify(view)
 
 
@@ -90,16 +91,17 @@ def models() -> Response:
 @Operation(answers={200: Answer(ModelView)}, refuses=(UnknownModel, Unavailable))
 def model(name: str) -> Response:
     """The model of this name."""
-    return jsonify(model_json(services().intake.card(name)))
+    return jsonify(_model_json(services().intake.card(name)))
 
 
-def model_json(card: ModelCard) -> ModelView:
+def _model_json(card: ModelCard) -> ModelView:
     return {
         "id": card.name,
         "object": "model",
         "created": 0,
         "owned_by": "headrace",
         "context_tokens": card.context_tokens,
+        "engines": engines_json(services().roster.workers()),
     }
 
 

@@ -9,12 +9,27 @@ from typing_extensions import TypedDict
 from headrace.core.types import FinishReason
 
 
+class EngineView(TypedDict):
+    """How truly an engine answers: nats a token from the model's own probabilities, and the share
+    of places with the same most likely token. All null where it was not measured."""
+
+    engine: str
+    dtype: str
+    kl: float | None
+    top1: float | None
+    perplexity_ratio: float | None
+    workers: int
+
+
 class ModelView(TypedDict):
+    """`engines` are those of the live workers."""
+
     id: str
     object: Literal["model"]
     created: int
     owned_by: str
     context_tokens: int
+    engines: list[EngineView]
 
 
 class ModelList(TypedDict):

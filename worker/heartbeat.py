@@ -10,6 +10,7 @@ import structlog
 
 from headrace.core.card_store import CardStore
 from headrace.core.clock import Clock
+from headrace.core.fidelity import Fidelity
 from headrace.core.jobs import keys, rq_adapter
 from headrace.core.jobs.counters import Counters
 from headrace.core.jobs.leases import Leases
@@ -38,6 +39,7 @@ class Heartbeat(threading.Thread):
         cards: CardStore,
         card: ModelCard,
         clock: Clock,
+        fidelity: Fidelity | None = None,
     ) -> None:
         super().__init__(name="heartbeat", daemon=True)
         self._worker = worker
@@ -46,6 +48,7 @@ class Heartbeat(threading.Thread):
         self._roster = roster
         self._cards = cards
         self._card = card
+        self._fidelity = fidelity
         self._settings = settings = worker.settings
         self._clock = clock
         self._interval_s = min(BEAT_S, settings.lease_s / RENEWALS_PER_LEASE)
@@ -103,5 +106,6 @@ class Heartbeat(threading.Thread):
             host=socket.gethostname(),
             features=tuple(sorted(worker.engine.features)),
             age_s=process_age_s(),
+            fidelity=self._fidelity,
             left_tokens=sum(job.left_tokens for job in list(worker.running.values())),
         )

@@ -11,12 +11,14 @@ from typing import Any
 import openvino_genai
 from openvino_genai import GenerationStatus
 
+from batcher.fidelity.record import Probe
 from batcher.generation import Generation
 from batcher.openvino_engine.json_schema import SchemaCheck
 from batcher.openvino_engine.pipeline import Pipeline
 from batcher.openvino_engine.prefix_guard import PrefixGuard
 from batcher.openvino_engine.row import DIVERGED, Row, tensor
 from batcher.openvino_engine.rules import complaint
+from batcher.openvino_engine.self_check import check_answers
 from batcher.warm_up import run_one
 from headrace.core.clock import Clock, SystemClock
 from headrace.core.errors import EngineError, InvalidRequest
@@ -62,9 +64,13 @@ class OpenVinoEngine:
         self._entered = 0
         self._stats = EngineStats(slots=self._slots)
 
-    def warm_up(self) -> None:
-        """Finds out now whether the model works here. Raises `ModelError`."""
+    def warm_up(self, probes: Sequence[Probe] = ()) -> None:
+        """Finds out now whether the model works here, and answers as `probes` say.
+
+        Raises `ModelError`.
+        """
         run_one(self, self._card)
+        check_answers(self, self._card, probes)
         self._stats = EngineStats(slots=self._slots)
 
     def add(self, request: Request, resume_ids: Sequence[int] = ()) -> None:

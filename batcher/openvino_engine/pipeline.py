@@ -45,7 +45,7 @@ def load_pipeline(settings: Settings, folder: Path, context_tokens: int) -> Pipe
         model = openvino.Core().read_model(folder / OPENVINO_MODEL)
         cache = cache_size(settings, _token_bytes(settings, model), context_tokens)
         runner = openvino_genai.ContinuousBatchingPipeline(
-            folder, _scheduling(settings, cache), "CPU", _properties(settings)
+            folder, _scheduling(settings, cache), "CPU", properties_of(settings)
         )
         vocabulary = model.output("logits").get_partial_shape()[-1].get_length()
     except RuntimeError as error:
@@ -64,7 +64,8 @@ def _scheduling(settings: Settings, cache: CacheSize) -> openvino_genai.Schedule
     return scheduling
 
 
-def _properties(settings: Settings) -> dict[str, Any]:
+def properties_of(settings: Settings) -> dict[str, Any]:
+    """What the model is compiled with."""
     # Not where another worker may come later: both would sit on the same cores.
     stays_alone = max(settings.workers, settings.scaler_max or 0) <= 1
     properties: dict[str, Any] = {"ENABLE_CPU_PINNING": stays_alone}

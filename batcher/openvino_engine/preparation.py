@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from importlib.metadata import version
 from pathlib import Path
 
+import openvino
 import openvino_genai
 
+from batcher.model_source import CONVERTED, OPENVINO_MODEL
+from batcher.openvino_engine.gguf_weights import restore_weights
 from headrace.core.errors import ModelError
 
 VERSION = version("openvino-genai")
@@ -18,7 +22,7 @@ _EXACT = {"INFERENCE_PRECISION_HINT": "f32"}
 
 
 def convert_gguf(file: Path, folder: Path) -> None:
-    """Makes `folder` with model and tokenizer; weights stay as finely quantised as in the file.
+    """Makes `folder` with model and tokenizer, whose weights are those of the file.
 
     Raises `ModelError` for a file that OpenVINO cannot read.
     """
@@ -36,6 +40,21 @@ def convert_gguf(file: Path, folder: Path) -> None:
         raise ModelError(f"OpenVINO cannot read {file}: {_last_line(error)}") from error
     finally:
         source.unlink()
+    (folder / CONVERTED).write_text(json.dumps({"matrices": _restore(file, folder)}))
+
+
+def _restore(file: Path, folder: Path) -> dict[str, int]:
+    """Puts back what OpenVINO's reader rounded. Returns the number of matrices in each form."""
+    model = openvino.Core().read_model(folder / OPENVINO_MODEL)
+    matrices = restore_weights(model, file)
+    if any(matrices.values()):
+        made = folder / "restored"
+        openvino.save_model(model, made / OPENVINO_MODEL, compress_to_fp16=False)
+        del model  # its weights are a map of the file that is replaced
+        for part in made.iterdir():
+            part.replace(folder / part.name)
+        made.rmdir()
+    return matrices
 
 
 def _lay(file: Path, source: Path) -> None:

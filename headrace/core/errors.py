@@ -20,6 +20,7 @@ HeadraceError
 ├── JobFailed           the job that a caller waited for did not succeed
 │   └── DeadlineExceeded its time was over before it could
 ├── ModelError          a model cannot be found, read or prepared
+│   └── InfidelityError an engine answers otherwise than its model
 ├── EngineError         the engine as a whole cannot go on
 └── StateFolderBusy     another `headrace up` owns the state folder
 """
@@ -152,6 +153,10 @@ class DeadlineExceeded(JobFailed):
 
 class ModelError(HeadraceError):
     """Raised when a model cannot be found, read or prepared; says what was tried."""
+
+
+class InfidelityError(ModelError):
+    """Raised when an engine's answers are further from its model's own than is allowed."""
 
 
 class EngineError(HeadraceError):

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from headrace.core.connection import Client
+from headrace.core.fidelity import Fidelity
 from headrace.core.jobs import keys
 from headrace.core.types import EngineStats, Feature
 
@@ -23,7 +24,8 @@ _NUMBERED = re.compile(r"worker-([1-9]\d{0,2})(?:-|$)")
 class WorkerState:
     """One heartbeat of a worker; `features` are those of its engine.
 
-    Its process is `age_s` old; its jobs may still produce `left_tokens`.
+    Its process is `age_s` old; its jobs may still produce `left_tokens`. `fidelity` says how truly
+    its engine answers, None where nobody knows.
     """
 
     name: str
@@ -35,13 +37,20 @@ class WorkerState:
     features: tuple[str, ...] = ()
     age_s: float = 0.0
     left_tokens: int = 0
+    fidelity: Fidelity | None = None
 
     @staticmethod
     def decode(beat: bytes) -> WorkerState:
+        """Fields that later versions add are passed over."""
         fields = json.loads(beat)
-        features = tuple(fields.get("features", ()))
+        known = {name: fields[name] for name in WorkerState.__slots__ if name in fields}
         return WorkerState(
-            **fields | {"stats": EngineStats(**fields["stats"]), "features": features}
+            **known
+            | {
+                "stats": EngineStats(**fields["stats"]),
+                "features": tuple(fields.get("features", ())),
+                "fidelity": Fidelity.decode(fields.get("fidelity")),
+            }
         )
 
 

@@ -66,6 +66,9 @@ class Settings(BaseSettings):
     dtype: Literal["auto", "bfloat16", "float32"] = Field(
         "auto", description="Number format of weights and cache; `auto`: bf16 where it is fast."
     )
+    accept_infidelity: bool = Field(
+        False, description="Run an engine even where it answers otherwise than its model."
+    )
     threads: int = Field(
         0, ge=0, description="Threads of a worker's model; 0: its share of the cores."
     )

@@ -76,6 +76,7 @@ class FleetCollector(Collector):
             return
         yield from backlog_gauges(reading.backlog)
         yield workers_gauge(reading.workers)
+        yield from fidelity_gauges(reading.workers)
         yield from job_counters(reading.counts)
         for name, (field, text) in COUNTS.items():
             counter = reading.counts.get(field, 0)
@@ -111,6 +112,31 @@ def workers_gauge(workers: Sequence[WorkerState]) -> Metric:
     for activity in get_args(Activity):
         family.add_metric([activity], activities[activity])
     return family
+
+
+def fidelity_gauges(workers: Sequence[WorkerState]) -> Iterator[Metric]:
+    """The worst live worker of each engine and number format; those unmeasured are left out."""
+    divergence = GaugeMetricFamily(
+        "headrace_fidelity_kl_nats",
+        "Mean divergence of an engine's next-token probabilities from its model's own.",
+        labels=["engine", "dtype"],
+    )
+    agreement = GaugeMetricFamily(
+        "headrace_fidelity_top1_ratio",
+        "Share of places where engine and model have the same most likely token.",
+        labels=["engine", "dtype"],
+    )
+    worst: dict[tuple[str, str], tuple[float, float]] = {}
+    for worker in workers:
+        if worker.fidelity is None or worker.fidelity.kl is None:
+            continue
+        engine = (worker.engine, worker.fidelity.dtype)
+        figures = (worker.fidelity.kl, worker.fidelity.top1 or 0.0)
+        worst[engine] = max(figures, worst.get(engine, figures))
+    for labels, (kl, top1) in worst.items():
+        divergence.add_metric(labels, kl)
+        agreement.add_metric(labels, top1)
+    yield from (divergence, agreement)
 
 
 def job_counters(counts: Mapping[str, int]) -> Iterator[Metric]:

@@ -1,0 +1,96 @@
+"""The model's own answer to the text: every place's logprobs, computed in float32 by torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import AutoModelForCausalLM, GgufConfig
+from transformers.utils import logging as transformers_logging
+
+from batcher.fidelity.comparison import log_softmax
+from batcher.gguf_reading import one_reading
+from headrace.core.errors import ModelError
+from headrace.core.memory import machine_memory
+
+MEMORY_SHARE = 0.5
+"""Of the machine's memory, for a model in float32; a larger one is read layer by layer."""
+
+FLOAT32_PER_BYTE = {"gguf": 7.5, "safetensors": 2.0}
+"""Bytes in float32 for each byte of a file, at most: 4 bits and a scale, or 16 bits."""
+
+
+def reference_logprobs(
+    gguf_file: Path | None, weights: Path | None, ids: Sequence[int]
+) -> NDArray[np.float32]:
+    """[ids, vocabulary], of the GGUF file where it fits into memory, else of the folder.
+
+    A folder that does not fit is read layer by layer. Raises `ModelError` for a model that cannot
+    be run.
+    """
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        with _quietly() as offload:
+            if gguf_file is not None and fits(gguf_file):
+                model = _load_gguf(gguf_file)
+            elif weights is not None:
+                model = _load_folder(weights, Path(offload))
+            else:
+                raise ModelError("the model is too large for this machine's memory in float32")
+            with torch.inference_mode():
+                logits = model.eval()(torch.tensor([list(ids)])).logits[0]
+            return log_softmax(logits.float().numpy())
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
+        raise ModelError(f"the model does not run in transformers: {error}") from error
+
+
+@contextmanager
+def _quietly() -> Iterator[str]:
+    """A folder for layers, and none of the bars that transformers draws over ours."""
+    with (
+        TemporaryDirectory(prefix="headrace-") as folder,
+        redirect_stderr(StringIO()),
+        one_reading(),
+    ):
+        yield folder
+
+
+def fits(model: Path) -> bool:
+    """Whether a GGUF file, or the safetensors of a folder, fit into memory in float32."""
+    files = [model] if model.is_file() else list(model.glob("*.safetensors"))
+    kind = "gguf" if model.is_file() else "safetensors"
+    needed = sum(file.stat().st_size for file in files) * FLOAT32_PER_BYTE[kind]
+    return needed <= machine_memory() * MEMORY_SHARE
+
+
+def _load_gguf(file: Path) -> Any:
+    return AutoModelForCausalLM.from_pretrained(
+        file.parent,
+        gguf_file=file.name,
+        dtype=torch.float32,
+        quantization_config=GgufConfig(dequantize=True),
+        local_files_only=True,
+    )
+
+
+def _load_folder(folder: Path, offload: Path) -> Any:
+    names: dict[str, Any] = {}
+    if not fits(folder):
+        budget = int(machine_memory() * MEMORY_SHARE / 2)
+        names = {"device_map": "auto", "max_memory": {"cpu": budget}, "offload_folder": offload}
+    return AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=torch.float32,
+        attn_implementation="sdpa",
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+        **names,
+    )
