@@ -9,12 +9,23 @@ from typing_extensions import TypedDict
 from headrace.core.types import FinishReason
 
 
+class SamplingView(TypedDict):
+    """What a request gets that leaves these out."""
+
+    temperature: float
+    top_p: float
+    top_k: int
+    min_p: float
+    repetition_penalty: float
+
+
 class ModelView(TypedDict):
     id: str
     object: Literal["model"]
     created: int
     owned_by: str
     context_tokens: int
+    sampling_defaults: SamplingView
 
 
 class ModelList(TypedDict):

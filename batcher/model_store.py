@@ -1,6 +1,6 @@
 """Models made ready once, for the engine that is to run them.
 
-<models_dir>/<name>-<digest of the source>/card.json    with the model's own context length
+<models_dir>/<name>-<digest of the source>/card.jsonl   with the model's own context length
                                           /weights/     torch: safetensors, or a link to them
                                           /openvino/    OpenVINO: its model and tokenizer, or a link
                                           /openvino-refused.txt    why there is no such folder
@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
+from batcher.chat_probe import probe_chat
 from batcher.engine_choice import EngineName, choose_engine, may_be_openvino
 from batcher.model_source import OPENVINO_MODEL, ModelSource, resolve_source
 from headrace.core.errors import ModelError
@@ -25,8 +26,12 @@ from headrace.core.settings import Settings
 Progress = Callable[[str], None]
 """Told what is being done, in a few words, whenever that changes."""
 
-CARD, WEIGHTS, OPENVINO = "card.json", "weights", "openvino"
-"""The parts of a prepared model."""
+CARD, WEIGHTS, OPENVINO = "card.jsonl", "weights", "openvino"
+"""The parts of a prepared model.
+
+A card is a line that its hash covers and a line of extras. Earlier versions keep the first one
+alone, in `card.json`: they may use the same folder.
+"""
 
 _PROOF = {CARD: "", WEIGHTS: "config.json", OPENVINO: OPENVINO_MODEL}
 """A file of each part that is there only when the part is."""
@@ -56,7 +61,7 @@ def prepare_model(settings: Settings, progress: Progress) -> PreparedModel:
         engine = _try_openvino(source, home, progress)
     else:
         _make_ready(source, home, engine, progress)
-    card = _read_card(home / CARD)
+    card = probe_chat(_read_card(home / CARD), progress)
     context_tokens = min(card.context_tokens, settings.max_context_tokens)
     path = home / {"torch": WEIGHTS, "openvino": OPENVINO, "simulated": CARD}[engine]
     return PreparedModel(engine, path.resolve(), replace(card, context_tokens=context_tokens))
@@ -100,7 +105,7 @@ def _missing(source: ModelSource, home: Path, engine: EngineName) -> list[str]:
 
 def _read_card(file: Path) -> ModelCard:
     try:
-        return ModelCard.decode(file.read_text())
+        return ModelCard.decode(*file.read_text().splitlines())
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelError(f"cannot read the model card {file}: {error!r}; remove it") from error
 
@@ -136,7 +141,8 @@ def _write(part: str, source: ModelSource, home: Path, target: Path, progress: P
         make_weights(source, target, progress)
         return
     progress("reading the tokenizer")
-    target.write_text(build_card(source, source.path or home / WEIGHTS).encode())
+    card = build_card(source, source.path or home / WEIGHTS, progress)
+    target.write_text(f"{card.encode()}\n{card.encode_extras()}\n")
 
 
 def _write_openvino(source: ModelSource, folder: Path, progress: Progress) -> None:
