@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import pytest
@@ -73,7 +73,7 @@ class Renderers:
         except InvalidRequest:
             return None
 
-    @property
+    @cached_property
     def card(self) -> ModelCard:
         extras = CardExtras(special_tokens=SPECIAL)
         return replace(CARD, chat_template=self.template, extras=extras)
