@@ -20,8 +20,12 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
-MOST_CPU_S = 5.0
-"""CPU time of one rendering: a conversation of 2 MB takes less than a fifth of it."""
+FIRST_CPU_S, MESSAGE_CPU_S, MOST_CPU_S = 1.0, 0.005, 10.0
+"""CPU time of a rendering, for each of its messages, and at most.
+
+Most published templates take 30 us a message, those that look back at all messages up to 4 ms. A
+short conversation is rendered in the API's only thread, so it may not take long.
+"""
 
 MOST_CHARACTERS = 10_000_000
 """Longest text that a rendering, or an operator inside of it, may make."""
@@ -55,24 +59,25 @@ class ChatTemplate:
 
     def render(self, variables: Mapping[str, Any]) -> str:
         """Raises `TemplateRefused` for whatever goes wrong, and for text that UTF-8 cannot say."""
-        pieces, length = [], 0
+        budget, pieces, length = _Budget(len(variables.get("messages", ()))), [], 0
         try:
-            for piece in self._template.generate({**variables, _BUDGET: _Budget()}):
+            for piece in self._template.generate({**variables, _BUDGET: budget}):
                 length += len(piece)
                 _require(length <= MOST_CHARACTERS, "its text is too long")
                 pieces.append(piece)
             text = "".join(pieces)
-            text.encode()
+            _require(_is_unicode(text), "half a surrogate pair in its text")
         except Exception as error:  # a template can raise whatever Python can
             raise TemplateRefused(_reason(error)) from error
         return text
 
 
 class _Budget:
-    """The CPU time of one rendering."""
+    """The CPU time of one rendering of a conversation with this many messages."""
 
-    def __init__(self) -> None:
-        self._until = time.thread_time() + MOST_CPU_S
+    def __init__(self, messages: int) -> None:
+        allowed_s = min(FIRST_CPU_S + messages * MESSAGE_CPU_S, MOST_CPU_S)
+        self._until = time.thread_time() + allowed_s
 
     def check(self) -> None:
         _require(time.thread_time() < self._until, "it takes too long")
@@ -96,6 +101,8 @@ class _Environment(ImmutableSandboxedEnvironment):
     """A sandbox whose loops, calls and operators heed the bounds."""
 
     intercepted_binops = frozenset({"+", "*", "**"})
+    turn = object()
+    """Each turn of a loop calls it, so that `call` checks the budget."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -111,6 +118,8 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         __context.parent[_BUDGET].check()
+        if __obj is _Environment.turn:
+            return None
         return super().call(__context, __obj, *args, **kwargs)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
@@ -119,9 +128,6 @@ class _Environment(ImmutableSandboxedEnvironment):
         if operator == "**":
             _require_small_power(left, right)
         return _small(super().call_binop(context, operator, left, right))
-
-    def turn(self) -> None:
-        """Begins each turn of a loop: `call` checks the budget."""
 
     def concat_parts(self, parts: Sequence[Any]) -> Any:
         """`~`, which jinja does not let a sandbox intercept."""
@@ -163,6 +169,14 @@ def _bound(tree: nodes.Template) -> None:
 
 def _call(method: str, *arguments: nodes.Expr) -> nodes.Call:
     return nodes.Call(nodes.EnvironmentAttribute(method), [*arguments], [], None, None)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _require(is_met: bool, complaint: str) -> None:

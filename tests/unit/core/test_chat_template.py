@@ -101,7 +101,7 @@ REFUSED = {
     "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}": "^RecursionError: ",
     "{% for a in [1] %}" * 25 + "{% endfor %}" * 25: "^SyntaxError: ",
     "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}": "^RecursionError: ",
-    "{{ '\\ud800' }}": "surrogates not allowed",
+    "{{ '\\ud800' }}": "^half a surrogate pair in its text$",
     "{{ range(10 ** 9) }}": "^OverflowError: ",
 }
 
@@ -164,6 +164,16 @@ def test_a_template_that_does_not_end_is_stopped(
 
     with pytest.raises(TemplateRefused, match="it takes too long"):
         ChatTemplate(source).render({})
+
+
+def test_a_long_conversation_may_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat_template, "FIRST_CPU_S", 0.0)
+    look_back = "{% for a in messages %}{% for b in messages %}{% endfor %}{% endfor %}done"
+
+    assert ChatTemplate(look_back).render({"messages": CHAT * 20}) == "done"
+    monkeypatch.setattr(chat_template, "MESSAGE_CPU_S", 0.0)
+    with pytest.raises(TemplateRefused, match="it takes too long"):
+        ChatTemplate(look_back).render({"messages": CHAT * 20})
 
 
 @pytest.mark.parametrize("source", ENORMOUS)
