@@ -53,7 +53,7 @@ down:  ## Stop the containers; jobs and prepared models stay in their volumes
 test-slow: $(INSTALLED)  ## Run the tests that take their time: a step of load, how true latencies are, a restore (5 minutes)
 	$(BIN)/python -m pytest tests/slow $(ARGS)
 
-test-templates: $(INSTALLED)  ## Compare 70 published chat templates with transformers' renderer; downloads 75 MB once (4 minutes)
+test-templates: $(INSTALLED)  ## Compare 70 published chat templates with transformers' renderer; downloads 75 MB once (2 minutes)
 	$(BIN)/python -m pytest tests/templates $(ARGS)
 
 test-docker: $(INSTALLED)  ## Test the containers; needs a Docker engine and Compose (5 minutes)

@@ -140,6 +140,18 @@ def test_a_chat_template_knows_the_special_tokens_of_the_tokenizer(
     assert prepare(folder).card.special_tokens == tokens
 
 
+def test_of_several_chat_templates_the_default_one_is_taken(
+    tmp_path: Path, prepare: Prepare
+) -> None:
+    folder = make_tiny_gpt2(tmp_path / "tiny")
+    others = folder / "additional_chat_templates"
+    others.mkdir()
+    (others / "tool_use.jinja").write_text("tools")
+    default = (folder / "chat_template.jinja").read_text()
+
+    assert prepare(folder).card.chat_template == default
+
+
 def test_a_chat_template_that_fails_is_told_at_every_start(
     tmp_path: Path, prepare: Prepare, stages: list[str]
 ) -> None:
