@@ -10,7 +10,7 @@ from headrace.core.types import FinishReason
 
 
 class SamplingView(TypedDict):
-    """What a request gets that leaves these out."""
+    """Values for a request that leaves these fields out."""
 
     temperature: float
     top_p: float

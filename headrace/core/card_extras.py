@@ -1,4 +1,4 @@
-"""What a model card says beyond the fields that its hash covers."""
+"""Extras of a model card: all that its hash does not cover."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class ModelCard:
     def render_chat(
         self, messages: Sequence[Mapping[str, Any]], kwargs: Mapping[str, Any] = NO_KWARGS
     ) -> str:
-        """The text of the same. `kwargs` are further variables of the template."""
+        """Renders the same prompt as text. `kwargs` are further variables of the template."""
         if self.chat_template is None:
             raise InvalidRequest(
                 f"model {self.name} has no chat template; use /v1/completions", "messages"
@@ -109,7 +109,7 @@ class ModelCard:
         return None
 
     def _render(self, messages: Sequence[Mapping[str, Any]], kwargs: Mapping[str, Any]) -> str:
-        """As transformers' `apply_chat_template` calls a template."""
+        """Calls the template like transformers' `apply_chat_template`."""
         conversation = {
             "messages": messages,
             "tools": None,
@@ -126,7 +126,7 @@ class ModelCard:
         return InvalidRequest(f"the model's chat template refuses: {reason}", param)
 
     def encode(self) -> str:
-        """What the hash covers."""
+        """JSON of the fields that the hash covers."""
         return json.dumps({name: getattr(self, name) for name in HASHED}, sort_keys=True)
 
     def encode_extras(self) -> str:
