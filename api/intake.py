@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 from uuid import uuid4
 
 import gevent
@@ -14,12 +15,13 @@ from api import request_id
 from api.caller import caller
 from api.http_metrics import HttpMetrics
 from api.prompts import Prompt
-from api.schemas import Body, ChatBody, CompletionBody, JobBody, Message
+from api.schemas import NO_DEFAULTS, Body, ChatBody, CompletionBody, JobBody, Message
 from api.traces import Traces
 from headrace.core.card_store import CardStore
 from headrace.core.errors import InvalidRequest, UnknownModel
 from headrace.core.model_card import ModelCard
 from headrace.core.roster import Roster
+from headrace.core.sampling_defaults import SamplingDefaults
 from headrace.core.settings import Settings
 from headrace.core.types import Feature, Request, Sampling
 
@@ -58,13 +60,13 @@ class Intake:
         return self._requests(body, prompts, "prompt", body.n)
 
     def chat(self, body: ChatBody) -> list[Request]:
-        prompt = partial(_tokenize_chat, messages=body.messages)
+        prompt = _chat_prompt(body.messages, body.chat_template_kwargs)
         return self._requests(body, [prompt], "messages", body.n)
 
     def job(self, body: JobBody) -> Request:
         prompt: Tokenize = partial(_tokenize_prompt, prompt=body.prompt or "")
         if body.messages is not None:
-            prompt = partial(_tokenize_chat, messages=body.messages)
+            prompt = _chat_prompt(body.messages, body.chat_template_kwargs)
         param = "prompt" if body.messages is None else "messages"
         [request] = self._requests(body, [prompt], param)
         return request
@@ -78,6 +80,11 @@ class Intake:
             )
         return card
 
+    def sampling_defaults(self, card: ModelCard) -> SamplingDefaults:
+        """Rules of requests that name none: the model's own, unless a setting turns those off."""
+        is_on = self._settings.sampling_defaults == "model"
+        return card.extras.sampling if is_on else NO_DEFAULTS
+
     def _requests(
         self, body: Body, prompts: Sequence[Tokenize], param: str, n: int = 1
     ) -> list[Request]:
@@ -85,14 +92,16 @@ class Intake:
         card = self.card(body.model)
         tokenized, tokenize_s = self._tokenize(card, prompts)
         choices = [prompt_ids for prompt_ids in tokenized for _choice in range(n)]
-        traceparent = self._traces.traceparent()
+        defaults, traceparent = self.sampling_defaults(card), self._traces.traceparent()
         requests = [
             Request(
                 id=uuid4().hex,
                 model=card.name,
                 card_hash=card.hash,
                 prompt_ids=prompt_ids,
-                sampling=body.sampling(self._fit(len(prompt_ids), body, card, param), index),
+                sampling=body.sampling(
+                    self._fit(len(prompt_ids), body, card, param), index, defaults
+                ),
                 priority=body.priority,
                 deadline_s=body.deadline_s,
                 ttl_s=self._ttl_s(body),
@@ -178,5 +187,6 @@ def _tokenize_prompt(card: ModelCard, prompt: Prompt) -> tuple[int, ...]:
     return tuple(prompt)
 
 
-def _tokenize_chat(card: ModelCard, messages: list[Message]) -> tuple[int, ...]:
-    return card.tokenize_chat([message.model_dump() for message in messages])
+def _chat_prompt(messages: list[Message], kwargs: dict[str, Any]) -> Tokenize:
+    conversation = [message.model_dump() for message in messages]
+    return lambda card: card.tokenize_chat(conversation, kwargs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from flask import Blueprint, Response, after_this_request, jsonify
 from redis.exceptions import RedisError
@@ -20,7 +20,14 @@ from api.errors import TABLE, error_body
 from api.follower import failure
 from api.interleave import interleave
 from api.jobs import server_timing
-from api.openai_answers import ChatAnswer, Chunk, CompletionAnswer, ModelList, ModelView
+from api.openai_answers import (
+    ChatAnswer,
+    Chunk,
+    CompletionAnswer,
+    ModelList,
+    ModelView,
+    SamplingView,
+)
 from api.openai_shapes import Chat, Completion, Shape
 from api.operation import SUBMISSION, SUBMITTED, TIMING_HEADER, Answer, Operation
 from api.schemas import ChatBody, CompletionBody, OpenAiBody
@@ -95,6 +102,7 @@ def model(name: str) -> Response:
 
 
 def _model_json(card: ModelCard) -> ModelView:
+    defaults = services().intake.sampling_defaults(card)
     return {
         "id": card.name,
         "object": "model",
@@ -102,6 +110,7 @@ def _model_json(card: ModelCard) -> ModelView:
         "owned_by": "headrace",
         "context_tokens": card.context_tokens,
         "engines": engines_json(services().roster.workers()),
+        "sampling_defaults": cast("SamplingView", defaults.model_dump()),
     }
 
 

@@ -21,6 +21,16 @@ class EngineView(TypedDict):
     workers: int
 
 
+class SamplingView(TypedDict):
+    """Values for a request that leaves these fields out."""
+
+    temperature: float
+    top_p: float
+    top_k: int
+    min_p: float
+    repetition_penalty: float
+
+
 class ModelView(TypedDict):
     """`engines` are those of the live workers."""
 
@@ -30,6 +40,7 @@ class ModelView(TypedDict):
     owned_by: str
     context_tokens: int
     engines: list[EngineView]
+    sampling_defaults: SamplingView
 
 
 class ModelList(TypedDict):

@@ -23,7 +23,16 @@ from typing_extensions import TypedDict
 
 from api.prompts import Prompts
 from api.response_format import ResponseFormat
+from api.template_kwargs import TemplateKwargs
 from headrace.core.errors import InvalidRequest
+from headrace.core.sampling_defaults import (
+    MinP,
+    RepetitionPenalty,
+    SamplingDefaults,
+    Temperature,
+    TopK,
+    TopP,
+)
 from headrace.core.types import Priority, Sampling
 
 SEED_BITS = 63
@@ -54,6 +63,7 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     "modalities": (["text"],),
     "reasoning_effort": ("none",),
     "verbosity": ("medium",),
+    "chat_template_kwargs": ({},),
     **dict.fromkeys(("audio", "prediction", "moderation", "web_search_options"), ()),
     **dict.fromkeys(("prompt_cache_options", "prompt_cache_retention", "top_logprobs"), ()),
 }
@@ -61,6 +71,8 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
 
 IGNORED = frozenset({"user", "metadata", "safety_identifier", "prompt_cache_key"})
 """Fields that speak about the caller and change no answer."""
+
+OWN = "Left out, it is the model's own: `sampling_defaults` of `/v1/models` says it."
 
 LIMITED_BY = "x-limited-by"
 """In the schema of a field: the setting that is its maximum."""
@@ -116,6 +128,7 @@ Text = Annotated[str, Field(min_length=1)]
 Stops = Annotated[list[Text], Field(max_length=MAX_STOPS)]
 PriorityName = Annotated[Priority, Field(strict=False)]
 OnDisconnect = Literal["continue", "cancel"]
+NO_DEFAULTS = SamplingDefaults()
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
@@ -172,11 +185,11 @@ class Body(StrictBody):
 
     model: str | None = None
     max_tokens: int | None = Field(None, ge=1)
-    temperature: float = Field(1.0, ge=0, le=2)
-    top_p: float = Field(1.0, gt=0, le=1)
-    top_k: int = Field(0, ge=0)
-    min_p: float = Field(0.0, ge=0, le=1)
-    repetition_penalty: float = Field(1.0, gt=0, le=2)
+    temperature: Temperature | None = Field(None, description=OWN)
+    top_p: TopP | None = Field(None, description=OWN)
+    top_k: TopK | None = Field(None, description=OWN)
+    min_p: MinP | None = Field(None, description=OWN)
+    repetition_penalty: RepetitionPenalty | None = Field(None, description=OWN)
     presence_penalty: float = Field(0.0, ge=-2, le=2)
     frequency_penalty: float = Field(0.0, ge=-2, le=2)
     seed: int | None = Field(None, ge=-(2**SEED_BITS), lt=2**SEED_BITS)
@@ -233,17 +246,17 @@ class Body(StrictBody):
         seed = secrets.randbits(SEED_BITS) if self.seed is None else self.seed
         return seed % (1 << SEED_BITS)
 
-    def sampling(self, max_tokens: int, index: int = 0) -> Sampling:
+    def sampling(
+        self, max_tokens: int, index: int = 0, defaults: SamplingDefaults = NO_DEFAULTS
+    ) -> Sampling:
         """Of the choice with this index; `max_tokens` is the limit that fits the model."""
+        named = {name: getattr(self, name) for name in SamplingDefaults.model_fields}
+        rules = defaults.model_dump() | _without_nulls(named)
         return Sampling(
             max_tokens=max_tokens,
-            temperature=self.temperature,
-            top_p=self.top_p,
-            top_k=self.top_k,
+            **rules,
             seed=_seed_of(self.first_seed, index),
             stop=tuple(self.stop),
-            min_p=self.min_p,
-            repetition_penalty=self.repetition_penalty,
             presence_penalty=self.presence_penalty,
             frequency_penalty=self.frequency_penalty,
             logprobs=self.wanted_logprobs,
@@ -294,6 +307,7 @@ class ChatBody(OpenAiBody):
     }
 
     messages: Messages
+    chat_template_kwargs: TemplateKwargs = {}
     max_completion_tokens: int | None = Field(None, ge=1)
     logprobs: bool = False
     top_logprobs: int | None = Field(None, ge=0, le=MAX_ALTERNATIVES)
@@ -314,7 +328,7 @@ class ChatBody(OpenAiBody):
 
 
 class JobBody(Body):
-    """Exactly one of `prompt` and `messages`."""
+    """Exactly one of `prompt` and `messages`; `chat_template_kwargs` goes with messages."""
 
     model_config = {
         "json_schema_extra": {
@@ -327,11 +341,14 @@ class JobBody(Body):
 
     prompt: Text | None = None
     messages: Messages | None = None
+    chat_template_kwargs: TemplateKwargs = {}
 
     @model_validator(mode="after")
     def _has_one_prompt(self) -> Self:
         if (self.prompt is None) == (self.messages is None):
             raise InvalidRequest("give either prompt or messages", "prompt")
+        if self.chat_template_kwargs and self.messages is None:
+            raise InvalidRequest("chat_template_kwargs: needs messages", "chat_template_kwargs")
         return self
 
 

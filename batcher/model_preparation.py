@@ -20,6 +20,8 @@ from transformers.utils import logging as transformers_logging
 from batcher.gguf_reading import one_reading
 from batcher.model_source import ModelSource
 from batcher.model_store import Progress
+from batcher.sampling_defaults import read_sampling_defaults
+from headrace.core.card_extras import CardExtras
 from headrace.core.errors import ModelError
 from headrace.core.model_card import ModelCard
 
@@ -39,7 +41,7 @@ def make_weights(source: ModelSource, weights: Path, progress: Progress) -> None
         _convert_gguf(source.path, weights, progress)
 
 
-def build_card(source: ModelSource, path: Path) -> ModelCard:
+def build_card(source: ModelSource, path: Path, progress: Progress) -> ModelCard:
     """The card of the model in the folder or GGUF file `path`, with the model's own context."""
     names: dict[str, Any] = {"local_files_only": True}
     folder = path
@@ -58,6 +60,10 @@ def build_card(source: ModelSource, path: Path) -> ModelCard:
             bos_token=tokenizer.bos_token or "",
             eos_token=tokenizer.eos_token or "",
             chat_template=_chat_template(tokenizer),
+            extras=CardExtras(
+                special_tokens=tokenizer.special_tokens_map,
+                sampling=read_sampling_defaults(path, progress),
+            ),
         )
     except (OSError, ValueError, KeyError, AttributeError, ImportError) as error:
         raise ModelError(

@@ -1,6 +1,6 @@
 """Models made ready once, for the engine that is to run them.
 
-<models_dir>/<name>-<digest of the source>/card.json    with the model's own context length
+<models_dir>/<name>-<digest of the source>/card.jsonl   with the model's own context length
                                           /weights/     torch: safetensors, or a link to them
                                           /openvino/    OpenVINO: its model and tokenizer, or a link
                                           /openvino-refused.txt    why there is no such folder
@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
+from batcher.chat_probe import probe_chat
 from batcher.engine_choice import EngineName, choose_engine, may_be_openvino
 from batcher.fidelity.measuring import Subject, is_far, measure, recorded, require_fidelity
 from batcher.fidelity.record import Probe
@@ -29,8 +30,12 @@ from headrace.core.settings import Settings
 Progress = Callable[[str], None]
 """Told what is being done, in a few words, whenever that changes."""
 
-CARD, WEIGHTS, OPENVINO = "card.json", "weights", "openvino"
-"""The parts of a prepared model."""
+CARD, WEIGHTS, OPENVINO = "card.jsonl", "weights", "openvino"
+"""The parts of a prepared model.
+
+A card is a line that its hash covers and a line of extras. Earlier versions keep the first one
+alone, in `card.json`: they may use the same folder.
+"""
 
 _REFUSAL = "openvino-refused.txt"
 
@@ -76,7 +81,7 @@ class _Preparation:
 
     def for_engine(self, engine: EngineName) -> PreparedModel:
         _make_ready(self.source, self.home, engine, self.progress)
-        card = _read_card(self.home / CARD)
+        card = probe_chat(_read_card(self.home / CARD), self.progress)
         path = self.home / {"torch": WEIGHTS, "openvino": OPENVINO, "simulated": CARD}[engine]
         context_tokens = min(card.context_tokens, self.settings.max_context_tokens)
         card = replace(card, context_tokens=context_tokens)
@@ -163,7 +168,7 @@ def _proof(part: str, source: ModelSource) -> str:
 
 def _read_card(file: Path) -> ModelCard:
     try:
-        return ModelCard.decode(file.read_text())
+        return ModelCard.decode(*file.read_text().splitlines())
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelError(f"cannot read the model card {file}: {error!r}; remove it") from error
 
@@ -199,7 +204,8 @@ def _write(part: str, source: ModelSource, home: Path, target: Path, progress: P
         make_weights(source, target, progress)
         return
     progress("reading the tokenizer")
-    target.write_text(build_card(source, source.path or home / WEIGHTS).encode())
+    card = build_card(source, source.path or home / WEIGHTS, progress)
+    target.write_text(f"{card.encode()}\n{card.encode_extras()}\n")
 
 
 def _write_openvino(source: ModelSource, folder: Path, progress: Progress) -> None:

@@ -18,6 +18,7 @@ MEANT = {
     "logprobs": "not every engine can name alternatives",
     "response_format": "nor hold its output to a schema",
     "response_format.json_schema.schema": "no schema can say which schemas there are",
+    "chat_template_kwargs": "without messages, or what the model's template fails at",
     "on_disconnect": "needs a header: `Prefer: wait=S`",
 }
 """Fields whose shape may be right and whose meaning wrong."""

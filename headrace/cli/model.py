@@ -32,4 +32,8 @@ def prepare(**options: str | None) -> None:
 
     with Stages() as stages:
         prepared = prepare_model(settings, stages.enter)
-    click.echo(f"{prepared.card.name} is ready for {prepared.engine} in {prepared.path}")
+    card = prepared.card
+    click.echo(f"{card.name} is ready for {prepared.engine} in {prepared.path}")
+    if card.extras.chat_error is not None:
+        reason = card.extras.chat_error
+        click.echo(f"but not for chats, as its chat template fails: {reason}", err=True)

@@ -23,11 +23,13 @@ class CardStore:
         self._clock = clock or SystemClock()
         self._looking = Lock()
         self._looked_at = -math.inf
-        self._hash = b""
+        self._seen: list[bytes | None] = []
         self._card: ModelCard | None = None
 
     def put(self, card: ModelCard) -> None:
-        self._redis.hset(keys.CARD, mapping={"hash": card.hash, "card": card.encode()})
+        """The extras are a field of their own: an API of the version before knows the rest."""
+        fields = {"hash": card.hash, "card": card.encode(), "extras": card.encode_extras()}
+        self._redis.hset(keys.CARD, mapping=fields)
 
     def current(self) -> ModelCard:
         """At most a second old. Raises `Unavailable` while no worker has put one."""
@@ -39,11 +41,11 @@ class CardStore:
             return self._card
 
     def _look(self) -> ModelCard:
-        digest = self._redis.hget(keys.CARD, "hash")
-        if digest is None:
-            self._card = None
-            raise Unavailable("no model card yet: no worker has been ready")
-        if self._card is None or digest != self._hash:
-            self._card = ModelCard.decode(self._redis.hget(keys.CARD, "card") or b"")
-            self._hash = digest
+        seen = self._redis.hmget(keys.CARD, "hash", "extras")
+        if self._card is None or seen != self._seen:
+            digest, card, extras = self._redis.hmget(keys.CARD, "hash", "card", "extras")
+            if card is None:
+                self._card = None
+                raise Unavailable("no model card yet: no worker has been ready")
+            self._card, self._seen = ModelCard.decode(card, extras), [digest, extras]
         return self._card

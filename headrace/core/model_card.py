@@ -8,17 +8,31 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Self
 
-from jinja2 import TemplateError
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
+from headrace.core.card_extras import CardExtras
+from headrace.core.chat_template import ChatTemplate, TemplateRefused
 from headrace.core.errors import InvalidRequest
 from headrace.core.token_bytes import TokenBytes
+
+HASHED = (
+    "name",
+    "tokenizer_json",
+    "context_tokens",
+    "eos_token_ids",
+    "bos_token",
+    "eos_token",
+    "chat_template",
+)
+"""Fields that the hash covers and that every version decodes. A new one belongs into the extras."""
+
+KWARGS = "chat_template_kwargs"
+NO_KWARGS: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -32,11 +46,19 @@ class ModelCard:
     bos_token: str = ""
     eos_token: str = ""
     chat_template: str | None = None
+    extras: CardExtras = field(default=CardExtras(), hash=False)
 
     @cached_property
     def hash(self) -> str:
-        """Short digest of everything above: two cards with one hash tokenise alike."""
+        """Short digest of everything but the extras: two cards with one hash tokenise alike."""
         return hashlib.sha256(self.encode().encode()).hexdigest()[:16]
+
+    @property
+    def special_tokens(self) -> Mapping[str, str]:
+        """Names and texts of the tokens that chat templates may use."""
+        if self.extras.special_tokens is None:
+            return {"bos_token": self.bos_token, "eos_token": self.eos_token}
+        return self.extras.special_tokens
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -52,48 +74,67 @@ class ModelCard:
     def tokenize(self, text: str) -> tuple[int, ...]:
         return tuple(self.tokenizer.encode(text, add_special_tokens=True).ids)
 
-    def tokenize_chat(self, messages: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
+    def tokenize_chat(
+        self, messages: Sequence[Mapping[str, Any]], kwargs: Mapping[str, Any] = NO_KWARGS
+    ) -> tuple[int, ...]:
         """The prompt of a conversation, ready for the assistant's turn.
 
         Raises `InvalidRequest` when the model has no template or its template refuses.
         """
-        text = self.render_chat(messages)
+        text = self.render_chat(messages, kwargs)
         return tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
-    def render_chat(self, messages: Sequence[Mapping[str, Any]]) -> str:
+    def render_chat(
+        self, messages: Sequence[Mapping[str, Any]], kwargs: Mapping[str, Any] = NO_KWARGS
+    ) -> str:
+        """Renders the same prompt as text. `kwargs` are further variables of the template."""
         if self.chat_template is None:
             raise InvalidRequest(
                 f"model {self.name} has no chat template; use /v1/completions", "messages"
             )
+        if self.extras.chat_error is not None and not kwargs:
+            raise self._complaint(self.extras.chat_error, "messages")
         try:
-            text: str = self._template.render(
-                messages=messages,
-                add_generation_prompt=True,
-                bos_token=self.bos_token,
-                eos_token=self.eos_token,
-            )
-        except TemplateError as error:
-            raise InvalidRequest(
-                f"the model's chat template refuses: {error}", "messages"
-            ) from error
-        return text
+            return self._render(messages, kwargs)
+        except TemplateRefused as error:
+            param = KWARGS if kwargs and self.refusal(messages) is None else "messages"
+            raise self._complaint(error, param) from error
+
+    def refusal(self, messages: Sequence[Mapping[str, Any]]) -> str | None:
+        """Why the template does not take this conversation by itself; None where it does."""
+        try:
+            self._render(messages, NO_KWARGS)
+        except TemplateRefused as error:
+            return str(error)
+        return None
+
+    def _render(self, messages: Sequence[Mapping[str, Any]], kwargs: Mapping[str, Any]) -> str:
+        """Calls the template like transformers' `apply_chat_template`."""
+        conversation = {
+            "messages": messages,
+            "tools": None,
+            "documents": None,
+            "add_generation_prompt": True,
+        }
+        return self._template.render({**self.special_tokens, **conversation, **kwargs})
 
     @cached_property
-    def _template(self) -> Any:
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
-        )
-        environment.globals["raise_exception"] = _raise_exception
-        return environment.from_string(self.chat_template or "")
+    def _template(self) -> ChatTemplate:
+        return ChatTemplate(self.chat_template or "")
+
+    def _complaint(self, reason: object, param: str) -> InvalidRequest:
+        return InvalidRequest(f"the model's chat template refuses: {reason}", param)
 
     def encode(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True)
+        """JSON of the fields that the hash covers."""
+        return json.dumps({name: getattr(self, name) for name in HASHED}, sort_keys=True)
+
+    def encode_extras(self) -> str:
+        return self.extras.encode(self.hash)
 
     @classmethod
-    def decode(cls, text: str | bytes) -> Self:
+    def decode(cls, text: str | bytes, extras: str | bytes | None = None) -> Self:
+        """Raises `ValueError`, `TypeError` or `KeyError` for what is no card."""
         fields = json.loads(text)
-        return cls(**fields | {"eos_token_ids": tuple(fields["eos_token_ids"])})
-
-
-def _raise_exception(message: str) -> None:
-    raise TemplateError(message)
+        card = cls(**fields | {"eos_token_ids": tuple(fields["eos_token_ids"])})
+        return replace(card, extras=CardExtras.decode(extras, card.hash))

@@ -173,6 +173,10 @@ class Settings(BaseSettings):
     completion_log_max: PositiveInt = Field(100_000, description="Records kept of ended jobs.")
 
     # What the API allows
+    sampling_defaults: Literal["model", "none"] = Field(
+        "model",
+        description="Rules of requests that name none: `model`: its own; `none`: OpenAI's.",
+    )
     max_wait_s: PositiveFloat = Field(590.0, description="Longest wait of one HTTP request.")
     max_body_bytes: PositiveInt = Field(2_000_000, description="Largest request body.")
 

@@ -22,9 +22,12 @@ from batcher.model_store import PreparedModel, prepare_model
 from batcher.openvino_engine.preparation import convert_gguf
 from batcher.torch_engine.model import load_model
 from headrace.core.errors import ModelError
+from headrace.core.model_card import ModelCard
+from headrace.core.sampling_defaults import SamplingDefaults
 from headrace.core.settings import load_settings
 from tests.tiny_models import (
     CONTEXT_TOKENS,
+    EOS,
     make_tiny_gpt2,
     make_tiny_llama,
     make_tiny_llama_gguf,
@@ -114,6 +117,67 @@ def test_a_model_without_a_chat_template_is_served_all_the_same(
     assert prepare(folder).card.chat_template is None
 
 
+def test_a_model_brings_its_own_sampling_rules(
+    tmp_path: Path, prepare: Prepare, stages: list[str]
+) -> None:
+    folder = make_tiny_gpt2(tmp_path / "tiny")
+    rules = {"temperature": 0.6, "top_k": 20, "top_p": 7, "eos_token_id": 0}
+    (folder / "generation_config.json").write_text(json.dumps(rules))
+
+    assert prepare(folder).card.extras.sampling == SamplingDefaults(temperature=0.6, top_k=20)
+    assert "ignoring the model's own top_p: 7 is not supported" in stages
+
+
+def test_a_chat_template_knows_the_special_tokens_of_the_tokenizer(
+    tmp_path: Path, prepare: Prepare
+) -> None:
+    folder = make_tiny_llama(tmp_path / "tiny")
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_special_tokens({"pad_token": "<|pad|>", "mask_token": "<|mask|>"})
+    tokenizer.save_pretrained(folder)
+    tokens = {"bos_token": EOS, "eos_token": EOS, "pad_token": "<|pad|>", "mask_token": "<|mask|>"}
+
+    assert prepare(folder).card.special_tokens == tokens
+
+
+def test_of_several_chat_templates_the_default_one_is_taken(
+    tmp_path: Path, prepare: Prepare
+) -> None:
+    folder = make_tiny_gpt2(tmp_path / "tiny")
+    others = folder / "additional_chat_templates"
+    others.mkdir()
+    (others / "tool_use.jinja").write_text("tools")
+    default = (folder / "chat_template.jinja").read_text()
+
+    assert prepare(folder).card.chat_template == default
+
+
+def test_a_chat_template_that_fails_is_told_at_every_start(
+    tmp_path: Path, prepare: Prepare, stages: list[str]
+) -> None:
+    folder = make_tiny_gpt2(tmp_path / "tiny")
+    (folder / "chat_template.jinja").write_text("{{ 1 / 0 }}")
+    for _start in range(2):
+        stages.clear()
+        card = prepare(folder).card
+        assert stages[-1].startswith("chats of tiny are refused, as its chat template fails: ")
+        assert card.extras.chat_error == "ZeroDivisionError: division by zero"
+
+
+def test_a_card_of_an_earlier_version_is_made_anew_and_left_to_it(
+    tmp_path: Path, prepare: Prepare
+) -> None:
+    folder = make_tiny_gpt2(tmp_path / "tiny")
+    prepared = prepare(folder)
+    [file] = (tmp_path / "state" / "models").glob("*/card.jsonl")
+    old = file.with_name("card.json")
+    old.write_text(file.read_text().splitlines()[0])
+    file.unlink()
+
+    assert prepare(folder) == prepared
+    assert ModelCard.decode(old.read_text()).hash == ModelCard.decode(prepared.card.encode()).hash
+
+
 def test_a_gguf_file_is_converted_once(tmp_path: Path, prepare: Prepare, stages: list[str]) -> None:
     prepared = prepare(write_tiny_gguf(tmp_path / "Tiny-1.gguf"), engine="torch")
     assert prepared.card.name == "Tiny-1"
@@ -132,7 +196,10 @@ def test_a_gguf_file_is_converted_for_openvino_without_torch_weights(
     assert prepared.engine == "openvino"
     assert prepared.card.context_tokens == CONTEXT_TOKENS
     assert prepared.card.eos_token_ids == (0,)
-    assert sorted(file.name for file in prepared.path.parent.iterdir()) == ["card.json", "openvino"]
+    assert sorted(file.name for file in prepared.path.parent.iterdir()) == [
+        "card.jsonl",
+        "openvino",
+    ]
     assert not list(prepared.path.glob("*.gguf"))
     stages.clear()
     assert prepare(tmp_path / "tiny.gguf") == prepared
@@ -152,7 +219,7 @@ def test_both_engines_are_prepared_side_by_side_with_one_card(
 
 def test_a_simulated_engine_needs_no_weights(tmp_path: Path, prepare: Prepare) -> None:
     prepared = prepare(make_tiny_llama_gguf(tmp_path), engine="simulated")
-    assert [file.name for file in prepared.path.parent.iterdir()] == ["card.json"]
+    assert [file.name for file in prepared.path.parent.iterdir()] == ["card.jsonl"]
 
 
 def test_a_gguf_file_that_openvino_cannot_read_is_torchs(
@@ -231,7 +298,7 @@ def test_what_a_crash_left_behind_is_made_again(tmp_path: Path, prepare: Prepare
     file = write_tiny_gguf(tmp_path / "tiny.gguf")
     home = prepare(file, engine="torch").path.parent
     shutil.move(home, home.with_name(f".{home.name}.draft"))
-    (home.with_name(f".{home.name}.draft") / "card.json").unlink()
+    (home.with_name(f".{home.name}.draft") / "card.jsonl").unlink()
     prepared = prepare(file, engine="torch")
     assert prepared.path == home / "weights"
     assert not home.with_name(f".{home.name}.draft").exists()
@@ -254,7 +321,7 @@ def test_what_cannot_be_prepared_is_said(
     Path("broken.gguf").write_bytes(b"GGUF?")
     with pytest.raises(ModelError, match=complaint):
         prepare(model)
-    assert not list((tmp_path / "state" / "models").glob("*broken*/card.json"))
+    assert not list((tmp_path / "state" / "models").glob("*broken*/card.json*"))
 
 
 def test_a_hub_that_is_away_is_said(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,7 +77,7 @@ NOTHING = "headrace:nothing"
 """A list that never is: to push to it only if it exists shows whether the server takes writes."""
 
 CARD = "headrace:card"
-"""Hash: `hash` and `card`, the encoded model card of this deployment."""
+"""Hash: `hash`, `card` and `extras`, the encoded model card of this deployment."""
 
 WORKERS = "headrace:workers"
 """Set of worker names; each beats into `worker(name)`."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
+from headrace.core.card_store import CardStore
 from tests.bench import Bench
-from tests.fakes import make_request
+from tests.fakes import CARD, make_request
 
 CHAT, TEXT, JOBS = "/v1/chat/completions", "/v1/completions", "/v1/jobs"
 RESPONSE_SCHEMA = "response_format.json_schema.schema"
@@ -91,6 +93,18 @@ BODIES: list[tuple[str, Any, str]] = [
     (CHAT, chat(response_format=schema(nested(65))), RESPONSE_SCHEMA),
     (CHAT, chat(response_format=schema({"type": "nothing"})), RESPONSE_SCHEMA),
     (JOBS, {"prompt": "x", "response_format": schema({"required": "x"})}, RESPONSE_SCHEMA),
+    *(
+        (CHAT, chat(chat_template_kwargs=kwargs), "chat_template_kwargs")
+        for kwargs in (
+            *(5, True, "enable_thinking", ["enable_thinking"], {"half a pair": "\ud800"}),
+            *({"messages": []}, {"tools": [{}]}, {"chat_template": "{{ 1 }}"}, {"tokenize": True}),
+            *({"add_generation_prompt": False}, {"add_generation_prompt": 1}),
+            *({"continue_final_message": True}, {"documents": "x"}, {"documents": ["x"]}),
+        )
+    ),
+    (TEXT, {"prompt": "x", "chat_template_kwargs": {"a": 1}}, "chat_template_kwargs"),
+    (JOBS, {"prompt": "x", "chat_template_kwargs": {"a": 1}}, "chat_template_kwargs"),
+    (JOBS, HELLO | {"chat_template_kwargs": "a"}, "chat_template_kwargs"),
     (CHAT, chat(temprature=0.5), "temprature"),
     (CHAT, chat(model=5), "model"),
     (CHAT, {"messages": [{"role": "user", "content": "x" * 500}]}, "messages"),
@@ -208,6 +222,10 @@ NEUTRAL = [
     {"max_tokens": None},
     {"temperature": None},
     {"stop": None},
+    {"chat_template_kwargs": None},
+    {"chat_template_kwargs": {}},
+    {"chat_template_kwargs": {"enable_thinking": False, "other": [{"a": None}]}},
+    {"chat_template_kwargs": {"tools": None, "add_generation_prompt": True, "documents": [{}]}},
 ]
 
 
@@ -295,3 +313,33 @@ def test_a_bad_address_is_refused_in_the_same_shape(
     assert response.status_code == status
     assert response.json is not None
     assert response.json["error"]["message"]
+
+
+TEMPLATES = [
+    "{{ raise_exception('no') }}",
+    "{{ 1 / 0 }}",
+    "{{ messages + 1 }}",
+    "{{ messages[0].content.nothing.more }}",
+    "{{ ''.__class__ }}{{ messages.clear() }}",
+    "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+    "{{ 'x' * 10 ** 9 }}",
+    "{{ '\\ud800' }}",
+    "{% for %}",
+]
+
+
+@pytest.mark.parametrize("path", [CHAT, JOBS])
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_whatever_a_chat_template_does_is_a_refusal(
+    client: FlaskClient, bench: Bench, path: str, template: str
+) -> None:
+    CardStore(bench.redis).put(replace(CARD, chat_template=template))
+
+    response = client.post(path, json=HELLO)
+
+    assert response.status_code == 400
+    assert response.json is not None
+    error = response.json["error"]
+    assert error["param"] == "messages"
+    assert error["message"].startswith("the model's chat template refuses: ")
+    assert bench.queue.waiting() == 0

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 from api.app import create_app
+from headrace.core.card_extras import CardExtras
+from headrace.core.card_store import CardStore
 from headrace.core.roster import WorkerState
+from headrace.core.sampling_defaults import SamplingDefaults
 from headrace.core.settings import Settings
 from headrace.core.types import EngineStats, Feature
 from tests.bench import Bench
@@ -156,3 +160,88 @@ def test_as_many_jobs_as_the_queue_takes_are_accepted(narrow: FlaskClient, bench
 
     assert response.status_code == 200
     assert bench.queue.waiting() == 3
+
+
+OWN = SamplingDefaults(temperature=0.6, top_p=0.95, top_k=20, min_p=0.1, repetition_penalty=1.1)
+
+
+@pytest.fixture
+def own_rules(bench: Bench) -> None:
+    """The model brings its own sampling defaults."""
+    CardStore(bench.redis).put(replace(CARD, extras=CardExtras(sampling=OWN)))
+
+
+def rules_of(client: FlaskClient, bench: Bench, body: dict[str, Any]) -> dict[str, Any]:
+    response = client.post("/v1/jobs", json=body)
+    assert response.json is not None
+    sampling = bench.queue.get(response.json["id"]).request.sampling
+    return {name: getattr(sampling, name) for name in SamplingDefaults.model_fields}
+
+
+@pytest.mark.usefixtures("own_rules")
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"temperature": None, "top_k": None},
+        {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0},
+        {"temperature": 0},
+        {"top_k": 7, "min_p": 0},
+    ],
+)
+def test_the_models_own_rules_hold_where_a_request_names_none(
+    client: FlaskClient, bench: Bench, fields: dict[str, Any]
+) -> None:
+    named = {name: value for name, value in fields.items() if value is not None}
+
+    assert rules_of(client, bench, {"prompt": "x"} | fields) == OWN.model_dump() | named
+
+
+@pytest.mark.usefixtures("own_rules")
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions"])
+def test_the_models_own_rules_hold_on_openais_routes(
+    client: FlaskClient, bench: Bench, path: str
+) -> None:
+    body = {"prompt": "x"} if path == "/v1/completions" else {"messages": CHAT["messages"]}
+    response = client.post(path, json=body | {"stream": True, "top_p": 1})
+
+    sampling = bench.queue.get(response.headers["X-Headrace-Job-Id"]).request.sampling
+    assert (sampling.temperature, sampling.top_p, sampling.top_k) == (0.6, 1, 20)
+
+
+@pytest.mark.usefixtures("own_rules")
+def test_a_setting_turns_the_models_own_rules_off(
+    settings: Settings, redis_url: str, bench: Bench
+) -> None:
+    changes = {"redis_url": redis_url, "sampling_defaults": "none"}
+    app = create_app(settings.model_copy(update=changes))
+    client = app.test_client()
+
+    assert rules_of(client, bench, {"prompt": "x"}) == SamplingDefaults().model_dump()
+    model = client.get("/v1/models/tiny").json
+    assert model is not None
+    assert model["sampling_defaults"] == SamplingDefaults().model_dump()
+    app.extensions["headrace"].waiters.close()
+
+
+@pytest.mark.usefixtures("own_rules")
+def test_the_models_own_rules_are_shown(client: FlaskClient) -> None:
+    models = client.get("/v1/models").json
+
+    assert models is not None
+    assert models["data"][0]["sampling_defaults"] == OWN.model_dump()
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/chat/completions"])
+def test_variables_of_the_chat_template_reach_it(
+    client: FlaskClient, bench: Bench, path: str
+) -> None:
+    template = "{{ messages[0].content }} {{ date }} {{ enable_thinking is false }}"
+    CardStore(bench.redis).put(replace(CARD, chat_template=template))
+    kwargs = {"date": "1 May", "enable_thinking": False, "tools": None}
+    body = {"messages": CHAT["messages"], "chat_template_kwargs": kwargs}
+
+    response = client.post(path, json=body if path == "/v1/jobs" else body | {"stream": True})
+
+    request = bench.queue.get(response.headers["X-Headrace-Job-Id"]).request
+    assert CARD.tokenizer.decode(list(request.prompt_ids)) == "hello 1 May True"

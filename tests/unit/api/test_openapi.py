@@ -150,6 +150,7 @@ MEANT = {
     (CHAT, "messages"): "does not fit the model",
     (CHAT, RESPONSE_SCHEMA): "no schema can say which schemas there are",
     (JOBS, RESPONSE_SCHEMA): "nor here",
+    (JOBS, "chat_template_kwargs"): "goes with messages",
     (TEXT, "prompt"): "does not fit the model, or half a character",
 }
 """Fields of bad bodies that only their meaning makes bad: what becomes of them is no shape."""
@@ -173,7 +174,8 @@ def test_a_body_of_a_wrong_shape_may_not_be_sent(
         (TEXT, {"prompt": "x"}),
         (TEXT, {"prompt": [1, 2]}),
         (TEXT, {"prompt": ["x", [1, 2]], "stop": ["a", "b"]}),
-        (JOBS, {"prompt": "x", "messages": None}),
+        (CHAT, chat(chat_template_kwargs={"tools": [], "documents": [{"a": 1}], "b": [2]})),
+        (JOBS, {"prompt": "x", "messages": None, "chat_template_kwargs": {}}),
         (JOBS, {"messages": [{"role": "user", "content": "x"}]}),
     ],
 )
@@ -183,6 +185,13 @@ def test_what_is_read_may_be_sent(
     body = body | {"max_tokens": 2}
     assert accepts(document, path, body)
     assert served.post(path, json=body).status_code in (200, 202)
+
+
+def test_a_field_whose_default_is_the_models_own_says_so(document: dict[str, Any]) -> None:
+    for body in ("ChatBody", "CompletionBody", "JobBody"):
+        field = document["components"]["schemas"][body]["properties"]["temperature"]
+        assert "sampling_defaults" in field["description"]
+        assert field["default"] is None
 
 
 def test_an_answer_that_is_not_as_documented_is_found(settings: Settings, redis_url: str) -> None:

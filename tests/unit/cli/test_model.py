@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from batcher import model_store
 from batcher.model_store import PreparedModel, Progress
 from headrace.cli.main import cli
+from headrace.core.card_extras import CardExtras
 from headrace.core.errors import ModelError
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import Settings
@@ -24,7 +25,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
             raise ModelError("no model named absent")
         progress("reading the weights")
         progress("writing the card")
-        card = ModelCard(settings.model, "{}", context_tokens=128, eos_token_ids=(0,))
+        extras = CardExtras(chat_error="no loops" if settings.model == "mute" else None)
+        card = ModelCard(settings.model, "{}", 128, eos_token_ids=(0,), extras=extras)
         return PreparedModel("torch", settings.models_dir / settings.model, card)
 
     monkeypatch.setattr(model_store, "prepare_model", prepare_model)
@@ -50,3 +52,11 @@ def test_the_home_folder_may_be_written_as_a_tilde(
 def test_a_model_that_is_nowhere_is_an_error() -> None:
     result = CliRunner().invoke(cli, ["model", "prepare", "--model", "absent"])
     assert isinstance(result.exception, ModelError)
+
+
+@pytest.mark.usefixtures("asked")
+def test_a_model_that_takes_no_chats_is_ready_all_the_same() -> None:
+    result = CliRunner().invoke(cli, ["model", "prepare", "--model", "mute"])
+    assert result.exit_code == 0
+    assert "mute is ready for torch" in result.stdout
+    assert "but not for chats, as its chat template fails: no loops\n" in result.stderr

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from headrace.core.card_extras import CardExtras
 from headrace.core.card_store import FRESH_S, CardStore
 from headrace.core.connection import Client
 from headrace.core.errors import Unavailable
@@ -41,3 +44,32 @@ def test_a_card_that_was_just_looked_at_is_not_asked_for_again(fake_redis: Clien
     clock.sleep(FRESH_S)
     with pytest.raises(Unavailable):
         store.current()
+
+
+def test_extras_that_changed_are_seen_though_the_hash_stays(fake_redis: Client) -> None:
+    clock = FakeClock()
+    store = CardStore(fake_redis, clock)
+    store.put(CARD)
+    store.current()
+
+    CardStore(fake_redis).put(replace(CARD, extras=CardExtras(chat_error="no")))
+    clock.sleep(FRESH_S)
+
+    assert store.current().extras.chat_error == "no"
+
+
+def test_a_card_of_a_worker_of_the_version_before_has_no_extras_of_another(
+    fake_redis: Client,
+) -> None:
+    CardStore(fake_redis).put(replace(CARD, extras=CardExtras(chat_error="no")))
+    other = make_card("other")
+    fake_redis.hset(keys.CARD, mapping={"hash": other.hash, "card": other.encode()})
+
+    assert CardStore(fake_redis).current() == other
+
+
+def test_an_api_of_the_version_before_finds_a_card_that_it_can_read(fake_redis: Client) -> None:
+    CardStore(fake_redis).put(replace(CARD, extras=CardExtras(chat_error="no")))
+
+    assert fake_redis.hget(keys.CARD, "hash") == CARD.hash.encode()
+    assert fake_redis.hget(keys.CARD, "card") == CARD.encode().encode()
