@@ -32,7 +32,7 @@ def may_be_openvino(source: ModelSource) -> bool:
 
 
 def _takes_gpu(settings: Settings) -> bool:
-    return settings.device == "cuda" or (settings.device == "auto" and _has_cuda())
+    return settings.device.startswith("cuda") or (settings.device == "auto" and _has_cuda())
 
 
 def _has_cuda() -> bool:

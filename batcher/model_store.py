@@ -55,6 +55,8 @@ def prepare_model(settings: Settings, progress: Progress) -> PreparedModel:
     if engine == "openvino" and settings.engine == "auto":
         engine = _try_openvino(source, home, progress)
     else:
+        if engine == "torch" and _missing(source, home, engine):
+            _require_runnable(source, settings.max_context_tokens)
         _make_ready(source, home, engine, progress)
     card = _read_card(home / CARD)
     context_tokens = min(card.context_tokens, settings.max_context_tokens)
@@ -77,6 +79,14 @@ def _try_openvino(source: ModelSource, home: Path, progress: Progress) -> Engine
     _make_ready(source, home, "torch", progress)
     refusal.write_text(reason)
     return "torch"
+
+
+def _require_runnable(source: ModelSource, context_tokens: int) -> None:
+    """Raises `ModelError` for what torch cannot run, before its weights are fetched or read."""
+    with _needed_libraries(source):
+        from batcher.model_preparation import require_runnable
+
+        require_runnable(source, context_tokens)
 
 
 def _make_ready(source: ModelSource, home: Path, engine: EngineName, progress: Progress) -> None:
@@ -111,18 +121,25 @@ def _make(part: str, source: ModelSource, home: Path, progress: Progress) -> Non
     shutil.rmtree(draft, ignore_errors=True)
     try:
         draft.mkdir()
-        _write(part, source, home, draft / part, progress)
+        with _needed_libraries(source):
+            _write(part, source, home, draft / part, progress)
         home.mkdir(exist_ok=True)
         _remove(home / part)
         (draft / part).rename(home / part)
-    except ImportError as error:
-        raise ModelError(
-            f"preparing model {source.name} needs {error.name}: pip install 'headrace[worker]'"
-        ) from error
     except OSError as error:
         raise ModelError(f"cannot prepare model {source.name} in {home}: {error}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextmanager
+def _needed_libraries(source: ModelSource) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise ModelError(
+            f"preparing model {source.name} needs {error.name}: pip install 'headrace[worker]'"
+        ) from error
 
 
 def _write(part: str, source: ModelSource, home: Path, target: Path, progress: Progress) -> None:
