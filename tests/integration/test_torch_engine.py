@@ -17,9 +17,11 @@ from transformers import (
 )
 
 from batcher.model_store import PreparedModel, prepare_model
+from batcher.torch_engine import attention
 from batcher.torch_engine.cache import layer_shapes
 from batcher.torch_engine.engine import TorchEngine
 from batcher.torch_engine.model import load_model
+from batcher.torch_engine.self_check import make_reference
 from headrace.core.errors import EngineError, ModelError
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import load_settings
@@ -229,10 +231,11 @@ def test_a_model_that_counts_positions_itself_is_refused(tmp_path: Path) -> None
 def test_a_model_that_does_not_run_is_found_out_at_load(
     tiny: PreparedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    reference = make_reference(plain_model(tiny), tiny.card)
     engine = engine_of(tiny)
     monkeypatch.setattr(engine._forward, "_model", None)
     with pytest.raises(ModelError, match="does not run"):
-        engine.warm_up()
+        engine.warm_up(reference)
 
 
 def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
@@ -353,7 +356,10 @@ def test_a_gpu_that_is_not_there_is_refused(
 
 def test_a_model_whose_attention_is_not_ours_is_refused(tmp_path: Path) -> None:
     config = Gemma2Config(**ONE_LAYER, head_dim=8, layer_types=["full_attention"])
-    Gemma2ForCausalLM(config).save_pretrained(tmp_path)
-    model = load_model(settings(), tmp_path)
+    model = Gemma2ForCausalLM(config)
+    model.save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="softcap"):
+        load_model(settings(), tmp_path)
+    model.set_attn_implementation(attention.NAME)
     with pytest.raises(ModelError, match="its attention uses softcap"):
         layer_shapes(model)
