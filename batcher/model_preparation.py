@@ -57,7 +57,7 @@ def make_weights(source: ModelSource, weights: Path, progress: Progress) -> None
 
 def build_card(source: ModelSource, path: Path) -> ModelCard:
     """The card of the model in the folder or GGUF file `path`, with the model's own context."""
-    names: dict[str, Any] = {"local_files_only": True}
+    names: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     folder = path
     if path.is_file():
         folder, names = path.parent, names | {"gguf_file": path.name}
@@ -76,7 +76,7 @@ def build_card(source: ModelSource, path: Path) -> ModelCard:
         )
     except (OSError, ValueError, KeyError, AttributeError, ImportError) as error:
         raise ModelError(
-            f"cannot read the tokenizer or configuration of {source.name}: {error}"
+            f"cannot read the tokenizer or configuration of {source.name}: {one_line(error)}"
         ) from error
 
 
@@ -99,7 +99,7 @@ def _convert_gguf(file: Path, weights: Path, progress: Progress) -> None:
         model.save_pretrained(weights)
         tokenizer.save_pretrained(weights)
     except Exception as error:  # a file that cannot be read raises whatever its reader trips over
-        raise ModelError(f"cannot convert the GGUF file {file}: {error}") from error
+        raise ModelError(f"cannot convert the GGUF file {file}: {one_line(error)}") from error
 
 
 def _download(hub_id: str, files: list[str]) -> Path:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM
-from transformers.utils import logging as transformers_logging
 
 from batcher.torch_engine import attention
 from batcher.torch_engine.device import pick_device
@@ -17,6 +15,7 @@ from batcher.torch_engine.fused_layer import fuse_layers
 from batcher.torch_engine.huge_pages import use_huge_pages
 from batcher.torch_engine.linear import PackedLinear, PlainLinear, can_pack, pack_linears
 from batcher.torch_engine.model_errors import model_errors
+from batcher.torch_engine.quiet import quiet_transformers
 from batcher.torch_engine.supported import supported_config
 from headrace.core.errors import ModelError
 from headrace.core.settings import Settings
@@ -43,7 +42,7 @@ def read_model(
         torch.set_num_threads(settings.threads)
     device = pick_device(settings, worker)
     config = supported_config(folder, name, settings.max_context_tokens)
-    with _silent_transformers(), model_errors(f"cannot load the model {name} in {folder}"):
+    with quiet_transformers(), model_errors(f"cannot load the model {name} in {folder}"):
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             config=config,
@@ -65,18 +64,6 @@ def make_ready(model: Any, settings: Settings) -> Any:
     make_faster(model, rows=settings.max_slots)
     use_huge_pages(model)
     return model
-
-
-@contextmanager
-def _silent_transformers() -> Iterator[None]:
-    """What it would warn of is looked at here, and ends the load."""
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    before = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(before)
 
 
 def _require_all_weights(found: Mapping[str, Any], name: str) -> None:

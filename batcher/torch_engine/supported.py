@@ -23,6 +23,7 @@ from batcher.model_config import (
     require_runnable,
 )
 from batcher.torch_engine.model_errors import model_errors
+from batcher.torch_engine.quiet import quiet_transformers
 from headrace.core.errors import ModelError
 from headrace.core.settings import variable
 
@@ -36,7 +37,7 @@ def supported_config(folder: Path, name: str, context_tokens: int) -> Any:
     refuse_quantised_files(folder, name)
     raw = read_config(folder)
     require_runnable(raw, name)
-    with model_errors(f"cannot load the model {name} in {folder}"):
+    with quiet_transformers(), model_errors(f"cannot load the model {name} in {folder}"):
         _require_known_type(raw, name)
         config: Any = AutoConfig.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False

@@ -108,13 +108,16 @@ class Supervisor:
         self._until(lambda: False)
 
     def _has_come_up(self) -> bool:
-        """Raises `ModelError` for a worker that can never start: its model is not replaced here.
+        """Whether prompts can be answered.
 
-        Later it is started again, as after any death: others of its kind are serving.
+        Raises `ModelError` for a worker that would fail again in the same way. Once all have
+        served, it is started again like any other: a GPU, say, may be full for a while.
         """
         for worker in self._children.workers.workers:
             if worker.exit_code == CANNOT_EVER:
-                raise ModelError(f"{worker.name} cannot run this model with these settings")
+                raise ModelError(
+                    f"{worker.name} cannot run this model with these settings; it said why"
+                )
         return self._is_serving()
 
     def _start(self, children: Sequence[Child | Crew]) -> None:

@@ -26,6 +26,7 @@ def ending(
     monkeypatch.setattr("sys.argv", ["worker"])
     monkeypatch.setattr(worker, "serve", serve)
     monkeypatch.setattr(worker.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(worker, "configure_logging", lambda *_: None)
     with pytest.raises(SystemExit) as ended:
         worker.main()
     return ended.value.code, capsys.readouterr().err
