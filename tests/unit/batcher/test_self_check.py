@@ -172,3 +172,17 @@ def test_its_ids_are_the_same_every_time_and_none_is_an_added_token(
     first, second = (make_reference(model, card) for _ in range(2))
     assert torch.equal(first.ids, second.ids)
     assert first.ids.min() > 2
+
+
+def test_the_worker_of_a_number_takes_its_own_gpu(
+    tiny_llama: Path, card: ModelCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int | None] = []
+
+    def pick_device(settings: Settings, worker: int | None) -> torch.device:
+        asked.append(worker)
+        return torch.device("cpu")
+
+    monkeypatch.setattr("batcher.torch_engine.model.pick_device", pick_device)
+    load_engine(settings(), PreparedModel("torch", tiny_llama, card), worker=3).close()
+    assert asked == [3]
