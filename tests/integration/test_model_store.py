@@ -21,6 +21,7 @@ from transformers import AutoTokenizer
 from batcher.model_source import OPENVINO_MODEL
 from batcher.model_store import PreparedModel, prepare_model
 from batcher.openvino_engine.preparation import convert_gguf
+from batcher.torch_engine import attention
 from batcher.torch_engine.model import load_model
 from headrace.core.errors import ModelError
 from headrace.core.settings import load_settings
@@ -291,6 +292,12 @@ def test_what_torch_cannot_run_is_refused_when_it_is_prepared(
         prepare(folder)
     assert "\n" not in str(refused.value)
     assert not list((tmp_path / "state" / "models").glob("*/card.json"))
+
+
+@pytest.mark.parametrize("field", ["_attn_implementation", "attn_implementation"])
+def test_an_attention_that_a_config_names_is_not_heeded(tmp_path: Path, field: str) -> None:
+    folder = changed_config(make_tiny_llama(tmp_path / "tiny"), **{field: "flash_attention_2"})
+    assert load_model(load_settings(), folder).config._attn_implementation == attention.NAME
 
 
 def test_a_model_of_the_hub_is_refused_before_its_weights_are_fetched(
