@@ -62,25 +62,29 @@ def import_engine(name: EngineName) -> None:
         raise ModelError(f"engine {name} needs {error.name}, which is not installed") from error
 
 
-def load_engine(settings: Settings, model: PreparedModel) -> Engine:
+def load_engine(settings: Settings, model: PreparedModel, worker: int | None = None) -> Engine:
     """The engine that `model` was prepared for, with it loaded and warm.
 
-    Raises `ModelError` for a model that the engine cannot run.
+    `worker` is the number of the worker that runs it, where it has one. Raises `ModelError` for a
+    model that the engine cannot run.
     """
     import_engine(model.engine)
     if model.engine == "openvino":
         return _load_openvino(settings, model)
     if model.engine == "torch":
-        return _load_torch(settings, model)
+        return _load_torch(settings, model, worker)
     return SimulatedEngine(settings, model.card)
 
 
-def _load_torch(settings: Settings, model: PreparedModel) -> Engine:
+def _load_torch(settings: Settings, model: PreparedModel, worker: int | None) -> Engine:
     from batcher.torch_engine.engine import TorchEngine
-    from batcher.torch_engine.model import load_model
+    from batcher.torch_engine.model import make_ready, read_model
+    from batcher.torch_engine.self_check import make_reference
 
-    engine = TorchEngine(load_model(settings, model.path), settings, model.card)
-    engine.warm_up()
+    plain = read_model(settings, model.path, model.card.name, worker)
+    reference = make_reference(plain, model.card)
+    engine = TorchEngine(make_ready(plain, settings), settings, model.card)
+    engine.warm_up(reference)
     return engine
 
 

@@ -33,7 +33,7 @@ def may_be_openvino(source: ModelSource) -> bool:
 
 def takes_gpu(settings: Settings) -> bool:
     """Whether torch would run on a GPU."""
-    return settings.device == "cuda" or (settings.device == "auto" and _has_cuda())
+    return settings.device.startswith("cuda") or (settings.device == "auto" and _has_cuda())
 
 
 def _has_cuda() -> bool:

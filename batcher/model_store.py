@@ -80,6 +80,8 @@ class _Preparation:
     progress: Progress
 
     def for_engine(self, engine: EngineName) -> PreparedModel:
+        if engine == "torch" and _missing(self.source, self.home, engine):
+            _require_runnable(self.source, self.settings.max_context_tokens)
         _make_ready(self.source, self.home, engine, self.progress)
         card = probe_chat(_read_card(self.home / CARD), self.progress)
         path = self.home / {"torch": WEIGHTS, "openvino": OPENVINO, "simulated": CARD}[engine]
@@ -141,6 +143,14 @@ def _told(fidelity: Fidelity) -> str:
     )
 
 
+def _require_runnable(source: ModelSource, context_tokens: int) -> None:
+    """Raises `ModelError` for what torch cannot run, before its weights are fetched or read."""
+    with _needed_libraries(source):
+        from batcher.model_preparation import require_runnable
+
+        require_runnable(source, context_tokens)
+
+
 def _make_ready(source: ModelSource, home: Path, engine: EngineName, progress: Progress) -> None:
     if not _missing(source, home, engine):
         return
@@ -179,18 +189,25 @@ def _make(part: str, source: ModelSource, home: Path, progress: Progress) -> Non
     shutil.rmtree(draft, ignore_errors=True)
     try:
         draft.mkdir()
-        _write(part, source, home, draft / part, progress)
+        with _needed_libraries(source):
+            _write(part, source, home, draft / part, progress)
         home.mkdir(exist_ok=True)
         _remove(home / part)
         (draft / part).rename(home / part)
-    except ImportError as error:
-        raise ModelError(
-            f"preparing model {source.name} needs {error.name}: pip install 'headrace[worker]'"
-        ) from error
     except OSError as error:
         raise ModelError(f"cannot prepare model {source.name} in {home}: {error}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextmanager
+def _needed_libraries(source: ModelSource) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise ModelError(
+            f"preparing model {source.name} needs {error.name}: pip install 'headrace[worker]'"
+        ) from error
 
 
 def _write(part: str, source: ModelSource, home: Path, target: Path, progress: Progress) -> None:

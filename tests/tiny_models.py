@@ -12,19 +12,22 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
+    DiffLlamaConfig,
     GPT2Config,
     GPTNeoXConfig,
+    JetMoeConfig,
     LlamaConfig,
     PreTrainedConfig,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen3Config,
+    XGLMConfig,
 )
 from transformers.utils import logging as transformers_logging
 
 CONTEXT_TOKENS = 256
 EOS, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
-_SIZES = {
+SIZES: dict[str, Any] = {
     "max_position_embeddings": CONTEXT_TOKENS,
     "hidden_size": 32,
     "intermediate_size": 64,
@@ -47,27 +50,46 @@ _CORPUS = [
 def make_tiny_gpt2(folder: Path) -> Path:
     """GPT-2: learned positions."""
     sizes = {"n_positions": CONTEXT_TOKENS, "n_embd": 32, "n_layer": 2, "n_head": 4}
-    return _make(GPT2Config, sizes, folder)
+    return make_tiny(GPT2Config, sizes, folder)
 
 
 def make_tiny_llama(folder: Path) -> Path:
     """Llama, as SmolLM2 is one: rotary positions and grouped key-value heads."""
-    return _make(LlamaConfig, _SIZES | {"num_key_value_heads": 2}, folder)
+    return make_tiny(LlamaConfig, SIZES | {"num_key_value_heads": 2}, folder)
 
 
 def make_tiny_qwen2(folder: Path) -> Path:
     """Qwen2: biases on queries, keys and values, which are random here as well."""
-    return _make(Qwen2Config, _SIZES | {"num_key_value_heads": 2}, folder)
+    return make_tiny(Qwen2Config, SIZES | {"num_key_value_heads": 2}, folder)
 
 
 def make_tiny_qwen3(folder: Path) -> Path:
     """Qwen3: norms on queries and keys, heads wider than their share of the hidden states."""
-    return _make(Qwen3Config, _SIZES | {"num_key_value_heads": 2, "head_dim": 16}, folder)
+    return make_tiny(Qwen3Config, SIZES | {"num_key_value_heads": 2, "head_dim": 16}, folder)
 
 
 def make_tiny_neox(folder: Path) -> Path:
     """GPT-NeoX: rotary positions on a part of each head, attention beside the feed-forward."""
-    return _make(GPTNeoXConfig, _SIZES | {"use_parallel_residual": True}, folder)
+    return make_tiny(GPTNeoXConfig, SIZES | {"use_parallel_residual": True}, folder)
+
+
+def make_tiny_diffllama(folder: Path) -> Path:
+    """DiffLlama takes its values apart along a dimension that a cache of slots has elsewhere."""
+    return make_tiny(DiffLlamaConfig, SIZES | {"num_key_value_heads": 2}, folder)
+
+
+def make_tiny_jetmoe(folder: Path) -> Path:
+    """JetMoe repeats its keys along such a dimension."""
+    experts = {"num_local_experts": 4, "num_experts_per_tok": 2}
+    sizes = SIZES | experts | {"num_key_value_heads": 2, "kv_channels": 8}
+    return make_tiny(JetMoeConfig, sizes, folder)
+
+
+def make_tiny_xglm(folder: Path) -> Path:
+    """XGLM has an attention of its own."""
+    sizes = {"d_model": 32, "ffn_dim": 64, "num_layers": 2, "attention_heads": 4}
+    sizes["max_position_embeddings"] = CONTEXT_TOKENS
+    return make_tiny(XGLMConfig, sizes, folder)
 
 
 MAKERS = {
@@ -158,8 +180,8 @@ def make_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def _make(config_class: type[PreTrainedConfig], sizes: dict[str, Any], folder: Path) -> Path:
-    """A model with the same random weights every time."""
+def make_tiny(config_class: type[PreTrainedConfig], sizes: dict[str, Any], folder: Path) -> Path:
+    """A model of any family, with the same random weights every time."""
     torch.manual_seed(0)
     tokenizer = make_tokenizer()
     eos = tokenizer.token_to_id(EOS)

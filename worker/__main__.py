@@ -20,12 +20,12 @@ from headrace.core.card_store import CardStore
 from headrace.core.clock import SystemClock
 from headrace.core.connection import WORKER_TIMEOUT_S, connect, require_durable
 from headrace.core.cores import with_fair_threads
-from headrace.core.errors import HeadraceError, SettingsError
+from headrace.core.errors import CANNOT_EVER, HeadraceError, ModelError, SettingsError
 from headrace.core.jobs.counters import Counters
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.process_age import process_age_s
-from headrace.core.roster import Roster
+from headrace.core.roster import Roster, number_of
 from headrace.core.settings import Settings, load_settings
 from headrace.core.telemetry import configure_logging
 from headrace.core.unknown_variables import warn_of_unknown_variables
@@ -46,7 +46,8 @@ def main() -> None:
         warn_of_unknown_variables(os.environ)
         serve(settings, arguments.name)
     except HeadraceError as error:
-        sys.exit(f"worker: {error}")
+        print(f"worker: {error}", file=sys.stderr)
+        sys.exit(CANNOT_EVER if isinstance(error, ModelError | SettingsError) else 1)
     except Exception:
         log.exception("worker fails")
         sys.exit(1)
@@ -67,7 +68,7 @@ def serve(settings: Settings, name: str) -> None:
     prepared = time.monotonic()
     import_engine(model.engine)
     imported = time.monotonic()
-    engine = load_engine(settings, model)
+    engine = load_engine(settings, model, number_of(name))
     cards = CardStore(redis)
     cards.put(model.card)
     log.info(

@@ -15,6 +15,7 @@ from batcher.torch_engine.draw import Draw
 from batcher.torch_engine.forward import Forward
 from batcher.torch_engine.sampler import Token, sample
 from batcher.torch_engine.scheduler import Plan, Scheduler
+from batcher.torch_engine.self_check import Reference, check
 from batcher.torch_engine.slots import Slots
 from batcher.warm_up import run_one
 from headrace.core.clock import Clock, SystemClock
@@ -50,8 +51,12 @@ class TorchEngine:
         self._generations: dict[str, Generation] = {}
         self._stats = EngineStats(slots=size.slots)
 
-    def warm_up(self) -> None:
-        """Finds out now whether the model works here. Raises `ModelError`."""
+    def warm_up(self, reference: Reference) -> None:
+        """Finds out now whether the model works here, and answers as it did before it was changed.
+
+        Raises `ModelError`. Nothing of it is counted.
+        """
+        check(reference, self._forward, self._card, has_neighbour=self._size.slots > 1)
         run_one(self, self._card)
         self._stats = EngineStats(slots=self._size.slots)
 

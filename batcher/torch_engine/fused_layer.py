@@ -8,35 +8,43 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import rms_norm
-from transformers import (
-    LlamaPreTrainedModel,
-    MistralPreTrainedModel,
-    Qwen2PreTrainedModel,
-    Qwen3PreTrainedModel,
-)
+from transformers.activations import SiLUActivation
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer
+from transformers.models.mistral.modeling_mistral import MistralDecoderLayer
+from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer
+from transformers.models.qwen3.modeling_qwen3 import Qwen3DecoderLayer
 
 from batcher.torch_engine.attention import attend
-from batcher.torch_engine.linear import PlainLinear
+from batcher.torch_engine.linear import PlainLinear, can_join
 
 MakeLinear = Callable[[Sequence[nn.Module]], PlainLinear]
 """Joins layers of one input."""
 
-_FAMILIES = (
-    LlamaPreTrainedModel,
-    MistralPreTrainedModel,
-    Qwen2PreTrainedModel,
-    Qwen3PreTrainedModel,
-)
+_LAYERS = (LlamaDecoderLayer, MistralDecoderLayer, Qwen2DecoderLayer, Qwen3DecoderLayer)
+"""The classes of this layout."""
+
+_SILU = (nn.SiLU, SiLUActivation)
 
 
 def fuse_layers(model: Any, make_linear: MakeLinear) -> None:
-    """Replaces the decoder layers of the families that are known to have this layout."""
-    if not isinstance(model, _FAMILIES) or model.config.hidden_act != "silu":
+    """Replaces the decoder layers where all of them are known to have this layout."""
+    body = getattr(model, "model", None)
+    layers = getattr(body, "layers", ())
+    if body is None or not layers or not all(map(_is_known, layers)):
         return
-    body = model.model
     body.rotary_emb = SignedRotary(body.rotary_emb)
     for place, layer in enumerate(body.layers):
         body.layers[place] = FusedLayer(layer, make_linear)
+
+
+def _is_known(layer: Any) -> bool:
+    """Its exact class, on plain products: what somebody has put into a model is left alone."""
+    if type(layer) not in _LAYERS or layer._forward_hooks or layer._forward_pre_hooks:
+        return False
+    attention, mlp = layer.self_attn, layer.mlp
+    products = ([attention.o_proj], [mlp.gate_proj], [mlp.up_proj], [mlp.down_proj])
+    joined = [attention.q_proj, attention.k_proj, attention.v_proj]
+    return isinstance(mlp.act_fn, _SILU) and all(map(can_join, (joined, *products)))
 
 
 class SignedRotary(nn.Module):

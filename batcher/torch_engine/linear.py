@@ -83,11 +83,33 @@ def is_packed(model: nn.Module) -> bool:
 
 
 def pack_linears(model: nn.Module, rows: int) -> None:
-    """Replaces every linear layer of the model."""
+    """Replaces every linear layer of the model that is nothing more than that."""
     for parent in list(model.modules()):
         for name, child in parent.named_children():
-            if type(child) in (nn.Linear, Conv1D):
+            if is_plain(child) and child.weight.dtype == torch.bfloat16:
                 setattr(parent, name, PackedLinear([child], rows))
+
+
+def is_plain(layer: nn.Module) -> bool:
+    """True for a product with a weight, plus a bias, and nothing else.
+
+    Quantised and adapted layers are classes of their own, or hook themselves in; a weight that is
+    no plain parameter may be computed from others.
+    """
+    return (
+        type(layer) in (nn.Linear, Conv1D)
+        and type(layer.weight) is nn.Parameter
+        and layer.weight.is_floating_point()
+        and "forward" not in vars(layer)
+        and not layer._forward_hooks
+        and not layer._forward_pre_hooks
+    )
+
+
+def can_join(layers: Sequence[nn.Module]) -> bool:
+    """Whether layers of one input may become one: all are plain, and alike."""
+    kinds = {(layer.bias is None, layer.weight.dtype) for layer in layers if is_plain(layer)}
+    return all(map(is_plain, layers)) and len(kinds) == 1
 
 
 def _parameters(layer: Any) -> tuple[Tensor, Tensor | None]:

@@ -2,50 +2,83 @@
 
 from __future__ import annotations
 
-import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
-from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
-from transformers.utils import logging as transformers_logging
+from transformers import AutoModelForCausalLM
 
 from batcher.torch_engine import attention
+from batcher.torch_engine.device import pick_device
 from batcher.torch_engine.fused_layer import fuse_layers
 from batcher.torch_engine.huge_pages import use_huge_pages
 from batcher.torch_engine.linear import PackedLinear, PlainLinear, can_pack, pack_linears
+from batcher.torch_engine.model_errors import model_errors
+from batcher.torch_engine.quiet import quiet_transformers
+from batcher.torch_engine.supported import supported_config
 from headrace.core.errors import ModelError
 from headrace.core.settings import Settings
 
 
 def load_model(settings: Settings, folder: Path) -> Any:
-    """The causal model in `folder`, on its device and ready for inference.
+    """The causal model in `folder`, on its device and ready for this engine.
 
     Raises `ModelError` when it cannot be read, or holds layers other than full attention.
     """
+    return make_ready(read_model(settings, folder), settings)
+
+
+def read_model(
+    settings: Settings, folder: Path, name: str | None = None, worker: int | None = None
+) -> Any:
+    """The causal model in `folder`, on its device, as transformers itself runs it.
+
+    Errors call it `name`; the worker of that number runs it. Raises `ModelError` when it cannot be
+    read, or holds layers other than full attention.
+    """
+    name = name or folder.name
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    device = pick_device(settings)
-    try:
-        model: Any = AutoModelForCausalLM.from_pretrained(
+    device = pick_device(settings, worker)
+    config = supported_config(folder, name, settings.max_context_tokens)
+    with quiet_transformers(), model_errors(f"cannot load the model {name} in {folder}"):
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
-            config=_supported_config(folder, settings.max_context_tokens),
+            config=config,
             dtype=pick_dtype(settings, device),
-            attn_implementation=attention.NAME,
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
+            ignore_mismatched_sizes=True,  # they are looked at below
+            output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(f"cannot load the model in {folder}: {error}") from error
-    if "position_ids" not in inspect.signature(model.forward).parameters:
-        raise ModelError(f"the model in {folder} cannot be told the positions of its tokens")
-    model = model.to(device).eval().requires_grad_(False)
+        model, found = loaded
+        _require_all_weights(found, name)
+        return model.to(device).eval().requires_grad_(False)
+
+
+def make_ready(model: Any, settings: Settings) -> Any:
+    """The same model with the attention and the layers of this engine."""
+    model.set_attn_implementation(attention.NAME)
     make_faster(model, rows=settings.max_slots)
     use_huge_pages(model)
     return model
+
+
+def _require_all_weights(found: Mapping[str, Any], name: str) -> None:
+    """transformers gives random numbers to weights that a folder lacks."""
+    missing = sorted(found["missing_keys"])
+    if missing:
+        raise ModelError(
+            f"model {name} lacks {len(missing)} of its weights, such as {missing[0]}: it is"
+            " incomplete, or its config.json is that of another model"
+        )
+    for weight, given, expected in sorted(found["mismatched_keys"]):
+        raise ModelError(
+            f"model {name} has a weight of another shape than its config.json says: {weight} is"
+            f" {list(given)}, not {list(expected)}"
+        )
 
 
 @torch.inference_mode()
@@ -61,14 +94,6 @@ def make_faster(model: Any, rows: int) -> None:
         fuse_layers(model, PlainLinear)
 
 
-def pick_device(settings: Settings) -> torch.device:
-    """Raises `ModelError` where a GPU is asked for and there is none."""
-    has_gpu = torch.cuda.is_available()
-    if settings.device == "cuda" and not has_gpu:
-        raise ModelError("HEADRACE_DEVICE is cuda, but torch finds no GPU here")
-    return torch.device("cuda" if has_gpu and settings.device != "cpu" else "cpu")
-
-
 def pick_dtype(settings: Settings, device: torch.device) -> torch.dtype:
     """`auto` is bf16 where the hardware multiplies it, else fp32."""
     if settings.dtype == "auto":
@@ -81,21 +106,3 @@ def _has_bfloat16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     features = torch.cpu.get_capabilities()
     return bool(features.get("amx_bf16") or features.get("avx512_bf16"))
-
-
-def _supported_config(folder: Path, context_tokens: int) -> Any:
-    config: Any = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    layers = DynamicCache(config=config).layers
-    unsupported = {type(layer).__name__ for layer in layers if not _is_full(layer, context_tokens)}
-    if unsupported:
-        raise ModelError(
-            f"the model in {folder} has layers other than full attention: {sorted(unsupported)}"
-        )
-    return config
-
-
-def _is_full(layer: Any, context_tokens: int) -> bool:
-    """A window as wide as the context hides nothing."""
-    if type(layer) is DynamicSlidingWindowLayer:
-        return bool(layer.sliding_window >= context_tokens)
-    return type(layer) is DynamicLayer

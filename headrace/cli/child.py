@@ -51,6 +51,12 @@ class Child:
     def is_running(self) -> bool:
         return self._process is not None and self._process.exit_code() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """That of its latest run which has ended; None where none has."""
+        ended = None if self._process is None else self._process.exit_code()
+        return self.last_exit if ended is None else ended
+
     def start(self) -> None:
         self.run_name = f"{self.name}-{secrets.token_hex(2)}"
         self._started_at = self._clock.now()

@@ -11,7 +11,7 @@ from headrace.cli.child import Child
 from headrace.cli.crew import Crew
 from headrace.cli.process import how_it_ended
 from headrace.core.clock import Clock
-from headrace.core.errors import ModelError
+from headrace.core.errors import CANNOT_EVER, ModelError
 
 log = structlog.get_logger()
 
@@ -72,7 +72,8 @@ class Supervisor:
     def run(self) -> None:
         """Returns when it was asked to stop and everything has ended.
 
-        Raises `ModelError` when the model cannot be prepared, and what `is_redis_ready` raises.
+        Raises `ModelError` when the model cannot be prepared or run, and what `is_redis_ready`
+        raises.
         """
         try:
             self._start_redis()
@@ -102,9 +103,22 @@ class Supervisor:
             self._start([children.workers, children.api, children.monitor, *children.scaler])
 
     def _watch(self) -> None:
-        if self._until(self._is_serving):
+        if self._until(self._has_come_up):
             self._announce()
         self._until(lambda: False)
+
+    def _has_come_up(self) -> bool:
+        """Whether prompts can be answered.
+
+        Raises `ModelError` for a worker that would fail again in the same way. Once all have
+        served, it is started again like any other: a GPU, say, may be full for a while.
+        """
+        for worker in self._children.workers.workers:
+            if worker.exit_code == CANNOT_EVER:
+                raise ModelError(
+                    f"{worker.name} cannot run this model with these settings; it said why"
+                )
+        return self._is_serving()
 
     def _start(self, children: Sequence[Child | Crew]) -> None:
         for child in children:
@@ -114,10 +128,10 @@ class Supervisor:
     def _until(self, condition: Callable[[], bool]) -> bool:
         """Watches the children until the condition holds (True) or a stop is asked for (False)."""
         while not self._stop_requests:
-            for child in self._watched:
-                child.watch()
             if condition():
                 return True
+            for child in self._watched:
+                child.watch()
             self._clock.sleep(TICK_S)
         return False
 

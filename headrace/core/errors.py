@@ -27,6 +27,9 @@ HeadraceError
 
 from __future__ import annotations
 
+CANNOT_EVER = 78
+"""Exit code of a worker that would fail again in the same way (EX_CONFIG of sysexits.h)."""
+
 
 class HeadraceError(Exception):
     """Root of everything that Headrace raises on purpose."""

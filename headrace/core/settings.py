@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,8 @@ from headrace.core.errors import SettingsError
 
 PREFIX = "HEADRACE_"
 HIGHEST_PORT = 65535
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:(0|[1-9][0-9]{0,2}))?")
 
 
 def _default_state_dir() -> Path:
@@ -60,8 +63,10 @@ class Settings(BaseSettings):
     engine: Literal["auto", "torch", "openvino", "simulated"] = Field(
         "auto", description="`auto` takes the best engine installed for this machine and model."
     )
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="Where the model runs; `auto`: on a GPU where there is one."
+    device: str = Field(
+        "auto",
+        description="`cpu`, `cuda`, or `cuda:N` for one GPU of several; `auto`: a GPU if there is"
+        " one. Workers of `headrace up` take the GPUs in turn.",
     )
     dtype: Literal["auto", "bfloat16", "float32"] = Field(
         "auto", description="Number format of weights and cache; `auto`: bf16 where it is fast."
@@ -233,6 +238,13 @@ class Settings(BaseSettings):
         "",
         description="For tests only: where a process kills itself, as `mid-step=kill@3`.",
     )
+
+    @field_validator("device")
+    @classmethod
+    def _names_a_device(cls, device: str) -> str:
+        if not _DEVICE.fullmatch(device):
+            raise ValueError("auto, cpu, cuda or cuda:N, where N is the number of a GPU from 0 on")
+        return device
 
     @field_validator("state_dir", "scaler_start")
     @classmethod

@@ -26,7 +26,7 @@ def main() -> None:
         prepare_model=lambda settings, progress: PreparedModel(
             "simulated", settings.state_dir, CARD
         ),
-        load_engine=lambda settings, model: FaultyEngine(settings, name),
+        load_engine=lambda settings, model, number: FaultyEngine(settings, name),
     ):
         real.main()
 

@@ -7,9 +7,10 @@ import warnings
 import pytest
 import torch
 
+from batcher.engine import load_engine
 from batcher.model_store import PreparedModel
 from batcher.torch_engine.engine import TorchEngine
-from tests.integration.torch_engines import assert_greedy, engine_of, plain_model
+from tests.integration.torch_engines import assert_greedy, engine_of, plain_model, settings
 from tests.unit.batcher.driving import a_request, drain
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
@@ -28,6 +29,11 @@ def test_greedy_output_on_a_gpu_is_that_of_generate(tiny: PreparedModel) -> None
     model = plain_model(tiny)
     for name, prompt in PROMPTS.items():
         assert_greedy(model, prompt, outputs[name], max_tokens=20)
+
+
+def test_the_self_check_passes_on_a_gpu(tiny: PreparedModel) -> None:
+    own = settings(device="cuda", dtype="bfloat16")
+    load_engine(own, PreparedModel("torch", tiny.path, tiny.card)).close()
 
 
 def test_a_step_waits_for_the_gpu_once_however_many_rows_it_has(tiny: PreparedModel) -> None:

@@ -15,11 +15,13 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 from transformers import AutoTokenizer
 
 from batcher.model_source import OPENVINO_MODEL
 from batcher.model_store import PreparedModel, prepare_model
 from batcher.openvino_engine.preparation import convert_gguf
+from batcher.torch_engine import attention
 from batcher.torch_engine.model import load_model
 from headrace.core.errors import ModelError
 from headrace.core.model_card import ModelCard
@@ -322,6 +324,105 @@ def test_what_cannot_be_prepared_is_said(
     with pytest.raises(ModelError, match=complaint):
         prepare(model)
     assert not list((tmp_path / "state" / "models").glob("*broken*/card.json*"))
+
+
+def changed_config(folder: Path, **changes: Any) -> Path:
+    """The same folder; a field that becomes None goes."""
+    file = folder / "config.json"
+    config = json.loads(file.read_text()) | changes
+    kept = {name: value for name, value in config.items() if value is not None}
+    file.write_text(json.dumps(kept))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"quantization_config": {"quant_method": "gptq"}}, "quantised with GPTQ"),
+        ({"kv_lora_rank": 16}, "MLA"),
+        ({"model_type": "falcon", "head_dim": None}, "attention that cannot be replaced"),
+        ({"model_type": "bloom"}, "positions"),
+        ({"model_type": "t5", "is_encoder_decoder": True}, "encoder-decoder"),
+        ({"model_type": "qwen2_5_vl", "vision_config": {}}, "vision-language"),
+        ({"model_type": "mistral", "sliding_window": 8}, "windows of 8 tokens"),
+        ({"model_type": "qwen3_next"}, "layers other than full attention, linear attention layer"),
+        ({"model_type": "secret", "auto_map": {}}, "trust_remote_code"),
+        ({"model_type": "secret"}, "transformers [0-9.]+ does not know"),
+        ({"model_type": "vit"}, "does not generate text"),
+    ],
+)
+def test_what_torch_cannot_run_is_refused_when_it_is_prepared(
+    tmp_path: Path, prepare: Prepare, changes: dict[str, Any], complaint: str
+) -> None:
+    folder = changed_config(make_tiny_llama(tmp_path / "tiny"), **changes)
+    with pytest.raises(ModelError, match=rf"^model tiny .*{complaint}") as refused:
+        prepare(folder)
+    assert "\n" not in str(refused.value)
+    assert not list((tmp_path / "state" / "models").glob("*/card.json"))
+
+
+@pytest.mark.parametrize("field", ["_attn_implementation", "attn_implementation"])
+def test_an_attention_that_a_config_names_is_not_heeded(tmp_path: Path, field: str) -> None:
+    folder = changed_config(make_tiny_llama(tmp_path / "tiny"), **{field: "flash_attention_2"})
+    assert load_model(load_settings(), folder).config._attn_implementation == attention.NAME
+
+
+def test_a_model_of_the_hub_is_refused_before_its_weights_are_fetched(
+    tmp_path: Path, prepare: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = changed_config(
+        make_tiny_llama(tmp_path / "tiny"), quantization_config={"quant_method": "awq"}
+    )
+    asked: list[str] = []
+
+    def snapshot_download(hub_id: str, allow_patterns: list[str]) -> str:
+        asked.extend(allow_patterns)
+        return str(folder)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    with pytest.raises(ModelError, match="model owner/name is quantised with AWQ"):
+        prepare("owner/name")
+    assert asked == ["*config.json"]
+
+
+def test_a_folder_of_pickled_weights_is_told_what_to_do(tmp_path: Path, prepare: Prepare) -> None:
+    folder = make_tiny_llama(tmp_path / "tiny")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(
+        ModelError, match=r"pytorch_model\*.bin is not read: save it as safetensors"
+    ):
+        prepare(folder)
+
+
+def test_an_adapter_is_refused(tmp_path: Path, prepare: Prepare) -> None:
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"is an adapter \(PEFT\)"):
+        prepare(tmp_path)
+
+
+def test_weights_that_were_cut_off_are_refused(tmp_path: Path, prepare: Prepare) -> None:
+    folder = make_tiny_llama(tmp_path / "tiny")
+    with (folder / "model.safetensors").open("r+b") as weights:
+        weights.truncate(5000)
+    with pytest.raises(ModelError, match="is damaged or incomplete"):
+        prepare(folder)
+    with pytest.raises(ModelError, match="cannot load the model tiny"):
+        load_model(load_settings(), folder)
+
+
+def test_weights_that_are_missing_are_not_made_up(tmp_path: Path) -> None:
+    folder = make_tiny_llama(tmp_path / "tiny")
+    weights = load_file(folder / "model.safetensors")
+    del weights["model.layers.1.mlp.up_proj.weight"]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=r"model tiny lacks 1 of its weights, such as .*up_proj"):
+        load_model(load_settings(), folder)
+
+
+def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
+    folder = changed_config(make_tiny_llama(tmp_path / "tiny"), intermediate_size=48)
+    with pytest.raises(ModelError, match=r"weight of another shape .* \[32, 64\], not \[32, 48\]"):
+        load_model(load_settings(), folder)
 
 
 def test_a_hub_that_is_away_is_said(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from transformers import (
 )
 
 from batcher.model_store import PreparedModel, prepare_model
+from batcher.torch_engine import attention
 from batcher.torch_engine.cache import layer_shapes
 from batcher.torch_engine.engine import TorchEngine
-from batcher.torch_engine.model import load_model
+from batcher.torch_engine.model import load_model, make_ready, read_model
+from batcher.torch_engine.self_check import check, make_reference
 from headrace.core.errors import EngineError, ModelError
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import load_settings
@@ -229,10 +232,11 @@ def test_a_model_that_counts_positions_itself_is_refused(tmp_path: Path) -> None
 def test_a_model_that_does_not_run_is_found_out_at_load(
     tiny: PreparedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    reference = make_reference(plain_model(tiny), tiny.card)
     engine = engine_of(tiny)
     monkeypatch.setattr(engine._forward, "_model", None)
     with pytest.raises(ModelError, match="does not run"):
-        engine.warm_up()
+        engine.warm_up(reference)
 
 
 def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
@@ -265,6 +269,25 @@ def test_smollm2_samples_the_same_answer_whatever_runs_beside_it(smollm2: Prepar
     engine.step()
     engine.add(request)
     assert drain(engine)["a"] == alone
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_self_check_of_smollm2_takes_less_than_a_second(
+    smollm2: PreparedModel, dtype: str
+) -> None:
+    """Of one core; the best of three times, since others may want it too."""
+    own = settings(dtype=dtype)
+    plain = read_model(own, smollm2.path)
+    begun = time.process_time()
+    reference = make_reference(plain, smollm2.card)
+    reference_s = time.process_time() - begun
+    forward = TorchEngine(make_ready(plain, own), own, smollm2.card)._forward
+    checks_s = []
+    for _ in range(3):
+        begun = time.process_time()
+        check(reference, forward, smollm2.card, has_neighbour=True)
+        checks_s.append(time.process_time() - begun)
+    assert reference_s + min(checks_s) < 1
 
 
 SYSTEM = "Requests wait in a queue; workers take them in batches. " * 2
@@ -353,7 +376,10 @@ def test_a_gpu_that_is_not_there_is_refused(
 
 def test_a_model_whose_attention_is_not_ours_is_refused(tmp_path: Path) -> None:
     config = Gemma2Config(**ONE_LAYER, head_dim=8, layer_types=["full_attention"])
-    Gemma2ForCausalLM(config).save_pretrained(tmp_path)
-    model = load_model(settings(), tmp_path)
+    model = Gemma2ForCausalLM(config)
+    model.save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="softcap"):
+        load_model(settings(), tmp_path)
+    model.set_attn_implementation(attention.NAME)
     with pytest.raises(ModelError, match="its attention uses softcap"):
         layer_shapes(model)

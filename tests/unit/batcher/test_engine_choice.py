@@ -55,5 +55,6 @@ def test_an_engine_that_is_named_is_taken() -> None:
 
 def test_a_device_that_is_named_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choice(GGUF, device="cuda") == "torch"
+    assert choice(GGUF, device="cuda:1") == "torch"
     monkeypatch.setattr(engine_choice, "_has_cuda", lambda: True)
     assert choice(GGUF, device="cpu") == "openvino"

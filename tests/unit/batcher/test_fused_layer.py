@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
@@ -16,6 +17,7 @@ from transformers import (
     Qwen3Config,
     Qwen3ForCausalLM,
 )
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 from batcher.torch_engine.fused_layer import FusedLayer, fuse_layers
 from batcher.torch_engine.linear import PlainLinear
@@ -77,5 +79,33 @@ def test_a_family_with_another_layout_is_left_as_it_is() -> None:
 
 def test_another_activation_is_left_as_it_is() -> None:
     model = make(LlamaForCausalLM, LlamaConfig, hidden_act="gelu")
+    fuse_layers(model, PlainLinear)
+    assert FusedLayer not in layer_types(model)
+
+
+class AdaptedLinear(nn.Linear):
+    """What an adapter makes of a layer."""
+
+
+def test_a_model_with_an_adapted_layer_is_left_as_it_is() -> None:
+    model = make(LlamaForCausalLM, LlamaConfig)
+    model.model.layers[1].self_attn.v_proj = AdaptedLinear(32, 32, bias=False)
+    fuse_layers(model, PlainLinear)
+    assert FusedLayer not in layer_types(model)
+
+
+def test_a_model_with_a_hook_is_left_as_it_is() -> None:
+    model = make(LlamaForCausalLM, LlamaConfig)
+    model.model.layers[0].register_forward_hook(lambda module, inputs, output: output)
+    fuse_layers(model, PlainLinear)
+    assert FusedLayer not in layer_types(model)
+
+
+def test_a_layer_of_a_class_of_its_own_is_left_as_it_is() -> None:
+    class OtherLayer(LlamaDecoderLayer):
+        """May do more than its parent."""
+
+    model = make(LlamaForCausalLM, LlamaConfig)
+    model.model.layers[1] = OtherLayer(model.config, 1)
     fuse_layers(model, PlainLinear)
     assert FusedLayer not in layer_types(model)

@@ -6,13 +6,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
+from torch.nn.utils import parametrizations
 from transformers.pytorch_utils import Conv1D
 
 from batcher.torch_engine.linear import (
     PackedLinear,
     PlainLinear,
+    can_join,
     can_pack,
     is_packed,
+    is_plain,
     pack_linears,
 )
 
@@ -83,3 +86,67 @@ def test_every_linear_layer_of_a_model_is_packed() -> None:
     assert is_packed(model)
     assert [type(layer) for layer in (model[0], model[1][0])] == [PackedLinear] * 2
     torch.testing.assert_close(model(states), expected)
+
+
+class AdaptedLinear(nn.Linear):
+    """What a library makes of a layer: more than a product."""
+
+
+class QuantisedWeight(nn.Parameter):
+    """A weight that is unpacked when it is used."""
+
+
+def adapted(how: str) -> nn.Module:
+    layer: nn.Module = nn.Linear(48, 80)
+    if how == "subclass":
+        layer = AdaptedLinear(48, 80)
+    elif how == "hook":
+        layer.register_forward_hook(lambda module, inputs, output: output + 1)
+    elif how == "hook before":
+        layer.register_forward_pre_hook(lambda module, inputs: inputs)
+    elif how == "forward replaced":
+        layer.forward = lambda states: states  # type: ignore[method-assign]
+    elif how == "computed weight":
+        parametrizations.weight_norm(layer)
+    elif how == "weight of a class of its own":
+        layer.weight = QuantisedWeight(torch.ones(80, 48))
+    elif how == "whole numbers":
+        layer.weight = nn.Parameter(torch.ones(80, 48, dtype=torch.int8), requires_grad=False)
+    elif how == "fp32 in a bf16 model":
+        return layer
+    return layer.to(torch.bfloat16) if how != "whole numbers" else layer
+
+
+ADAPTED = [
+    "subclass",
+    "hook",
+    "hook before",
+    "forward replaced",
+    "computed weight",
+    "weight of a class of its own",
+    "whole numbers",
+]
+
+
+@pytest.mark.parametrize("how", ADAPTED)
+def test_a_layer_that_is_more_than_a_product_is_not_plain(how: str) -> None:
+    layer = adapted(how)
+    assert is_plain(nn.Linear(48, 80))
+    assert not is_plain(layer)
+    assert not can_join([nn.Linear(48, 80), layer])
+
+
+@pytest.mark.parametrize("how", [*ADAPTED, "fp32 in a bf16 model"])
+def test_such_a_layer_is_not_packed(how: str) -> None:
+    layer = adapted(how)
+    model = nn.Sequential(layer)
+    pack_linears(model, rows=4)
+    assert model[0] is layer
+
+
+def test_layers_are_joined_only_where_all_or_none_have_a_bias() -> None:
+    with_bias, without = nn.Linear(48, 80), nn.Linear(48, 80, bias=False)
+    assert can_join([with_bias, with_bias])
+    assert can_join([without, without])
+    assert not can_join([with_bias, without])
+    assert not can_join([with_bias, nn.Linear(48, 80).bfloat16()])

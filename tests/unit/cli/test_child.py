@@ -113,6 +113,20 @@ def test_a_child_that_cannot_be_started_again_is_tried_later(clock: FakeClock) -
     assert die_and_wait_for_restart(child, spawner, clock) == pytest.approx(1.5, abs=0.35)
 
 
+def test_the_exit_code_of_its_latest_end_is_known_before_and_after_it_is_noticed(
+    child: Child, spawner: FakeSpawner, clock: FakeClock
+) -> None:
+    assert child.exit_code is None
+    spawner.processes[-1].end(3)
+    assert child.exit_code == 3
+    child.watch()
+    assert child.exit_code == 3
+    clock.sleep(FIRST_DELAY_S)
+    child.watch()
+    assert child.is_running
+    assert child.exit_code == 3
+
+
 def test_a_child_that_was_never_started_needs_no_end(clock: FakeClock) -> None:
     spawner = FakeSpawner()
     child = Child("api", lambda run: ["api"], spawn=spawner, clock=clock)

@@ -9,7 +9,7 @@ from headrace.cli.child import Child
 from headrace.cli.crew import Crew
 from headrace.cli.supervisor import LAST_S, Children, Supervisor
 from headrace.cli.wanted import FixedNumber
-from headrace.core.errors import ModelError, Unavailable
+from headrace.core.errors import CANNOT_EVER, ModelError, Unavailable
 from tests.unit.cli.fakes import FakeClock, FakeSpawner
 
 GRACE_S = 10.0
@@ -186,6 +186,33 @@ def test_a_model_that_cannot_be_prepared_ends_everything(deployment: Deployment)
         deployment.supervisor.run()
     assert deployment.journal[-2:] == ["TERM redis", "end redis"]
     assert "start api" not in deployment.journal
+
+
+def test_a_worker_that_can_never_run_ends_everything(deployment: Deployment) -> None:
+    deployment.serving = lambda: False
+    deployment.clock.after(3, lambda: deployment.spawner.latest("worker-2").end(CANNOT_EVER))
+    with capture_logs() as logs, pytest.raises(ModelError, match="worker-2 cannot run this model"):
+        deployment.supervisor.run()
+    assert deployment.journal.count("start worker-2") == 1
+    assert deployment.journal[-2:] == ["TERM redis", "end redis"]
+    assert not any("starts_again_in_s" in entry for entry in logs)
+    assert deployment.announced == []
+
+
+def test_a_worker_that_crashes_before_all_serve_is_started_again(deployment: Deployment) -> None:
+    deployment.serving = lambda: False
+    deployment.clock.after(3, lambda: deployment.spawner.latest("worker-2").end(1))
+    deployment.stop_after(10)
+    deployment.supervisor.run()
+    assert deployment.journal.count("start worker-2") == 2
+
+
+def test_once_workers_have_served_none_of_them_ends_everything(deployment: Deployment) -> None:
+    deployment.clock.after(3, lambda: deployment.spawner.latest("worker-2").end(CANNOT_EVER))
+    deployment.stop_after(10)
+    deployment.supervisor.run()
+    assert deployment.journal.count("start worker-2") == 2
+    assert len(deployment.announced) == 1
 
 
 def test_a_redis_that_gives_up_ends_everything(deployment: Deployment) -> None:

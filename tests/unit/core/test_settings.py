@@ -40,6 +40,12 @@ def test_the_bare_redis_url_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None
         ("HEADRACE_PORT", "70000"),
         ("HEADRACE_ENGINE", "steam"),
         ("HEADRACE_LEASE_S", "0"),
+        ("HEADRACE_DEVICE", "gpu"),
+        ("HEADRACE_DEVICE", "cuda:"),
+        ("HEADRACE_DEVICE", "cuda:-1"),
+        ("HEADRACE_DEVICE", "cuda:one"),
+        ("HEADRACE_DEVICE", "cpu:0"),
+        ("HEADRACE_DEVICE", " cuda"),
     ],
 )
 def test_a_complaint_names_the_variable(
@@ -122,3 +128,13 @@ def test_a_deployment_starts_with_its_workers_within_the_bounds_of_its_scaler(
     fields: dict[str, int], first: int
 ) -> None:
     assert load_settings(**fields).first_workers == first
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:0", "cuda:11"])
+def test_a_device_may_be_one_gpu_of_several(device: str) -> None:
+    assert load_settings(device=device).device == device
+
+
+def test_a_device_that_is_none_is_told_what_there_is() -> None:
+    with pytest.raises(SettingsError, match="auto, cpu, cuda or cuda:N"):
+        load_settings(device="cuda:x")
