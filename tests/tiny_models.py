@@ -15,6 +15,7 @@ from transformers import (
     GPT2Config,
     GPTNeoXConfig,
     LlamaConfig,
+    Phi3Config,
     PreTrainedConfig,
     PreTrainedTokenizerFast,
     Qwen2Config,
@@ -23,6 +24,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 CONTEXT_TOKENS = 256
+PHI3_WINDOW = 32
 EOS, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 _SIZES = {
     "max_position_embeddings": CONTEXT_TOKENS,
@@ -68,6 +70,18 @@ def make_tiny_qwen3(folder: Path) -> Path:
 def make_tiny_neox(folder: Path) -> Path:
     """GPT-NeoX: rotary positions on a part of each head, attention beside the feed-forward."""
     return _make(GPTNeoXConfig, _SIZES | {"use_parallel_residual": True}, folder)
+
+
+def make_tiny_phi3(folder: Path) -> Path:
+    """Phi-3 with longrope: other frequencies for contexts beyond its `PHI3_WINDOW` tokens."""
+    rope = {
+        "rope_type": "longrope",
+        "rope_theta": 10_000.0,
+        "short_factor": [1.0, 1.1, 1.2, 1.3],
+        "long_factor": [2.0, 3.0, 5.0, 8.0],
+    }
+    sizes = {"original_max_position_embeddings": PHI3_WINDOW, "rope_parameters": rope}
+    return _make(Phi3Config, _SIZES | {"num_key_value_heads": 2} | sizes, folder)
 
 
 MAKERS = {

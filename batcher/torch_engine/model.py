@@ -15,6 +15,7 @@ from batcher.torch_engine import attention
 from batcher.torch_engine.fused_layer import fuse_layers
 from batcher.torch_engine.huge_pages import use_huge_pages
 from batcher.torch_engine.linear import PackedLinear, PlainLinear, can_pack, pack_linears
+from batcher.torch_engine.rope import freeze_rope
 from headrace.core.errors import ModelError
 from headrace.core.settings import Settings
 
@@ -43,6 +44,7 @@ def load_model(settings: Settings, folder: Path) -> Any:
     if "position_ids" not in inspect.signature(model.forward).parameters:
         raise ModelError(f"the model in {folder} cannot be told the positions of its tokens")
     model = model.to(device).eval().requires_grad_(False)
+    freeze_rope(model, settings.max_context_tokens)
     make_faster(model, rows=settings.max_slots)
     use_huge_pages(model)
     return model
