@@ -12,13 +12,13 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
-    GenerationConfig,
     GgufConfig,
 )
 from transformers.utils import logging as transformers_logging
 
 from batcher.model_source import ModelSource
 from batcher.model_store import Progress
+from batcher.sequence_ends import eos_token_ids
 from headrace.core.errors import ModelError
 from headrace.core.model_card import ModelCard
 
@@ -52,7 +52,7 @@ def build_card(source: ModelSource, path: Path) -> ModelCard:
             name=source.name,
             tokenizer_json=tokenizer.backend_tokenizer.to_str(),
             context_tokens=text_config.max_position_embeddings,
-            eos_token_ids=_eos_token_ids(tokenizer, config, path),
+            eos_token_ids=eos_token_ids(tokenizer, config, path),
             bos_token=tokenizer.bos_token or "",
             eos_token=tokenizer.eos_token or "",
             chat_template=_chat_template(tokenizer),
@@ -98,18 +98,6 @@ def _download(hub_id: str) -> Path:
     if not any(folder.glob("*.safetensors")):
         raise ModelError(f"model {hub_id} on the Hugging Face hub has no .safetensors files")
     return folder
-
-
-def _eos_token_ids(tokenizer: Any, config: Any, path: Path) -> tuple[int, ...]:
-    """The tokenizer's end of sequence, and those that the generation configuration adds.
-
-    That of a GGUF file is its own.
-    """
-    more = config.eos_token_id if path.is_file() else None
-    if (path / "generation_config.json").is_file():
-        more = GenerationConfig.from_pretrained(path, local_files_only=True).eos_token_id
-    ends = {tokenizer.eos_token_id, *(more if isinstance(more, list) else [more])}
-    return tuple(sorted(ends - {None}))
 
 
 def _require_safetensors(folder: Path) -> None:
