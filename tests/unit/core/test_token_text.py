@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, decoders, models
 
 from headrace.core.token_bytes import TokenBytes
 from headrace.core.token_text import REPLACEMENT, TokenText
@@ -24,8 +26,13 @@ def text_of(kind: str, prompt_ids: list[int], output_ids: list[int]) -> str:
 def difference(tokenizer: Tokenizer, prompt_ids: list[int], output_ids: list[int]) -> str:
     """Prompt and output as the tokenizer decodes them, less the prompt's whole characters."""
     together = tokenizer.decode(prompt_ids + output_ids)
-    begins = (tokenizer.decode(prompt_ids[:count]) for count in range(len(prompt_ids), -1, -1))
-    return together[len(next(begin for begin in begins if together.startswith(begin))) :]
+    begins = (tokenizer.decode(prompt_ids[:count]) for count in range(len(prompt_ids) + 1))
+    return together[max(shared_characters(begin, together) for begin in begins) :]
+
+
+def shared_characters(one: str, other: str) -> int:
+    pairs = zip(one, other, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 @st.composite
@@ -114,3 +121,11 @@ def test_what_the_prompt_began_and_nothing_finished_is_no_output() -> None:
     assert text_of("byte level", begun, BYTE_LEVEL.encode("ab").ids) == "ab"
     assert text_of("byte level", begun, []) == ""
     assert text_of("byte level", begun, BYTE_LEVEL.encode("東").ids[1:]) == "東"
+
+
+def test_a_token_may_end_a_word_and_begin_a_character() -> None:
+    """As Llama 3's token of a space and three of the four bytes of a hieroglyph."""
+    tokenizer = Tokenizer(models.BPE({"Ġæ": 0, "Ŀ": 1, "±": 2, "x": 3}, []))
+    tokenizer.decoder = decoders.ByteLevel()
+    text = TokenText(TokenBytes(tokenizer), [3, 0])
+    assert [text.add(1), text.add(2)] == ["", "東"]
