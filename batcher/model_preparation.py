@@ -16,6 +16,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from batcher.gguf_rope import keep_rope
 from batcher.model_source import ModelSource
 from batcher.model_store import Progress
 from batcher.sequence_ends import eos_token_ids
@@ -78,6 +79,7 @@ def _convert_gguf(file: Path, weights: Path, progress: Progress) -> None:
                 quantization_config=GgufConfig(dequantize=True),
                 **names,
             )
+        keep_rope(file, model.config)
         progress("writing safetensors")
         model.save_pretrained(weights)
         tokenizer.save_pretrained(weights)

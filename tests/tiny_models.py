@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +95,11 @@ MAKERS = {
 """One model of each family that the engine is tested with."""
 
 
-def make_tiny_llama_gguf(folder: Path) -> Path:
-    """A GGUF file with a Llama of two layers, 16-bit weights and the tokenizer of the others."""
+def make_tiny_llama_gguf(folder: Path, rope_factors: Sequence[float] = ()) -> Path:
+    """A GGUF file with a Llama of two layers, 16-bit weights and the tokenizer of the others.
+
+    `rope_factors` divide its rotary frequencies, as those of Llama 3.1 do.
+    """
     width, inner, layers, heads, kv_heads = 32, 64, 2, 4, 2
     tokenizer = make_tokenizer()
     vocabulary = tokenizer.get_vocab_size()
@@ -122,6 +126,8 @@ def make_tiny_llama_gguf(folder: Path) -> Path:
             values = (numbers.standard_normal(shape) * 0.3).astype(np.float16)
         writer.add_tensor(f"{name}.weight", values)
 
+    if rope_factors:
+        writer.add_tensor("rope_freqs.weight", np.array(rope_factors, np.float32))
     add("token_embd", vocabulary, width)
     add("output", vocabulary, width)
     add("output_norm", width)
