@@ -7,6 +7,7 @@ from tokenizers import Tokenizer, decoders, models
 
 from headrace.core.token_bytes import TokenBytes
 from tests.fakes import CARD, EOS
+from tests.tiny_models import make_tokenizer
 from tests.tokenizers_of_kinds import FALLS_BACK, KINDS, PLAIN
 
 TEXT = "Grüße, 東京 🙂\n\x00"
@@ -59,6 +60,14 @@ def test_an_added_token_that_is_not_special_has_its_text(kind: str) -> None:
     tokens, token_id = TokenBytes(KINDS[kind]), KINDS[kind].token_to_id(PLAIN)
     assert tokens.of(token_id).strip() == PLAIN.encode()
     assert tokens.has_text(token_id)
+
+
+def test_an_added_letter_is_no_byte() -> None:
+    """DeepSeek adds letters that byte-level vocabularies use as names of bytes."""
+    tokenizer = make_tokenizer()
+    tokenizer.add_tokens(["ö"])
+    tokens = TokenBytes(tokenizer)
+    assert b"".join(map(tokens.of, tokenizer.encode("Köln").ids)) == "Köln".encode()
 
 
 @pytest.mark.parametrize(
