@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Sequence
 from typing import Any
 
 from api.openai_answers import ChatLogprobsView, ChatToken, CompletionLogprobsView, TokenView
 from headrace.core.model_card import ModelCard
+from headrace.core.token_text import TokenText
 from headrace.core.types import TokenLogprobs
 
 
@@ -21,7 +21,7 @@ class NoLogprobs:
 class ChatLogprobs(NoLogprobs):
     """A token has its text and its bytes: one alone may be a part of a character only."""
 
-    def __init__(self, card: ModelCard) -> None:
+    def __init__(self, card: ModelCard, prompt_ids: Sequence[int] = ()) -> None:
         self._card = card
 
     def write(self, entries: Sequence[TokenLogprobs]) -> ChatLogprobsView | None:
@@ -41,9 +41,9 @@ class ChatLogprobs(NoLogprobs):
 class CompletionLogprobs(NoLogprobs):
     """Four lists, one entry a token; offsets count characters of the choice's text."""
 
-    def __init__(self, card: ModelCard) -> None:
+    def __init__(self, card: ModelCard, prompt_ids: Sequence[int] = ()) -> None:
         self._tokens = card.token_bytes
-        self._characters = codecs.getincrementaldecoder("utf-8")("replace")
+        self._text_of = TokenText(card.token_bytes, prompt_ids)
         self._offset = 0
 
     def write(self, entries: Sequence[TokenLogprobs]) -> CompletionLogprobsView | None:
@@ -67,8 +67,7 @@ class CompletionLogprobs(NoLogprobs):
     def _advance(self, token_id: int) -> int:
         """Where the token begins; a character counts with the token that completes it."""
         begin = self._offset
-        if self._tokens.has_text(token_id):
-            self._offset += len(self._characters.decode(self._tokens.of(token_id)))
+        self._offset += len(self._text_of.add(token_id))
         return begin
 
     def _text(self, token_id: int) -> str:

@@ -57,7 +57,10 @@ class Shape:
         self._model = requests[0].model
         self._n = n
         self._prompt_tokens = sum(len(request.prompt_ids) for request in requests[::n])
-        self._logprobs = [self.logprobs(card) if card else NoLogprobs() for _job in submitted]
+        self._logprobs = [
+            self.logprobs(card, request.prompt_ids) if card else NoLogprobs()
+            for request in requests
+        ]
         self._no_usage = {"usage": None} if includes_usage else {}
 
     def answer(self, jobs: Sequence[Job]) -> ChatAnswer | CompletionAnswer:

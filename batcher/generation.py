@@ -29,7 +29,7 @@ class Generation:
         self.error: str | None = None
         self.may_pass = False
         self._eos_token_ids = card.eos_token_ids
-        self._detokenizer = Detokenizer(card.tokenizer, request.sampling.stop)
+        self._detokenizer = Detokenizer(card.token_bytes, request.prompt_ids, request.sampling.stop)
         if request.sampling.max_tokens <= 0:
             self.finish_reason = FinishReason.LENGTH
         for token_id in resume_ids:
@@ -80,7 +80,8 @@ class Generation:
         if self.finish_reason is not None:
             return ""
         self.ids.append(token_id)
-        text = self._detokenizer.add((token_id,))
+        # An end has no text, though it may be an ordinary token to its tokenizer.
+        text = "" if token_id in self._eos_token_ids else self._detokenizer.add((token_id,))
         self.finish_reason = self._ending(token_id)
         return text if self.finish_reason is None else text + self._detokenizer.flush()
 

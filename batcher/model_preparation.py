@@ -12,16 +12,17 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
-    GenerationConfig,
     GgufConfig,
 )
 from transformers.utils import logging as transformers_logging
 
 from batcher.gguf_reading import one_reading
+from batcher.gguf_rope import keep_rope
 from batcher.model_files import require_weights
 from batcher.model_source import ModelSource
 from batcher.model_store import Progress
 from batcher.sampling_defaults import read_sampling_defaults
+from batcher.sequence_ends import eos_token_ids
 from batcher.torch_engine.model_errors import one_line
 from batcher.torch_engine.supported import supported_config
 from headrace.core.card_extras import CardExtras
@@ -73,7 +74,7 @@ def build_card(source: ModelSource, path: Path, progress: Progress) -> ModelCard
             name=source.name,
             tokenizer_json=tokenizer.backend_tokenizer.to_str(),
             context_tokens=text_config.max_position_embeddings,
-            eos_token_ids=_eos_token_ids(tokenizer, config, path),
+            eos_token_ids=eos_token_ids(tokenizer, config, path),
             bos_token=tokenizer.bos_token or "",
             eos_token=tokenizer.eos_token or "",
             chat_template=_chat_template(tokenizer),
@@ -103,6 +104,7 @@ def _convert_gguf(file: Path, weights: Path, progress: Progress) -> None:
                 quantization_config=GgufConfig(dequantize=True),
                 **names,
             )
+        keep_rope(file, model.config)
         progress("writing safetensors")
         model.save_pretrained(weights)
         tokenizer.save_pretrained(weights)
@@ -121,18 +123,6 @@ def _download(hub_id: str, files: list[str]) -> Path:
             f"model {hub_id} is not a folder here and the Hugging Face hub did not give it:"
             f" {one_line(error)}"
         ) from error
-
-
-def _eos_token_ids(tokenizer: Any, config: Any, path: Path) -> tuple[int, ...]:
-    """The tokenizer's end of sequence, and those that the generation configuration adds.
-
-    That of a GGUF file is its own.
-    """
-    more = config.eos_token_id if path.is_file() else None
-    if (path / "generation_config.json").is_file():
-        more = GenerationConfig.from_pretrained(path, local_files_only=True).eos_token_id
-    ends = {tokenizer.eos_token_id, *(more if isinstance(more, list) else [more])}
-    return tuple(sorted(ends - {None}))
 
 
 def _chat_template(tokenizer: Any) -> str | None:

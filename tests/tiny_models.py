@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from transformers import (
     GPTNeoXConfig,
     JetMoeConfig,
     LlamaConfig,
+    Phi3Config,
     PreTrainedConfig,
     PreTrainedTokenizerFast,
     Qwen2Config,
@@ -26,6 +28,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 CONTEXT_TOKENS = 256
+PHI3_WINDOW = 32
 EOS, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 SIZES: dict[str, Any] = {
     "max_position_embeddings": CONTEXT_TOKENS,
@@ -92,6 +95,18 @@ def make_tiny_xglm(folder: Path) -> Path:
     return make_tiny(XGLMConfig, sizes, folder)
 
 
+def make_tiny_phi3(folder: Path) -> Path:
+    """Phi-3 with longrope: other frequencies for contexts beyond its `PHI3_WINDOW` tokens."""
+    rope = {
+        "rope_type": "longrope",
+        "rope_theta": 10_000.0,
+        "short_factor": [1.0, 1.1, 1.2, 1.3],
+        "long_factor": [2.0, 3.0, 5.0, 8.0],
+    }
+    sizes = {"original_max_position_embeddings": PHI3_WINDOW, "rope_parameters": rope}
+    return make_tiny(Phi3Config, SIZES | {"num_key_value_heads": 2} | sizes, folder)
+
+
 MAKERS = {
     "gpt2": make_tiny_gpt2,
     "llama": make_tiny_llama,
@@ -102,8 +117,11 @@ MAKERS = {
 """One model of each family that the engine is tested with."""
 
 
-def make_tiny_llama_gguf(folder: Path) -> Path:
-    """A GGUF file with a Llama of two layers, 16-bit weights and the tokenizer of the others."""
+def make_tiny_llama_gguf(folder: Path, rope_factors: Sequence[float] = ()) -> Path:
+    """A GGUF file with a Llama of two layers, 16-bit weights and the tokenizer of the others.
+
+    `rope_factors` divide its rotary frequencies, as those of Llama 3.1 do.
+    """
     width, inner, layers, heads, kv_heads = 32, 64, 2, 4, 2
     tokenizer = make_tokenizer()
     vocabulary = tokenizer.get_vocab_size()
@@ -130,6 +148,8 @@ def make_tiny_llama_gguf(folder: Path) -> Path:
             values = (numbers.standard_normal(shape) * 0.3).astype(np.float16)
         writer.add_tensor(f"{name}.weight", values)
 
+    if rope_factors:
+        writer.add_tensor("rope_freqs.weight", np.array(rope_factors, np.float32))
     add("token_embd", vocabulary, width)
     add("output", vocabulary, width)
     add("output_norm", width)

@@ -16,6 +16,7 @@ from batcher.torch_engine.huge_pages import use_huge_pages
 from batcher.torch_engine.linear import PackedLinear, PlainLinear, can_pack, pack_linears
 from batcher.torch_engine.model_errors import model_errors
 from batcher.torch_engine.quiet import quiet_transformers
+from batcher.torch_engine.rope import freeze_rope
 from batcher.torch_engine.supported import supported_config
 from headrace.core.errors import ModelError
 from headrace.core.settings import Settings
@@ -55,7 +56,9 @@ def read_model(
         )
         model, found = loaded
         _require_all_weights(found, name)
-        return model.to(device).eval().requires_grad_(False)
+        model = model.to(device).eval().requires_grad_(False)
+        freeze_rope(model, settings.max_context_tokens)
+        return model
 
 
 def make_ready(model: Any, settings: Settings) -> Any:

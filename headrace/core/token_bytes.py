@@ -1,45 +1,83 @@
-"""The bytes that single tokens stand for; one token may be a part of a character only."""
+"""The bytes that tokens stand for; one token may be a part of a character only."""
 
 from __future__ import annotations
 
 import re
+from functools import cache, cached_property
 
 from tokenizers import Tokenizer
 
-_FALLBACK = re.compile(r"<0x([0-9A-F]{2})>")
+_FALLBACK = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 """A byte that has no token of its own, as SentencePiece writes it."""
 
-_SPACE = "\u2581"
-"""A space, as SentencePiece writes it."""
+_LARGEST_ID = 2**32 - 1
+"""The tokenizers library raises for larger ones."""
 
 
 class TokenBytes:
-    """Reads a tokenizer's vocabulary as its decoder would, but each token for itself."""
+    """Reads a tokenizer's vocabulary as its decoder would, but token by token.
+
+    Decoders join the tokens of a text by two rules. At the start of a text they leave a space out.
+    Elsewhere a token adds the same bytes whatever stands before it, or depends on the token before
+    it (a space stands between two words).
+    """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         decoder = tokenizer.decoder.__getstate__() if tokenizer.decoder else b""
         self._tokenizer = tokenizer
         self._added = tokenizer.get_added_tokens_decoder()
         self._is_byte_level = b'"ByteLevel"' in decoder
-        self._is_sentencepiece = b'"ByteFallback"' in decoder or b'"Metaspace"' in decoder
+        self._falls_back = b'"ByteFallback"' in decoder
+        self._fixed = cache(self._look_up)  # at each token of each output
 
     def of(self, token_id: int) -> bytes:
-        """Empty for an id that the tokenizer does not know: models may have some to spare."""
-        if token_id in self._added:
+        """The bytes of a token in the middle of a text; of a special token its name.
+
+        Empty for an id that the tokenizer does not know: models may have some to spare.
+        """
+        if self._is_special(token_id):
             return self._added[token_id].content.encode()
-        token = self._tokenizer.id_to_token(token_id)
-        if token is None:
-            return b""
-        if self._is_byte_level:
-            return bytes(_BYTES[character] for character in token if character in _BYTES)
-        if self._is_sentencepiece:
-            byte = _FALLBACK.fullmatch(token)
-            return bytes([int(byte[1], 16)]) if byte else token.replace(_SPACE, " ").encode()
-        return self._tokenizer.decode([token_id]).encode()
+        return self.behind(self._anchor, token_id)
+
+    def behind(self, before: int | None, token_id: int) -> bytes:
+        """What a token adds to a text that ends with the token `before`; to no text if None."""
+        data = self._fixed(token_id)
+        if data is not None:
+            return data
+        if before is None:
+            return self._tokenizer.decode([token_id]).encode()
+        known = len(self._tokenizer.decode([before]))
+        return self._tokenizer.decode([before, token_id])[known:].encode()
 
     def has_text(self, token_id: int) -> bool:
-        """False for special tokens, which are no part of an answer's text."""
-        return token_id not in self._added or not self._added[token_id].special
+        """False for special tokens, which are no part of an answer's text, and for unknown ids."""
+        return not self._is_special(token_id) and self._fixed(token_id) != b""
+
+    def _is_special(self, token_id: int) -> bool:
+        return token_id in self._added and self._added[token_id].special
+
+    def _look_up(self, token_id: int) -> bytes | None:
+        """The bytes of a token that are alike in all places, and may be a part of a character.
+
+        None where only the decoder knows them.
+        """
+        if self._is_byte_level and token_id in self._added:
+            return self._added[token_id].content.encode()
+        token = self._tokenizer.id_to_token(token_id) if 0 <= token_id <= _LARGEST_ID else None
+        if not token:
+            return b""
+        if self._is_byte_level:
+            is_plain = all(character in _BYTES for character in token)
+            return bytes(map(_BYTES.__getitem__, token)) if is_plain else token.encode()
+        byte = _FALLBACK.fullmatch(token) if self._falls_back else None
+        return bytes([int(byte[1], 16)]) if byte else None
+
+    @cached_property
+    def _anchor(self) -> int | None:
+        """A token to stand before another one, so that this is not the first."""
+        ids = range(self._tokenizer.get_vocab_size(with_added_tokens=True))
+        usable = (id_ for id_ in ids if id_ not in self._added and self._fixed(id_) is None)
+        return next((id_ for id_ in usable if self._tokenizer.decode([id_])), None)
 
 
 def _byte_level_alphabet() -> dict[str, int]:

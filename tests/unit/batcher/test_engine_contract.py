@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from batcher.detokenizer import Detokenizer
 from headrace.core.model_card import ModelCard
 from headrace.core.types import Feature, FinishReason, Room
 from tests.unit.batcher.driving import MakeEngine, Output, a_request, drain, run_alone, take
@@ -46,6 +47,23 @@ def test_the_text_is_that_of_the_ids_though_tokens_split_its_characters(
 def card_ids(card: ModelCard) -> tuple[int, ...]:
     """Of a text whose characters take one token to four."""
     return card.tokenize("Grüße, 東京 🙂")
+
+
+def test_an_end_of_sequence_that_is_an_ordinary_token_counts_and_is_not_shown(
+    make_engine: MakeEngine, endless: ModelCard
+) -> None:
+    request = a_request("a", card_ids(endless), 9)
+    made = run_alone(make_engine(endless), request).ids
+    place = max(place for place in range(9) if made[place] not in made[:place])
+    card = replace(endless, eos_token_ids=(made[place],))
+    for published in range(place):
+        output = run_alone(make_engine(card), request, made[:published])
+        ids = made[:published] + output.ids
+        shown = [token_id for token_id in ids if token_id != made[place]]
+        before = Detokenizer(card.token_bytes, request.prompt_ids).add(made[:published])
+        assert ids[:place] == made[:place]
+        assert before + output.text == card.tokenizer.decode(shown)
+        assert output.finish_reason in (FinishReason.STOP, FinishReason.LENGTH)
 
 
 def test_each_step_answers_in_the_order_of_arrival(
