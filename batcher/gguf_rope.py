@@ -12,6 +12,8 @@ from typing import Any
 
 from gguf import GGUFReader
 
+from batcher.gguf_reading import read_gguf
+
 _FREQUENCIES, _LONG, _SHORT = (
     f"{name}.weight" for name in ("rope_freqs", "rope_factors_long", "rope_factors_short")
 )
@@ -19,9 +21,8 @@ _FREQUENCIES, _LONG, _SHORT = (
 
 def keep_rope(file: Path, config: Any) -> None:
     """Writes what `file` says of its rotary frequencies into the model's `config`."""
-    reader = GGUFReader(file)
-    scaling = _scaling(reader)
-    rope = _changes(_factors(reader), scaling)
+    reader = read_gguf(file)
+    scaling, rope = _scaling(reader), rope_changes(file)
     if not rope:
         return
     window = int(scaling.get("original_context_length", config.max_position_embeddings))
@@ -32,6 +33,12 @@ def keep_rope(file: Path, config: Any) -> None:
         "original_max_position_embeddings": window,
         **rope,
     }
+
+
+def rope_changes(file: Path) -> dict[str, Any]:
+    """What `file` changes of plain rotary frequencies, as transformers' `rope_parameters`."""
+    reader = read_gguf(file)
+    return _changes(_factors(reader), _scaling(reader))
 
 
 def _changes(factors: dict[str, list[float]], scaling: dict[str, Any]) -> dict[str, Any]:

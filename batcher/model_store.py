@@ -20,7 +20,7 @@ from pathlib import Path
 from batcher.chat_probe import probe_chat
 from batcher.engine_choice import EngineName, choose_engine, may_be_openvino
 from batcher.fidelity.measuring import Subject, is_far, measure, recorded, require_fidelity
-from batcher.fidelity.record import Probe
+from batcher.fidelity.record import Probe, Record
 from batcher.model_source import CONVERTED, OPENVINO_MODEL, ModelSource, resolve_source
 from headrace.core.errors import InfidelityError, ModelError
 from headrace.core.fidelity import Fidelity
@@ -111,27 +111,32 @@ class _Preparation:
             return model
         record, fidelity = recorded(self.settings, self.home, model.engine)
         if fidelity is None:
-            with _lock(self.home.with_name(f"{self.home.name}.lock"), self.progress):
-                record, fidelity = recorded(self.settings, self.home, model.engine)
-                if fidelity is None:
-                    self.progress("comparing its answers with the model's own")
-                    record, fidelity = measure(self.settings, self.home, self._subject(model))
-                    self.progress(_told(fidelity))
+            record, fidelity = self._measure(model)
         require_fidelity(fidelity, model.engine, model.card.name, self.settings)
         probes = () if is_far(fidelity) else record.probes
         return replace(model, fidelity=fidelity, probes=probes)
 
-    def _subject(self, model: PreparedModel) -> Subject:
-        """`weights` may be a folder that was exported for OpenVINO and has others beside."""
-        weights = self.source.path if self.source.kind == "folder" else self.home / WEIGHTS
-        has_weights = weights is not None and any(weights.glob("*.safetensors"))
-        return Subject(
-            model.engine,
-            model.path,
-            model.card,
-            gguf_file=self.source.path if self.source.kind == "gguf" else None,
-            weights=weights if has_weights else None,
-        )
+    def _measure(self, model: PreparedModel) -> tuple[Record, Fidelity]:
+        subject = Subject(model.engine, model.path, model.card, self._origin())
+        with _lock(self.home.with_name(f"{self.home.name}.lock"), self.progress):
+            record, fidelity = recorded(self.settings, self.home, model.engine)
+            if fidelity is None:
+                self.progress("comparing its answers with the model's own")
+                record, fidelity = measure(self.settings, self.home, subject)
+                self.progress(_told(fidelity))
+        return record, fidelity
+
+    def _origin(self) -> Path | None:
+        """What the model itself is read from; None where only OpenVINO's files are known."""
+        from batcher.fidelity.reference import can_be_read
+
+        path = self.source.path
+        if self.source.kind == "gguf" and path is not None:
+            if can_be_read(path):
+                return path
+            _make_ready(self.source, self.home, "torch", self.progress)
+        weights = path if self.source.kind == "folder" and path else self.home / WEIGHTS
+        return weights if any(weights.glob("*.safetensors")) else None
 
 
 def _told(fidelity: Fidelity) -> str:

@@ -27,16 +27,15 @@ MOST_BYTES = 60e9
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A prepared model: what it was made of, and what an engine loads.
+    """A prepared model: what an engine loads, and what it was made of.
 
-    `gguf_file` and `weights` (safetensors) are what is known of its source; both may be None.
+    `source` is a GGUF file or a folder of safetensors, None where it is not known.
     """
 
     engine: EngineName
     path: Path
     card: ModelCard
-    gguf_file: Path | None
-    weights: Path | None
+    source: Path | None
 
 
 def recorded(settings: Settings, home: Path, engine: EngineName) -> tuple[Record, Fidelity | None]:
@@ -79,9 +78,9 @@ def _compare(
     settings: Settings, subject: Subject, dtype: str
 ) -> tuple[Fidelity, tuple[Probe, ...]]:
     """Raises `ModelError` where nothing can be compared."""
-    size = _bytes(subject.gguf_file or subject.weights)
-    if size == 0:
+    if subject.source is None:
         raise ModelError("its source is not here")
+    size = _bytes(subject.source)
     if size > MOST_BYTES:
         raise ModelError(f"a model of {size / 1e9:.0f} GB takes too long to be compared")
     ids = sample_ids(subject.card)
@@ -89,7 +88,7 @@ def _compare(
         raise ModelError("its tokenizer knows no text")
     from batcher.fidelity.reference import reference_logprobs
 
-    reference = reference_logprobs(subject.gguf_file, subject.weights, ids)
+    reference = reference_logprobs(subject.source, ids, subject.card.context_tokens)
     logits = _served_logits(settings, subject, ids)
     from batcher.fidelity.comparison import compare
 
@@ -118,9 +117,7 @@ def _served_logits(
     return plain_logits(load_model(settings, subject.path), ids)
 
 
-def _bytes(source: Path | None) -> int:
-    if source is None:
-        return 0
+def _bytes(source: Path) -> int:
     files = [source] if source.is_file() else source.glob("*.safetensors")
     return sum(file.stat().st_size for file in files)
 

@@ -17,8 +17,12 @@ from transformers.utils import logging as transformers_logging
 
 from batcher.fidelity.comparison import log_softmax
 from batcher.gguf_reading import one_reading
+from batcher.gguf_rope import rope_changes
+from batcher.torch_engine.rope import freeze_rope
 from headrace.core.errors import ModelError
 from headrace.core.memory import machine_memory
+
+Logprobs = NDArray[np.float32]
 
 MEMORY_SHARE = 0.5
 """Of the machine's memory, for a model in float32; a larger one is read layer by layer."""
@@ -27,28 +31,31 @@ FLOAT32_PER_BYTE = {"gguf": 7.5, "safetensors": 2.0}
 """Bytes in float32 for each byte of a file, at most: 4 bits and a scale, or 16 bits."""
 
 
-def reference_logprobs(
-    gguf_file: Path | None, weights: Path | None, ids: Sequence[int]
-) -> NDArray[np.float32]:
-    """[ids, vocabulary], of the GGUF file where it fits into memory, else of the folder.
+def reference_logprobs(source: Path, ids: Sequence[int], context_tokens: int) -> Logprobs:
+    """[ids, vocabulary], of a GGUF file or of a folder of safetensors.
 
-    A folder that does not fit is read layer by layer. Raises `ModelError` for a model that cannot
-    be run.
+    A folder that does not fit into memory is read layer by layer. Raises `ModelError` for a model
+    that cannot be run.
     """
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         with _quietly() as offload:
-            if gguf_file is not None and fits(gguf_file):
-                model = _load_gguf(gguf_file)
-            elif weights is not None:
-                model = _load_folder(weights, Path(offload))
-            else:
-                raise ModelError("the model is too large for this machine's memory in float32")
+            model = _load_gguf(source) if source.is_file() else _load_folder(source, offload)
+            freeze_rope(model, context_tokens)
             with torch.inference_mode():
                 logits = model.eval()(torch.tensor([list(ids)])).logits[0]
             return log_softmax(logits.float().numpy())
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
         raise ModelError(f"the model does not run in transformers: {error}") from error
+
+
+def can_be_read(gguf_file: Path) -> bool:
+    """Whether transformers reads the file as it is meant, and memory holds it in float32.
+
+    Else its reference is that of the folder which it was converted to.
+    """
+    with one_reading():
+        return fits(gguf_file) and not rope_changes(gguf_file)
 
 
 @contextmanager
@@ -80,7 +87,7 @@ def _load_gguf(file: Path) -> Any:
     )
 
 
-def _load_folder(folder: Path, offload: Path) -> Any:
+def _load_folder(folder: Path, offload: str) -> Any:
     names: dict[str, Any] = {}
     if not fits(folder):
         budget = int(machine_memory() * MEMORY_SHARE / 2)

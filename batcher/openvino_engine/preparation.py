@@ -12,6 +12,7 @@ import openvino
 import openvino_genai
 
 from batcher.model_source import CONVERTED, OPENVINO_MODEL
+from batcher.openvino_engine.gguf_rotary import restore_frequencies
 from batcher.openvino_engine.gguf_weights import restore_weights
 from headrace.core.errors import ModelError
 
@@ -47,7 +48,7 @@ def _restore(file: Path, folder: Path) -> dict[str, int]:
     """Puts back what OpenVINO's reader rounded. Returns the number of matrices in each form."""
     model = openvino.Core().read_model(folder / OPENVINO_MODEL)
     matrices = restore_weights(model, file)
-    if any(matrices.values()):
+    if restore_frequencies(model, file) or any(matrices.values()):
         made = folder / "restored"
         openvino.save_model(model, made / OPENVINO_MODEL, compress_to_fp16=False)
         del model  # its weights are a map of the file that is replaced
