@@ -117,7 +117,8 @@ class _Preparation:
         return replace(model, fidelity=fidelity, probes=probes)
 
     def _measure(self, model: PreparedModel) -> tuple[Record, Fidelity]:
-        subject = Subject(model.engine, model.path, model.card, self._origin())
+        with _needed_libraries(self.source):
+            subject = Subject(model.engine, model.path, model.card, self._origin())
         with _lock(self.home.with_name(f"{self.home.name}.lock"), self.progress):
             record, fidelity = recorded(self.settings, self.home, model.engine)
             if fidelity is None:

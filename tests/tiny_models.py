@@ -10,6 +10,7 @@ from typing import Any
 import gguf
 import numpy as np
 import torch
+from gguf import GGMLQuantizationType as BlockKind
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
@@ -26,6 +27,8 @@ from transformers import (
     XGLMConfig,
 )
 from transformers.utils import logging as transformers_logging
+
+from tests.gguf_blocks import K_BLOCK, file_type, random_blocks
 
 CONTEXT_TOKENS = 256
 PHI3_WINDOW = 32
@@ -117,12 +120,17 @@ MAKERS = {
 """One model of each family that the engine is tested with."""
 
 
-def make_tiny_llama_gguf(folder: Path, rope_factors: Sequence[float] = ()) -> Path:
+def make_tiny_llama_gguf(
+    folder: Path, rope_factors: Sequence[float] = (), kind: BlockKind | None = None
+) -> Path:
     """A GGUF file with a Llama of two layers, 16-bit weights and the tokenizer of the others.
 
-    `rope_factors` divide its rotary frequencies, as those of Llama 3.1 do.
+    `rope_factors` divide its rotary frequencies, as those of Llama 3.1 do. A `kind` of blocks
+    holds all its matrices, which are then as wide as the largest blocks.
     """
     width, inner, layers, heads, kv_heads = 32, 64, 2, 4, 2
+    if kind is not None:
+        width, inner = K_BLOCK, 2 * K_BLOCK
     tokenizer = make_tokenizer()
     vocabulary = tokenizer.get_vocab_size()
     numbers = np.random.default_rng(0)
@@ -138,10 +146,14 @@ def make_tiny_llama_gguf(folder: Path, rope_factors: Sequence[float] = ()) -> Pa
     writer.add_rope_freq_base(10_000.0)
     writer.add_rope_dimension_count(width // heads)
     writer.add_vocab_size(vocabulary)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    writer.add_file_type(file_type(kind) if kind else gguf.LlamaFileType.MOSTLY_F16)
     _add_tokenizer(writer, tokenizer)
 
     def add(name: str, *shape: int) -> None:
+        if kind is not None and len(shape) == 2:
+            blocks = random_blocks((shape[0], shape[1]), kind, numbers)
+            writer.add_tensor(f"{name}.weight", blocks, raw_dtype=kind)
+            return
         if len(shape) == 1:
             values = np.ones(shape, np.float32)
         else:

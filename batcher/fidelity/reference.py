@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import AutoModelForCausalLM, GgufConfig
-from transformers.utils import logging as transformers_logging
 
 from batcher.fidelity.comparison import log_softmax
 from batcher.gguf_reading import one_reading
 from batcher.gguf_rope import rope_changes
+from batcher.torch_engine.quiet import quiet_transformers
 from batcher.torch_engine.rope import freeze_rope
 from headrace.core.errors import ModelError
 from headrace.core.memory import machine_memory
@@ -37,7 +37,6 @@ def reference_logprobs(source: Path, ids: Sequence[int], context_tokens: int) ->
     A folder that does not fit into memory is read layer by layer. Raises `ModelError` for a model
     that cannot be run.
     """
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         with _quietly() as offload:
             model = _load_gguf(source) if source.is_file() else _load_folder(source, offload)
@@ -64,6 +63,7 @@ def _quietly() -> Iterator[str]:
     with (
         TemporaryDirectory(prefix="headrace-") as folder,
         redirect_stderr(StringIO()),
+        quiet_transformers(),
         one_reading(),
     ):
         yield folder
