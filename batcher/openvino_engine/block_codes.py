@@ -49,16 +49,17 @@ def fit_blocks(codes: NDArray[np.uint8], values: Floats) -> Blocks | None:
 
     `values` has the shape of `codes`.
     """
-    q = codes.astype(np.float32)
-    centred = q - q.mean(-1, keepdims=True)
-    spread = (centred**2).sum(-1, keepdims=True)
-    middle = values.mean(-1, keepdims=True)
-    slope = (centred * (values - middle)).sum(-1, keepdims=True) / np.maximum(spread, 1e-9)
-    scale = np.where(spread > 0, slope, np.abs(values).max(-1, keepdims=True))
-    scale = np.where(scale == 0, 1.0, scale).astype(np.float32)
-    least = (middle - scale * q.mean(-1, keepdims=True)).astype(np.float32)
-    off = np.abs(scale * q + least - values).max(-1)
-    largest = np.abs(values).max(-1)
+    largest = np.abs(values).max(-1, keepdims=True)
+    is_flat = np.ptp(values, axis=-1, keepdims=True) <= 1e-6 * largest  # whatever its codes are
+    q = np.where(is_flat, 0, codes).astype(np.float32)
+    mean, middle = q.mean(-1, keepdims=True), values.mean(-1, keepdims=True)
+    centred = q - mean
+    spread = np.maximum((centred**2).sum(-1, keepdims=True), 1e-9)
+    slope = (centred * (values - middle)).sum(-1, keepdims=True) / spread
+    scale = np.where(is_flat | (slope == 0), np.where(largest > 0, largest, 1), slope)
+    scale = scale.astype(np.float32)
+    least = (middle - scale * mean).astype(np.float32)
+    off = np.abs(scale * q + least - values)
     return Blocks(q, scale, least) if (off <= ALIKE * largest + 1e-7).all() else None
 
 
