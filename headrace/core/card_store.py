@@ -27,7 +27,8 @@ class CardStore:
         self._card: ModelCard | None = None
 
     def put(self, card: ModelCard) -> None:
-        self._redis.hset(keys.CARD, mapping={"hash": card.hash, "card": card.encode()})
+        fields = {"hash": card.hash, "name": card.name, "card": card.encode()}
+        self._redis.hset(keys.CARD, mapping=fields)
 
     def current(self) -> ModelCard:
         """At most a second old. Raises `Unavailable` while no worker has put one."""
