@@ -205,8 +205,8 @@ class BatchWorker(SimpleWorker):
             self._state = WorkerStatus.BUSY  # the script has shown it already
             self._failpoints.hit(Failpoint.AFTER_CLAIM)
         misfits = [claim for claim in claimed.claims if self._is_misfit(claim)]
-        if misfits:  # the next claim finds their cards noted and sets them aside
-            self._insist(lambda: self._leases.pass_on(misfits))
+        if misfits:
+            self._pass_on(misfits)
         for claim in claimed.claims:
             if claim not in misfits:
                 self._start(claim)
@@ -240,6 +240,11 @@ class BatchWorker(SimpleWorker):
     def _is_misfit(self, claim: Claim) -> bool:
         """Whether a job is of another card, which an older version did not note on it."""
         return claim.request is not None and claim.request.card_hash != self._card_hash
+
+    def _pass_on(self, misfits: list[Claim]) -> None:
+        """Gives them back; the next claim finds their cards noted and sets them aside."""
+        self._insist(lambda: self._leases.pass_on(misfits))
+        self._failpoints.hit(Failpoint.AFTER_PASS_ON)
 
     def _start(self, claim: Claim) -> None:
         request = claim.request

@@ -345,9 +345,9 @@ local function adopt(queue, odd)
   local function take_in(id, at_front)
     strange = strange - 1
     local status = redis.call('HGET', job_key(id), 'status')
-    if status == 'queued' then
-      local name = standing(queue, id)
-      if name ~= queue then leave(name, queue, id) end
+    if status == 'queued' and standing(queue, id) ~= queue then
+      redis.call('LREM', list, 1, id) -- it waits already, set aside
+    elseif status == 'queued' then
       redis.call('PERSIST', job_key(id))
       redis.call('HSETNX', job_key(id), 'hr_accepted', NOW)
       order(queue, id, at_front)
