@@ -343,7 +343,9 @@ class BatchWorker(SimpleWorker):
     def _refuse(self, claim: Claim) -> None:
         report = Report(worker=self.name, attempt=claim.attempt)
         count = len(claim.published_ids)
-        self._end([Outcome(claim, report, count, reason=REFUSED, error=claim.refusal, is_dead=True)])
+        self._end(
+            [Outcome(claim, report, count, reason=REFUSED, error=claim.refusal, is_dead=True)]
+        )
 
     def _drop(self, job_id: str) -> None:
         self.engine.abort(job_id)

@@ -78,9 +78,9 @@ class Report:
 class Job:
     """One job. `result` is set once it has succeeded, `error` once it has not.
 
-    It has a `place` while it waits, or else is `waiting_for` a worker of its model. `reason` says why it did not succeed. `deadline` is Redis TIME,
-    as is `expires`: the end of a wait, where it waits. `replay_of` is the dead letter whose request
-    it asks again.
+    It has a `place` while it waits; one that was set aside is `waiting_for` a worker of its model.
+    `reason` says why it did not succeed. `deadline` is Redis TIME, as is `expires`: the end of a
+    wait, where it waits. `replay_of` is the dead letter whose request it asks again.
     """
 
     request: Request

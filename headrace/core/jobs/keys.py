@@ -26,8 +26,8 @@ Beside each stand `headrace:fair:QUEUE` (sorted set: waiting job -> fair-share t
 that must run alone), `headrace:line:QUEUE` (sorted set: the same jobs in the order of RQ's list),
 `headrace:tenants:QUEUE` (sorted set: tenant -> the tag of its next job) and `headrace:share:QUEUE`
 (hash: virtual time, ends of the line, waiting tokens) and
-`headrace:costs:QUEUE` (hash: job -> tokens it counts for); see `scripts/common.lua`. Jobs that are set aside for a card
-have keys of their own under the name `aside(QUEUE, CARD)`.
+`headrace:costs:QUEUE` (hash: job -> tokens it counts for); see `scripts/common.lua`. Jobs that
+are set aside for a card have keys of their own under the name `aside(QUEUE, CARD)`.
 """
 
 LEASES = "headrace:leases"

@@ -291,7 +291,8 @@ class JobQueue:
         with self.redis.pipeline(transaction=False) as pipeline:
             for key in self._queue_keys:
                 pipeline.llen(key)
-            return sum(pipeline.execute()) + self.set_aside()
+            queued: int = sum(pipeline.execute())
+        return queued + self.set_aside()
 
     def set_aside(self) -> int:
         """Jobs that were set aside for a worker of their card."""

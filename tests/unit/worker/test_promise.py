@@ -9,6 +9,7 @@ import itertools
 import json
 import string
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from rq.job import Job as RqJob
@@ -190,6 +191,7 @@ def last_batch_size(redis: Client, job_id: str) -> int:
     return int(deaths[-1]["batch_size"])
 
 
+@pytest.mark.timeout(300)  # three hundred small lives: two minutes where the machine is busy
 @settings(
     max_examples=300,
     deadline=None,

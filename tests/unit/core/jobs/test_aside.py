@@ -1,4 +1,4 @@
-"""Jobs of another model's card on a real server: set aside, not lost, and back with their worker."""
+"""Jobs of another model's card on a real server: set aside, and back with their worker."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OLD, NEW = make_card("old"), CARD
 ROOM, ONE = Room(slots=8, tokens=10_000), Room(slots=1, tokens=10_000)
 INTERACTIVE, BATCH = Priority.INTERACTIVE, Priority.BATCH
 QUEUE = "headrace-default"
-AT_ONCE = 200
+AT_ONCE = 100
 """Jobs that one claim sets aside at most."""
 
 
@@ -502,9 +502,7 @@ def test_a_job_that_waits_in_its_queue_waits_for_no_model(queue: JobQueue) -> No
     assert queue.get("job-1").waiting_for is None
 
 
-def test_jobs_for_another_card_are_no_backlog_of_this_fleet(
-    queue: JobQueue, redis: Client
-) -> None:
+def test_jobs_for_another_card_are_no_backlog_of_this_fleet(queue: JobQueue, redis: Client) -> None:
     CardStore(redis).put(NEW)
     set_aside(queue, "old-1", "old-2")
     submit_old(queue, "old-3", priority=BATCH)
@@ -528,9 +526,7 @@ def test_jobs_for_the_card_of_the_fleet_are_its_backlog(queue: JobQueue, redis: 
     assert 60 <= backlog.oldest_s < 70
 
 
-def test_a_deadline_is_not_refused_for_jobs_of_another_card(
-    queue: JobQueue, redis: Client
-) -> None:
+def test_a_deadline_is_not_refused_for_jobs_of_another_card(queue: JobQueue, redis: Client) -> None:
     set_aside(queue, "old-1", "old-2", max_tokens=200)
     redis.hset(keys.PACE, "full_since", 0)
     slow = Pace(slots=1, tokens_per_s=10.0, prefill_s=0.0, decode_s=0.0)
