@@ -46,18 +46,19 @@ local function own_name(queue)
   return HAS_ASIDE and aside_name(queue, CARD) or queue
 end
 
+-- The queue first: what of it is set aside now is found in the other one.
+local function own_names(queue)
+  return HAS_ASIDE and {queue, aside_name(queue, CARD)} or {queue}
+end
+
 -- Whether a job in a queue has to wait among those of its card instead, which may be this one's.
 -- A job of an older version names none: its worker finds out, and gives it back with its name.
 local function belongs_aside(card)
-  return CARD ~= '' and (HAS_ASIDE or (card and card ~= CARD))
+  return CARD ~= '' and card and (HAS_ASIDE or card ~= CARD)
 end
 
 local function move_aside(job)
   moved = moved + 1
-  if not job.card then
-    job.card = CARD
-    redis.call('HSET', job_key(job.id), 'hr_card', CARD)
-  end
   if not set_aside(job.queue, job.id, job.card) or job.card == CARD then return end
   woken[job.card] = true
   aside[#aside + 1] = {job.model or '', 1}
@@ -83,7 +84,8 @@ local function read(name, queue, id)
     'hr_accepted', 'hr_claimed', 'hr_first_token', 'hr_deadline', 'hr_expires', 'hr_version', 'timeout',
     'hr_timeline', 'hr_card', 'hr_model')
   local job = {
-    id = id, name = name, queue = queue, card = fields[13], model = fields[14], data = fields[2], cost = tonumber(fields[3] or nil) or 1,
+    id = id, name = name, queue = queue, card = fields[13], model = fields[14],
+    data = fields[2], cost = tonumber(fields[3] or nil) or 1,
     attempt = (tonumber(fields[4] or nil) or 0) + 1,
     accepted = tonumber(fields[5] or nil) or now, claimed_at = fields[6] or NOW, has_tokens = fields[7], deadline = fields[8],
     version = tonumber(fields[10] or nil), timeout = fields[11] or '',
@@ -150,13 +152,14 @@ end
 local function next_suspect()
   local best
   for rank, queue in ipairs(QUEUES) do
-    local name = own_name(queue)
-    for _, id in ipairs(redis.call('ZRANGEBYSCORE', fair_key(name), '+inf', '+inf', 'LIMIT', 0,
-      MOST_DISCARDED)) do
-      local job = read(name, queue, id)
-      if job and is_readable(job) then
-        job.due = job.accepted + rank * ageing_s
-        if not best or job.due < best.due then best = job end
+    for _, name in ipairs(own_names(queue)) do
+      for _, id in ipairs(redis.call('ZRANGEBYSCORE', fair_key(name), '+inf', '+inf', 'LIMIT', 0,
+        MOST_DISCARDED)) do
+        local job = read(name, queue, id)
+        if job and is_readable(job) then
+          job.due = job.accepted + rank * ageing_s
+          if not best or job.due < best.due then best = job end
+        end
       end
     end
   end
@@ -165,7 +168,9 @@ end
 
 local function others_wait()
   for _, queue in ipairs(QUEUES) do
-    if redis.call('ZCOUNT', fair_key(own_name(queue)), '-inf', '(+inf') > 0 then return true end
+    for _, name in ipairs(own_names(queue)) do
+      if redis.call('ZCOUNT', fair_key(name), '-inf', '(+inf') > 0 then return true end
+    end
   end
   return false
 end
@@ -208,12 +213,15 @@ end
 
 local highest = {}
 local ran_out = false -- of room, so that jobs are left waiting
+local nameless = {} -- by queue: jobs that name no card, found while the others were sorted out
 
 -- The jobs of a queue, or of those set aside, in the order of their turns, read from Redis a roomful
 -- at a time. Those that only newer workers can read are left to them.
 local function line_up(name, queue)
   local place, skipped, batch, next_place = 1, 0, nil, 0
+  local first = nameless[queue] or {}
   return function()
+    if #first > 0 then return table.remove(first, 1) end
     while skipped < MOST_SKIPPED and discarded < MOST_DISCARDED
       and (moved < MOST_MOVED or name ~= queue) do
       if not batch or place > #batch then
@@ -233,11 +241,18 @@ local function line_up(name, queue)
   end
 end
 
--- Has what stands in the queues wait among the jobs of its card. Suspects too.
+-- Has what stands in the queues wait among the jobs of its card. Suspects are sorted out by
+-- next_suspect().
 local function sort_out()
   for _, queue in ipairs(QUEUES) do
-    for _, id in ipairs(redis.call('ZRANGE', fair_key(queue), 0, MOST_MOVED - 1)) do
-      if moved < MOST_MOVED then read(queue, queue, id) end
+    nameless[queue] = {}
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', fair_key(queue), '-inf', '(+inf', 'LIMIT', 0,
+      MOST_MOVED)) do
+      local job = moved < MOST_MOVED and read(queue, queue, id)
+      if job and is_readable(job) then
+        job.tag = 0
+        table.insert(nameless[queue], job)
+      end
     end
   end
 end
@@ -293,8 +308,10 @@ end
 
 complete(function()
   for _, queue in ipairs(QUEUES) do adopt(queue, odd) end
-  if HAS_ASIDE then sort_out() end
-  if not runs_alone() and not isolate() then fill() end
+  if not runs_alone() and not isolate() then
+    if HAS_ASIDE then sort_out() end
+    fill()
+  end
 end)
 for rank in pairs(highest) do move_on(rank) end
 

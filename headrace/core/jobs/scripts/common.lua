@@ -323,7 +323,7 @@ local function wait_aside(queue, id, card, at_front)
   local name = aside_name(queue, card)
   give_tag(name, id, at_front, job)
   redis.call('ZADD', line_key(name), job[4] or NOW, id)
-  redis.call(job[6] and 'HSET' or 'HSETNX', ASIDE, card, job[6] or '')
+  redis.call('HSET', ASIDE, card, job[6] or '')
   -- One that has run before does not expire in its queue; here it may wait for a model that never
   -- comes back.
   if not job[5] then expire_at(id, now + QUEUE_TTL_S) end

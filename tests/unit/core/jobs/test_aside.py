@@ -459,10 +459,23 @@ def test_such_jobs_are_not_kept_waiting_by_those_set_aside(
     is_old_version(redis, "old-2", "new-1")
 
     claims = claim_old(queue)
-    assert ids(claims) == ["old-1", "old-2", "new-1"]
-    leases.pass_on([claims[2]])
+    assert sorted(ids(claims)) == ["new-1", "old-1", "old-2"]
+    leases.pass_on([claim for claim in claims if claim.job_id == "new-1"])
     assert claim_old(queue) == []
     assert ids(claim_new(queue).claims) == ["new-1"]
+
+
+def test_such_a_suspect_is_not_forgotten_for_those_set_aside(
+    queue: JobQueue, redis: Client
+) -> None:
+    set_aside(queue, "old-1")
+    submit_old(queue, "suspect", priority=INTERACTIVE)
+    is_old_version(redis, "suspect")
+    redis.hset("rq:job:suspect", "hr_deaths", 2)
+    redis.zadd(keys.fair("headrace-interactive"), {"suspect": "inf"})
+
+    [claim] = claim_old(queue)
+    assert (claim.job_id, claim.is_alone) == ("suspect", True)
 
 
 # -- what is seen of them --------------------------------------------------------------------------
