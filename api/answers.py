@@ -58,9 +58,15 @@ class JobTimings(TypedDict):
     engine_ms: EngineTimes | None
 
 
+class WaitingForView(TypedDict):
+    model: str
+    reason: str
+
+
 class JobView(TypedDict):
     """While it waits, `position` is how many jobs go before it, `eta_s` the seconds from now until
-    it will probably have *ended*, and `expires_at` the end of its wait.
+    it will probably have *ended*, and `expires_at` the end of its wait. A job whose model no worker
+    runs has neither `position` nor `eta_s`: it is `waiting_for` such a worker.
     """
 
     id: str
@@ -75,6 +81,7 @@ class JobView(TypedDict):
     expires_at: float | None
     position: int | None
     eta_s: float | None
+    waiting_for: WaitingForView | None
     prompt_tokens: int
     result: JobResult | None
     usage: JobUsage | None
@@ -165,7 +172,10 @@ class WorkerCounts(TypedDict):
 
 
 class QueueFilling(TypedDict):
+    """`set_aside` of the `waiting` jobs were set aside for a worker of their model."""
+
     waiting: int
+    set_aside: int
     max_jobs: int
 
 
@@ -177,8 +187,13 @@ class Readiness(TypedDict):
 
 
 class FleetQueue(TypedDict):
+    """`set_aside` counts, by model, the jobs that workers of the model served now cannot run;
+    `waiting` counts the others.
+    """
+
     waiting: int
     running: int
+    set_aside: dict[str, int]
     oldest_wait_s: float
 
 

@@ -18,6 +18,7 @@ def fleet_view(fleet: Fleet, model: str) -> FleetView:
         "queue": {
             "waiting": queue.waiting,
             "running": queue.running,
+            "set_aside": dict(queue.set_aside),
             "oldest_wait_s": queue.oldest_s,
         },
         "workers": [_worker(worker) for worker in fleet.workers],

@@ -20,6 +20,7 @@ from api.answers import (
     JobView,
     MomentView,
     TimelineView,
+    WaitingForView,
 )
 from api.caller import caller
 from api.disconnect import watch_disconnect
@@ -209,6 +210,7 @@ def job_json(job: Job) -> JobView:
         "expires_at": job.expires,
         "position": job.position,
         "eta_s": _eta_s(job),
+        "waiting_for": _waiting_for(job),
         "prompt_tokens": len(job.request.prompt_ids),
         "result": _result(job),
         "usage": job.result["usage"] if job.result else None,
@@ -226,6 +228,12 @@ def _result(job: Job) -> JobResult | None:
     if not job.result:
         return None
     return {"text": job.result["text"], "finish_reason": job.result["finish_reason"]}
+
+
+def _waiting_for(job: Job) -> WaitingForView | None:
+    if job.waiting_for is None:
+        return None
+    return {"model": job.waiting_for.model, "reason": job.waiting_for.reason}
 
 
 def _eta_s(job: Job) -> float | None:

@@ -39,6 +39,7 @@ def readyz() -> Response:
         "workers": {"ready": activities["ready"], "draining": activities["draining"]},
         "queue": {
             "waiting": services().queue.waiting(),
+            "set_aside": services().queue.set_aside(),
             "max_jobs": services().settings.queue_max_jobs,
         },
     }

@@ -17,6 +17,7 @@ from headrace.core.jobs import keys
 from headrace.core.jobs.counters import Counters
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import JobQueue
+from headrace.core.model_card import ModelCard
 from headrace.core.roster import Roster, WorkerState
 from headrace.core.settings import Settings
 from headrace.core.types import EngineStats, JobState, Request
@@ -34,6 +35,7 @@ class Bench:
         name: str = "worker-1",
         publish_interval_ms: int = 0,
         clock: Clock | None = None,
+        card: ModelCard = CARD,
     ) -> None:
         law = {f"simulated_{part}_s": 0.0 for part in ("alpha", "beta", "gamma")}
         settings = settings.model_copy(update=law | {"publish_interval_ms": publish_interval_ms})
@@ -42,11 +44,11 @@ class Bench:
         self.queue = JobQueue(redis, settings)
         self.leases = Leases(redis, settings)
         self.counters = Counters(redis, settings)
-        self.engine = SimulatedEngine(settings, CARD, self.clock)
+        self.engine = SimulatedEngine(settings, card, self.clock)
         self.worker = BatchWorker(
-            self.queue, self.leases, self.engine, ContinuousAdmission(), self.clock, name, CARD.hash
+            self.queue, self.leases, self.engine, ContinuousAdmission(), self.clock, name, card.hash
         )
-        CardStore(redis).put(CARD)
+        CardStore(redis).put(card)
 
     def submit(self, *requests: Request) -> None:
         for request in requests:

@@ -204,9 +204,13 @@ class BatchWorker(SimpleWorker):
         if claimed.claims:
             self._state = WorkerStatus.BUSY  # the script has shown it already
             self._failpoints.hit(Failpoint.AFTER_CLAIM)
+        misfits = [claim for claim in claimed.claims if self._is_misfit(claim)]
+        if misfits:
+            self._pass_on(misfits)
         for claim in claimed.claims:
-            self._start(claim)
-        self._admission.admitted(len(claimed.claims))
+            if claim not in misfits:
+                self._start(claim)
+        self._admission.admitted(len(claimed.claims) - len(misfits))
         log_unclaimed(claimed)
 
     def _claim(self, room: Room, batch_room: Room) -> Claimed:
@@ -214,7 +218,7 @@ class BatchWorker(SimpleWorker):
         if self._has_lost_an_answer:
             self._leases.recall(self.name, [job.claim for job in self.running.values()])
         self._has_lost_an_answer = True
-        claimed = self._queue.claim(self.name, room, batch_room)
+        claimed = self._queue.claim(self.name, room, batch_room, self._card_hash)
         self._has_lost_an_answer = False
         return claimed
 
@@ -233,9 +237,18 @@ class BatchWorker(SimpleWorker):
         tokens -= sum(job.request.cost_tokens for job in batch)
         return Room(min(free.slots, slots), min(free.tokens, tokens))
 
+    def _is_misfit(self, claim: Claim) -> bool:
+        """Whether a job is of another card, which an older version did not note on it."""
+        return claim.request is not None and claim.request.card_hash != self._card_hash
+
+    def _pass_on(self, misfits: list[Claim]) -> None:
+        """Gives them back; the next claim finds their cards noted and sets them aside."""
+        self._insist(lambda: self._leases.pass_on(misfits))
+        self._failpoints.hit(Failpoint.AFTER_PASS_ON)
+
     def _start(self, claim: Claim) -> None:
         request = claim.request
-        if request is None or request.card_hash != self._card_hash:
+        if request is None:
             self._refuse(claim)
             return
         if claim.job_id in self.running:  # we stalled, lost it, and got it back before we knew
@@ -250,7 +263,7 @@ class BatchWorker(SimpleWorker):
         until_closed_s = self._admission.wait_s(len(self.running))
         wait_s = IDLE_WAIT_S if until_closed_s is None else min(until_closed_s, IDLE_WAIT_S)
         if self.activity == "ready":
-            self._insist(lambda: self._queue.wait_for_ring(wait_s))
+            self._insist(lambda: self._queue.wait_for_ring(wait_s, self._card_hash))
         else:  # a ring is for those who may claim
             self._clock.sleep(wait_s)
         self.last_progress = self._clock.now()
@@ -328,10 +341,11 @@ class BatchWorker(SimpleWorker):
         self._end(outcomes)
 
     def _refuse(self, claim: Claim) -> None:
-        error = claim.refusal or "tokenised for another model than this worker runs"
         report = Report(worker=self.name, attempt=claim.attempt)
         count = len(claim.published_ids)
-        self._end([Outcome(claim, report, count, reason=REFUSED, error=error, is_dead=True)])
+        self._end(
+            [Outcome(claim, report, count, reason=REFUSED, error=claim.refusal, is_dead=True)]
+        )
 
     def _drop(self, job_id: str) -> None:
         self.engine.abort(job_id)

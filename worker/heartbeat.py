@@ -87,6 +87,8 @@ class Heartbeat(threading.Thread):
             worker.heartbeat(RQ_TTL_S, pipeline)
             self._counters.add(worker.name, worker.steps.totals, pipeline)
             self._roster.beat(self._state(), pipeline)
+            if worker.activity == "ready":
+                self._roster.serve(self._card.hash, pipeline)
             pipeline.sismember(keys.DRAINING, worker.name)
             pipeline.exists(rq_adapter.SUSPENDED_KEY)
             pipeline.hexists(keys.CARD, "hash")

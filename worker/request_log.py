@@ -21,6 +21,8 @@ def log_unclaimed(claimed: Claimed) -> None:
             state=JobState.EXPIRED,
             reason=EXPIRED,
         )
+    for model, jobs in claimed.set_aside.items():
+        log.warning("jobs set aside: they wait for a worker of their model", model=model, jobs=jobs)
     for job_id, status in claimed.odd:
         log.error("queued id without a waiting job", job_id=job_id, status=status)
 

@@ -70,7 +70,7 @@ def _cells(job: Json) -> dict[str, Text]:
     usage = job.get("usage") or {}
     return {
         "id": Text(job["id"]),
-        "status": Text(job["status"], style=STYLES.get(job["status"], "dim")),
+        "status": Text(_status(job), style=STYLES.get(job["status"], "dim")),
         "created": Text(local_time(job["created_at"])[5:]),
         "model": Text(job["model"]),
         "priority": Text(job["priority"]),
@@ -79,6 +79,11 @@ def _cells(job: Json) -> dict[str, Text]:
         "tries": Text(str(job["attempts"])),
         "seconds": Text(_seconds(job["timings"]["total_ms"])),
     }
+
+
+def _status(job: Json) -> str:
+    """Tells a job that waits for its turn from one that waits for its model."""
+    return "set aside" if job.get("waiting_for") else str(job["status"])
 
 
 def _seconds(milliseconds: float) -> str:

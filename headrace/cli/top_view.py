@@ -94,6 +94,8 @@ def _queue(reading: Reading, settings: Settings) -> Text:
         text.append(f"{backlog.oldest_s:.1f} s", "red" if late else "")
         if rate:
             text.append(f"; drained in {backlog.waiting_tokens / rate:.0f} s")
+    for model, jobs in backlog.set_aside.items():
+        text.append(f"\n{jobs} set aside for {harmless(model)}", "yellow")
     return text
 
 

@@ -28,7 +28,12 @@ class CardStore:
 
     def put(self, card: ModelCard) -> None:
         """The extras are a field of their own: an API of the version before knows the rest."""
-        fields = {"hash": card.hash, "card": card.encode(), "extras": card.encode_extras()}
+        fields = {
+            "hash": card.hash,
+            "name": card.name,
+            "card": card.encode(),
+            "extras": card.encode_extras(),
+        }
         self._redis.hset(keys.CARD, mapping=fields)
 
     def current(self) -> ModelCard:

@@ -67,6 +67,10 @@ class Roster:
         client.sadd(keys.WORKERS, state.name)
         client.set(keys.worker(state.name), json.dumps(asdict(state)), px=self._ttl_ms)
 
+    def serve(self, card_hash: str, client: Client = None) -> None:
+        """Says that a live worker takes jobs of this card. `client` may be a pipeline."""
+        (client or self._redis).set(keys.serving(card_hash), "1", px=self._ttl_ms)
+
     def announce(self, name: str, age_s: float) -> None:
         """A worker that is about to load its model: its process is `age_s` old."""
         seconds, microseconds = self._redis.time()

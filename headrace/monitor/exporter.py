@@ -98,6 +98,14 @@ def backlog_gauges(backlog: Backlog) -> Iterator[Metric]:
     for state in ("waiting", "running", "dead"):
         depth.add_metric([state], getattr(backlog, state))
     yield depth
+    aside = GaugeMetricFamily(
+        "headrace_jobs_set_aside",
+        "Jobs that wait for workers of another model card than the one served now.",
+        labels=["model"],
+    )
+    for model, jobs in sorted(backlog.set_aside.items()):
+        aside.add_metric([model], jobs)
+    yield aside
     yield GaugeMetricFamily(
         "headrace_oldest_job_age_seconds",
         "Age of the oldest waiting job, 0 where none waits.",

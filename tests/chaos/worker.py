@@ -1,12 +1,13 @@
 """`python -m tests.chaos.worker --name …`: the real worker, on a card and an engine of tests.
 
-Its log goes to `<name>.log` in the folder `CHAOS_LOGS`.
+Its log goes to `<name>.log` in the folder `CHAOS_LOGS`. `CHAOS_MODEL` gives its card another name.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -15,16 +16,17 @@ from batcher.model_store import PreparedModel
 from tests.chaos.engine import FaultyEngine
 from tests.fakes import CARD
 
-LOGS = "CHAOS_LOGS"
+LOGS, MODEL = "CHAOS_LOGS", "CHAOS_MODEL"
 
 
 def main() -> None:
     name = sys.argv[sys.argv.index("--name") + 1]
     _log_to(Path(os.environ[LOGS]) / f"{name}.log")
+    card = replace(CARD, name=os.environ.get(MODEL, CARD.name))
     with patch.multiple(
         real,
         prepare_model=lambda settings, progress: PreparedModel(
-            "simulated", settings.state_dir, CARD
+            "simulated", settings.state_dir, card
         ),
         load_engine=lambda settings, model, number: FaultyEngine(settings, name),
     ):

@@ -15,12 +15,13 @@ from rq.job import Job
 from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
 
+from batcher.simulated import SimulatedEngine
 from headrace.core.connection import Client
 from headrace.core.jobs import keys, rq_adapter
 from headrace.core.settings import Settings
 from headrace.core.types import JobState
 from tests.bench import Bench
-from tests.fakes import make_request
+from tests.fakes import make_card, make_request
 from tests.waiting import eventually
 from worker.batch_worker import IDLE_WAIT_S
 
@@ -86,7 +87,8 @@ def executions(redis: Client) -> int:
 
 
 def test_rq_info_counts_our_jobs_and_shows_the_worker(live: Bench, queue: Queue, rq: Rq) -> None:
-    live.submit(make_request("done", max_tokens=1), make_request("broken", card_hash="other"))
+    live.submit(make_request("done", max_tokens=1), make_request("broken", max_tokens=1000))
+    live.submit(make_request("aside", card_hash="other"))
     live.turn(1)
     live.submit(make_request("running", max_tokens=100))
     live.turn(1)
@@ -107,10 +109,11 @@ def test_rq_info_counts_our_jobs_and_shows_the_worker(live: Bench, queue: Queue,
 def test_rq_requeue_has_a_failed_job_run_again(
     bench: Bench, rq: Rq, options: tuple[str, ...]
 ) -> None:
-    bench.submit(make_request(card_hash="of another model"))
+    bench.worker.engine = SimulatedEngine(bench.queue.settings, make_card(context_tokens=1))
+    bench.submit(make_request())
     bench.turn(1)
     assert bench.state() is JobState.FAILED
-    bench.worker._card_hash = "of another model"
+    bench.worker.engine = bench.engine
 
     rq("requeue", "--queue", "headrace-default", *options, "job-1")
     run_until_idle(bench)

@@ -105,11 +105,16 @@ class DeadLetters:
                 yield decode_dead_letter(job_id, fields, ending, forgotten)
 
     def _runnable(self, letter: DeadLetter) -> Request:
-        """A refused job would only be refused again, until its model is back."""
+        """Returns its request, where a worker can run it.
+
+        A replay is a new request, and new requests are for a model that is served: one of another
+        card would be set aside, and expire there unless its model came back in time.
+        """
         if letter.request is None:
             raise NotReplayable(f"{letter.job_id}: its request cannot be read: {letter.error}")
         card_hash = self._redis.hget(keys.CARD, "hash")
-        if card_hash is not None and card_hash.decode() != letter.request.card_hash:
+        is_current = card_hash is None or card_hash.decode() == letter.request.card_hash
+        if not is_current and not self._redis.exists(keys.serving(letter.request.card_hash)):
             raise NotReplayable(
                 f"{letter.job_id}: tokenised for another model ({letter.request.model!r}) "
                 "than is served now"

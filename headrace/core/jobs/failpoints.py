@@ -34,6 +34,9 @@ class Failpoint(StrEnum):
     AFTER_CLAIM = "after-claim"
     """The jobs are leased; the engine does not have them yet."""
 
+    AFTER_PASS_ON = "after-pass-on"
+    """Jobs of another model's card are given back; no claim has set them aside yet."""
+
     MID_STEP = "mid-step"
     """The engine has stepped; nothing of it is published."""
 

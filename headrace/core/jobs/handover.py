@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -148,7 +148,8 @@ class Claimed:
     """What one claim brought: jobs to run, and ids that ended or turned out odd on the way.
 
     A worker that `is_draining` gets nothing until its flag is taken back. `request_ids` are those
-    of the HTTP requests which brought the expired jobs, where known.
+    of the HTTP requests which brought the expired jobs, where known. `set_aside` counts the jobs of
+    other cards by their models.
     """
 
     claims: list[Claim]
@@ -156,6 +157,7 @@ class Claimed:
     odd: list[tuple[str, str]]
     is_draining: bool = False
     request_ids: dict[str, str] = field(default_factory=dict)
+    set_aside: Mapping[str, int] = field(default_factory=dict)
 
 
 def _encode_ids(token_ids: Sequence[int]) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from pydantic_core import to_json
 
+from headrace.core.jobs.aside import Standing, WaitingFor
 from headrace.core.jobs.pace import Place
 from headrace.core.jobs.rq_adapter import decode_request, decode_result, job_state
 from headrace.core.types import JobState, Request
@@ -77,9 +78,9 @@ class Report:
 class Job:
     """One job. `result` is set once it has succeeded, `error` once it has not.
 
-    It has a `place` while it waits. `reason` says why it did not succeed. `deadline` is Redis TIME,
-    as is `expires`: the end of a wait, where it waits. `replay_of` is the dead letter whose request
-    it asks again.
+    It has a `place` while it waits; one that was set aside is `waiting_for` a worker of its model.
+    `reason` says why it did not succeed. `deadline` is Redis TIME, as is `expires`: the end of a
+    wait, where it waits. `replay_of` is the dead letter whose request it asks again.
     """
 
     request: Request
@@ -95,6 +96,7 @@ class Job:
     deadline: float | None = None
     expires: float | None = None
     replay_of: str | None = None
+    waiting_for: WaitingFor | None = None
 
     @property
     def id(self) -> str:
@@ -107,7 +109,7 @@ class Job:
 
 
 def decode_job(
-    job_id: str, fields: Mapping[bytes, bytes], ending: Mapping[bytes, bytes], place: Place | None
+    job_id: str, fields: Mapping[bytes, bytes], ending: Mapping[bytes, bytes], standing: Standing
 ) -> Job:
     """`fields` are its hash, `ending` the newest of its results.
 
@@ -131,7 +133,8 @@ def decode_job(
         result=result,
         error=error or (reason if has_failed else None),
         reason=(reason or None) if has_failed else None,
-        place=place,
+        place=standing.place,
+        waiting_for=standing.waiting_for,
         deadline=_seconds(fields, "deadline"),
         expires=_seconds(fields, "expires") if state is JobState.QUEUED else None,
         replay_of=fields.get(b"hr_replay_of", b"").decode() or None,

@@ -7,6 +7,7 @@ On each RQ job hash (`rq:job:ID`) we keep fields of our own, all prefixed `hr_`:
     hr_deaths hr_died hr_alone        worker deaths: count, JSON list; whether it runs alone
     hr_accepted hr_claimed hr_first_token hr_last_token hr_committed   Redis TIME, seconds
     hr_reason hr_report               why it did not succeed; the worker's figures
+    hr_card hr_model                  hash of the model's card that it was tokenised for; its name
     hr_replay_of hr_replayed_as       ids: the dead letter it replays; the job that replays it
     hr_idempotency                    Redis key of the caller's Idempotency-Key
     hr_timeline                       lines of JSON: each claim, and what became of it
@@ -25,7 +26,8 @@ Beside each stand `headrace:fair:QUEUE` (sorted set: waiting job -> fair-share t
 that must run alone), `headrace:line:QUEUE` (sorted set: the same jobs in the order of RQ's list),
 `headrace:tenants:QUEUE` (sorted set: tenant -> the tag of its next job) and `headrace:share:QUEUE`
 (hash: virtual time, ends of the line, waiting tokens) and
-`headrace:costs:QUEUE` (hash: job -> tokens it counts for); see `scripts/common.lua`.
+`headrace:costs:QUEUE` (hash: job -> tokens it counts for); see `scripts/common.lua`. Jobs that
+are set aside for a card have keys of their own under the name `aside(QUEUE, CARD)`.
 """
 
 LEASES = "headrace:leases"
@@ -36,6 +38,9 @@ EXPIRIES = "headrace:expiries"
 
 DOORBELL = "headrace:doorbell"
 """List on which idle workers block; submit rings it."""
+
+ASIDE = "headrace:aside"
+"""Hash: hash of each model card that jobs are set aside for -> name of the model."""
 
 DRAINING = "headrace:draining"
 """Set: names of the workers that are to take no more jobs."""
@@ -77,7 +82,7 @@ NOTHING = "headrace:nothing"
 """A list that never is: to push to it only if it exists shows whether the server takes writes."""
 
 CARD = "headrace:card"
-"""Hash: `hash`, `card` and `extras`, the encoded model card of this deployment."""
+"""Hash: `hash`, `name`, `card` and `extras`, the encoded model card of this deployment."""
 
 WORKERS = "headrace:workers"
 """Set of worker names; each beats into `worker(name)`."""
@@ -128,6 +133,29 @@ def fair(queue_name: str) -> str:
 def share(queue_name: str) -> str:
     """Hash: `now` (virtual time), `first` and `last` of the line, `tokens` of all that waits."""
     return f"headrace:share:{queue_name}"
+
+
+def aside(queue_name: str, card_hash: str) -> str:
+    """Name under which jobs of a queue wait that are set aside for a card: for `fair`, `share`, …
+
+    Their line is in the order of their acceptance (Redis TIME), since no list of RQ has them.
+    """
+    return f"{queue_name}@{card_hash}"
+
+
+def line(queue_name: str) -> str:
+    """Sorted set: waiting job id -> its place in RQ's list; see `aside`."""
+    return f"headrace:line:{queue_name}"
+
+
+def bell(card_hash: str) -> str:
+    """List: a doorbell for the workers of one card, rung when jobs were set aside for it."""
+    return f"{DOORBELL}:{card_hash}"
+
+
+def serving(card_hash: str) -> str:
+    """String that expires with the last worker that takes jobs of this card."""
+    return f"headrace:serving:{card_hash}"
 
 
 def unfinished(tenant: str) -> str:

@@ -55,6 +55,7 @@ class Leases:
         self._sweep = rq_adapter.load_script(redis, "sweep", settings)
         self._drop = rq_adapter.load_script(redis, "drop", settings)
         self._recall = rq_adapter.load_script(redis, "recall", settings)
+        self._pass_on = rq_adapter.load_script(redis, "pass_on", settings)
         self._release = rq_adapter.load_script(redis, "release", settings)
 
     def renew(self, claims: Sequence[Claim], client: Client = None) -> int:
@@ -85,6 +86,15 @@ class Leases:
     def recall(self, worker: str, known: Sequence[Claim]) -> int:
         """Puts back what a claim whose answer got lost has given the worker; returns how many."""
         return int(self._recall(args=[worker, *(claim.execution_id for claim in known)]))
+
+    def pass_on(self, claims: Sequence[Claim]) -> int:
+        """Gives back jobs of other models' cards, which the next claim sets aside."""
+        rows = (
+            (claim.job_id, claim.execution_id, claim.request.card_hash, claim.request.model)
+            for claim in claims
+            if claim.request
+        )
+        return int(self._pass_on(args=[value for row in rows for value in row]))
 
     def release(self, claims: Sequence[Claim]) -> int:
         """Gives unfinished jobs back to the front of their queues; returns how many."""

@@ -8,9 +8,10 @@ is full.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Self
 
 from redis.exceptions import RedisError
 
@@ -43,6 +44,25 @@ class Place:
     tokens: float
     running: int
     is_full: bool
+
+    @classmethod
+    def of(
+        cls,
+        ranks: Sequence[int | None],
+        queues: Sequence[tuple[int, float]],
+        running: int,
+        is_full: bool,
+    ) -> Self | None:
+        """Returns the place of a job that has this rank in one of the queues.
+
+        Each queue holds this many jobs and tokens. None for a job that stands in none of them.
+        """
+        ahead, before = 0, 0.0
+        for rank, (waiting, cost) in zip(ranks, queues, strict=True):
+            if rank is not None:
+                return cls(ahead + rank, before + cost * rank / waiting, running, is_full)
+            ahead, before = ahead + waiting, before + cost
+        return None
 
 
 @dataclass(frozen=True, slots=True)

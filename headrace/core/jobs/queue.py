@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from secrets import token_hex
 from typing import Any
@@ -11,6 +12,7 @@ from redis.exceptions import NoScriptError
 from headrace.core.connection import Client
 from headrace.core.errors import JobNotFound, QueueFull
 from headrace.core.jobs import keys, rq_adapter
+from headrace.core.jobs.aside import Standing, count_aside, find_aside
 from headrace.core.jobs.handover import (
     EXPIRED_ERROR,
     NO_KEY,
@@ -107,13 +109,16 @@ class JobQueue:
         pairs = zip(calls, replies, strict=True)
         return [Answer(call.submission, reply, self.settings) for call, reply in pairs]
 
-    def claim(self, worker: str, room: Room, batch_room: Room | None = None) -> Claimed:
+    def claim(
+        self, worker: str, room: Room, batch_room: Room | None = None, card_hash: str = ""
+    ) -> Claimed:
         """Leases waiting jobs to a worker: at most `room.slots`, costing `room.tokens` at most.
 
-        Of these batch work gets `batch_room` at most; None: all of it.
+        Of these batch work gets `batch_room` at most; None: all of it. Jobs of other cards than
+        `card_hash` are set aside; "" claims jobs of any card, but none that are set aside.
         """
         settings, batch_room = self.settings, batch_room or room
-        claimed, expired, odd, is_draining = self._scripts["claim"](
+        claimed, expired, odd, is_draining, aside = self._scripts["claim"](
             args=[
                 worker,
                 room.slots,
@@ -124,6 +129,7 @@ class JobQueue:
                 settings.priority_step_s,
                 rq_adapter.timestamp(),
                 EXPIRED_ERROR,
+                card_hash,
                 *(token_hex(16) for _ in range(room.slots)),
             ],
         )
@@ -134,6 +140,7 @@ class JobQueue:
             odd=[(job_id.decode(errors="replace"), status.decode()) for job_id, status in odd],
             is_draining=bool(is_draining),
             request_ids=rq_adapter.request_ids(self.redis, expired_ids),
+            set_aside=Counter(model.decode() for model, _one in aside),
         )
 
     def publish(self, publications: Sequence[Publication], late_s: float = 0.0) -> list[bool]:
@@ -265,26 +272,40 @@ class JobQueue:
             answers = iter(pipeline.execute())
         running, is_full = next(answers), bool(next(answers))
         queues = [(next(answers), float(next(answers) or 0)) for _name in names]
-        rows = ((next(answers), next(answers), [next(answers) for _name in names]) for _ in job_ids)
+        rows = [(next(answers), next(answers), [next(answers) for _name in names]) for _ in job_ids]
+        found = list(zip(job_ids, rows, strict=True))
+        lost = {job_id: row[0] for job_id, row in found if _may_be_aside(row[0], row[2])}
+        aside = find_aside(self.redis, lost, running, is_full)
         return [
-            _job(job_id, fields, results, _place(ranks, queues, running, is_full))
-            for job_id, (fields, results, ranks) in zip(job_ids, rows, strict=True)
+            _job(
+                job_id,
+                fields,
+                results,
+                aside.get(job_id) or Standing(Place.of(ranks, queues, running, is_full)),
+            )
+            for job_id, (fields, results, ranks) in found
         ]
 
     def waiting(self) -> int:
-        """Jobs in all queues."""
+        """Jobs in all queues, and those set aside."""
         with self.redis.pipeline(transaction=False) as pipeline:
             for key in self._queue_keys:
                 pipeline.llen(key)
-            return sum(pipeline.execute())
+            queued: int = sum(pipeline.execute())
+        return queued + self.set_aside()
+
+    def set_aside(self) -> int:
+        """Jobs that were set aside for a worker of their card."""
+        return count_aside(self.redis)
 
     def require_writes(self) -> None:
         """Raises `RedisError` where the server takes no jobs: away, or its memory or disk full."""
         self.redis.lpushx(keys.NOTHING, "")  # refused as every write, and writes nothing
 
-    def wait_for_ring(self, timeout_s: float) -> None:
-        """Blocks until a job is submitted, or the time is over."""
-        self.redis.blpop([keys.DOORBELL], timeout=max(timeout_s, 0.001))  # 0 would be for ever
+    def wait_for_ring(self, timeout_s: float, card_hash: str = "") -> None:
+        """Blocks until a job is submitted or set aside for this card, or the time is over."""
+        bells = [keys.DOORBELL, keys.bell(card_hash)]
+        self.redis.blpop(bells, timeout=max(timeout_s, 0.001))  # 0 would be for ever
 
     def _call_submit(self, calls: Sequence[Call]) -> list[Any]:
         """Not as redis-py does it in a pipeline: it asks for the script first, every time."""
@@ -316,30 +337,21 @@ def _tenant(field: bytes | None) -> str:
 
 
 def _job(
-    job_id: str, fields: dict[bytes, bytes], results: Sequence[Any], place: Place | None
+    job_id: str, fields: dict[bytes, bytes], results: Sequence[Any], standing: Standing
 ) -> Job | None:
     """None for what is no job of ours, or cannot be read."""
     if fields.get(b"origin", b"").decode() not in keys.QUEUE_NAMES.values():
         return None
     try:
-        return decode_job(job_id, fields, results[0][1] if results else {}, place)
+        return decode_job(job_id, fields, results[0][1] if results else {}, standing)
     except (ValueError, KeyError):
         return None
 
 
-def _place(
-    ranks: Sequence[int | None], queues: Sequence[tuple[int, float]], running: int, is_full: bool
-) -> Place | None:
-    """Of one that has this rank in one of the queues, each of so many jobs and tokens.
-
-    None unless it waits.
-    """
-    ahead, before = 0, 0.0
-    for rank, (waiting, cost) in zip(ranks, queues, strict=True):
-        if rank is not None:
-            return Place(ahead + rank, before + cost * rank / waiting, running, is_full)
-        ahead, before = ahead + waiting, before + cost
-    return None
+def _may_be_aside(fields: dict[bytes, bytes], ranks: Sequence[int | None]) -> bool:
+    """Whether a job waits and stands in no queue."""
+    is_queued = _state_of(fields.get(b"status"), None) is JobState.QUEUED
+    return is_queued and b"hr_card" in fields and all(rank is None for rank in ranks)
 
 
 def _flat(rows: Iterable[Iterable[Any]]) -> list[Any]:

@@ -173,6 +173,8 @@ def job_fields(request: Request) -> dict[str, Any]:
         "hr_tokens": request.cost_tokens,
         "hr_tenant": request.tenant,
         "hr_version": request.version,
+        "hr_card": request.card_hash,
+        "hr_model": request.model,
     }
 
 
@@ -260,6 +262,7 @@ def load_script(redis: Client, name: str, settings: Settings) -> Script:
         "{leases}": keys.LEASES,
         "{expiries}": keys.EXPIRIES,
         "{doorbell}": keys.DOORBELL,
+        "{aside}": keys.ASIDE,
         "{draining}": keys.DRAINING,
         "{isolator}": keys.ISOLATOR,
         "{parents}": keys.PARENTS,

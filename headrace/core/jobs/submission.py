@@ -76,6 +76,7 @@ class Submission:
             _or_empty(self.rates.tokens),
             _or_empty(self.pace.retry_tokens_per_s),
             LONGEST_RETRY_S,
+            self.requests[0].card_hash,
             *_flat(self._job(request, constant_fields) for request in self.requests),
         ]
 

@@ -28,10 +28,11 @@ AT_ONE_MOMENT = ("accepted", "claimed", "first_token", "last_token", "died")
 class Moment:
     """`at` is Redis TIME. `event` is one of:
 
-    accepted, reprioritised (`priority`), claimed (`worker`, `attempt`, `alone`), first_token,
-    last_token; died (the `worker`, with `batch_size` jobs); redelivered after a death, released by
-    a worker that ends, recalled after a lost answer: it waits again; retried (`reason`, `due_at`,
-    `batch_size`); and at last its terminal state (`reason`, `worker`, `batch_size`, `attempt`).
+    accepted, reprioritised (`priority`), set_aside by a `worker` of another model, claimed
+    (`worker`, `attempt`, `alone`), first_token, last_token; died (the `worker`, with `batch_size`
+    jobs); redelivered after a death, released by a worker that ends or runs another model, recalled
+    after a lost answer: it waits again; retried (`reason`, `due_at`, `batch_size`); and at last its
+    terminal state (`reason`, `worker`, `batch_size`, `attempt`).
     """
 
     at: float

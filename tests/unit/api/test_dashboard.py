@@ -33,7 +33,8 @@ REGISTRIES = {
 def dashboard(client: FlaskClient, bench: Bench) -> Iterator[FlaskClient]:
     """A dashboard over one job in each state, named by it."""
     bench.worker.start()
-    bench.submit(make_request("done", max_tokens=1), make_request("broken", card_hash="other"))
+    bench.submit(make_request("done", max_tokens=1), make_request("broken", max_tokens=1000))
+    bench.submit(make_request("aside", card_hash="other"))
     bench.turn(1)
     bench.submit(make_request("running", max_tokens=100))
     bench.turn(1)
@@ -79,7 +80,7 @@ def test_each_job_has_a_page(dashboard: FlaskClient, job_id: str) -> None:
 
 def test_a_finished_job_shows_its_result_and_a_failed_one_its_error(dashboard: FlaskClient) -> None:
     assert json_of(dashboard, "/rq/0/data/job/done.json")["result"]["text"] == "h"
-    assert "another model" in json_of(dashboard, "/rq/0/data/job/broken.json")["exc_info"]
+    assert "exceed the context" in json_of(dashboard, "/rq/0/data/job/broken.json")["exc_info"]
 
 
 def test_the_worker_and_its_job_are_shown(dashboard: FlaskClient) -> None:

@@ -20,7 +20,21 @@ def test_an_empty_deployment_has_a_fleet_of_nobody(client: FlaskClient) -> None:
     assert fleet is not None
     assert (fleet["model"], fleet["workers"], fleet["starting"]) == ("tiny", [], 0)
     assert (fleet["desired"], fleet["cold_starts_s"], fleet["steps"]["n"]) == (None, [], 0)
-    assert fleet["queue"] == {"waiting": 0, "running": 0, "oldest_wait_s": 0.0}
+    empty = {"waiting": 0, "running": 0, "set_aside": {}, "oldest_wait_s": 0.0}
+    assert fleet["queue"] == empty
+
+
+def test_jobs_of_another_card_are_shown_by_their_model(client: FlaskClient, bench: Bench) -> None:
+    bench.submit(make_request("old", card_hash="0123", model="old"))
+    bench.turn(1)
+    bench.submit(make_request("new"))
+
+    fleet = client.get("/v1/fleet").json
+    assert fleet is not None
+    assert (fleet["queue"]["waiting"], fleet["queue"]["set_aside"]) == (1, {"old": 1})
+    ready = client.get("/readyz").json
+    assert ready is not None
+    assert (ready["queue"]["waiting"], ready["queue"]["set_aside"]) == (2, 1)
 
 
 def test_the_fleet_shows_who_works_who_starts_and_what_is_wanted(

@@ -10,6 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from structlog.testing import capture_logs
 
 from tests.bench import Bench
+from tests.fakes import make_request
 
 PROMPT = {"prompt": "hello", "max_tokens": 3, "temperature": 0}
 
@@ -39,6 +40,25 @@ def test_a_job_is_accepted_and_can_be_polled_until_it_is_done(
     assert done["result"] == {"text": "hel", "finish_reason": "length"}
     assert done["usage"]["completion_tokens"] == 3
     assert (done["attempts"], done["worker"], done["error"]) == (1, "worker-1", None)
+
+
+def test_a_job_whose_model_no_worker_runs_says_what_it_waits_for(
+    client: FlaskClient, bench: Bench
+) -> None:
+    bench.submit(make_request("old-1", card_hash="0123", model="old"))
+    bench.turn(1)
+
+    job = client.get("/v1/jobs/old-1").json
+    assert job is not None
+    assert job["waiting_for"] == {"model": "old", "reason": "no worker runs this model"}
+    assert (job["status"], job["position"], job["eta_s"]) == ("queued", None, None)
+    assert job["expires_at"] > job["created_at"]
+    listed = client.get("/v1/jobs").json
+    assert listed is not None
+    assert listed["data"][0]["waiting_for"] == job["waiting_for"]
+    timeline = client.get("/v1/jobs/old-1/timeline").json
+    assert timeline is not None
+    assert [moment["event"] for moment in timeline["data"]] == ["accepted", "set_aside"]
 
 
 def test_the_stages_in_the_answer_partition_accepted_to_committed(

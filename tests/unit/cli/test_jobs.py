@@ -41,6 +41,18 @@ def jobs(api: FakeApi, *arguments: str) -> Result:
     return CliRunner().invoke(cli, ["jobs", "--url", api.url, *arguments])
 
 
+def test_a_job_that_waits_for_its_model_says_so(api: FakeApi) -> None:
+    waiting_for = {"model": "old", "reason": "no worker runs this model"}
+    aside = job("b2", "queued", waiting_for=waiting_for)
+    api.answers["/v1/jobs"] = (200, {"data": [aside]})
+    api.answers["/v1/jobs/b2"] = (200, aside)
+
+    assert jobs(api).stdout.splitlines()[1].split()[:3] == ["b2", "set", "aside"]
+    shown = jobs(api, "b2").stdout
+    assert "waiting_for.model" in shown
+    assert "no worker runs this model" in shown
+
+
 def test_jobs_are_rows_of_a_table(api: FakeApi) -> None:
     api.answers["/v1/jobs"] = (200, {"data": [job("b2", "queued"), DONE]})
     header, queued, done = jobs(api).stdout.splitlines()

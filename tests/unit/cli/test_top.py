@@ -18,7 +18,7 @@ from rich.console import Console, RenderableType
 from headrace.cli.main import cli
 from headrace.cli.top_reading import MOST_RECENT, RECENT_S, Reader, Reading, recent_of
 from headrace.cli.top_screen import Screen
-from headrace.cli.top_view import NO_LEADER, view
+from headrace.cli.top_view import NO_LEADER, as_record, view
 from headrace.core.connection import Client
 from headrace.core.decision_log import Record
 from headrace.core.desired_fleet import DesiredFleet
@@ -93,6 +93,18 @@ def test_what_waits_and_who_works_is_shown(redis: Client, settings: Settings) ->
         line.split()[:6] == ["worker-1-a", "draining", "3", "min", "3/8", "2.5"] for line in lines
     )
     assert any(line.split()[:4] == ["worker-2-b", "starting", "4", "s"] for line in lines)
+
+
+def test_jobs_set_aside_are_shown_beside_what_waits(redis: Client, settings: Settings) -> None:
+    bench = Bench(redis, settings)
+    bench.submit(make_request(card_hash="0123", model="old"))
+    bench.turn(1)
+
+    reading = Reader(redis, settings).read()
+    text = shown(view(reading, settings))
+    assert "0 wait" in text
+    assert "1 set aside for old" in text
+    assert as_record(reading)["set_aside"] == {"old": 1}
 
 
 def test_the_scaler_says_how_many_it_wants_and_why(redis: Client, settings: Settings) -> None:

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from batcher.simulated import SimulatedEngine
 from headrace.core import events
 from headrace.core.card_store import CardStore
 from headrace.core.clock import SystemClock
@@ -75,7 +76,7 @@ def test_a_canary_that_ends_without_a_token_has_failed(
     canary: Canary, redis: Client, settings: Settings
 ) -> None:
     bench = Bench(redis, settings, clock=SystemClock())
-    CardStore(redis).put(make_card("another model"))
+    bench.worker.engine = SimulatedEngine(settings, make_card(context_tokens=1))
     with bench.serving():
         flight = canary.fly()
 

@@ -21,7 +21,7 @@ from tests.bench import Bench
 from tests.fakes import make_request
 
 NAMES = {
-    *("build_info", "workers", "queue_depth", "oldest_job_age_seconds"),
+    *("build_info", "workers", "queue_depth", "oldest_job_age_seconds", "jobs_set_aside"),
     *(
         "jobs",
         "jobs_redelivered",
@@ -101,6 +101,19 @@ def test_gauges_show_the_moment(
     assert values["headrace_queue_depth state=dead"] == 0
     assert values["headrace_oldest_job_age_seconds"] > 0
     assert values["headrace_workers state=draining"] == 2
+
+
+def test_jobs_of_another_card_are_counted_by_their_model(
+    registry: CollectorRegistry, redis: Client, settings: Settings
+) -> None:
+    bench = Bench(redis, settings)
+    bench.submit(make_request("a", card_hash="0123", model="old"), make_request("b"))
+    bench.submit(make_request("c", card_hash="4567", model="old"))
+    bench.turn(1)
+
+    values = samples(registry)
+    assert values["headrace_jobs_set_aside model=old"] == 2
+    assert values["headrace_queue_depth state=waiting"] == 0
 
 
 def test_the_scaler_shows_what_it_wants_and_what_it_did(

@@ -46,6 +46,22 @@ def test_an_idle_fleet_holds_zeros_and_no_latency(bench: Bench, redis: Client) -
     assert reading.run_id == redis.info("server")["run_id"]
 
 
+def test_jobs_of_another_card_are_no_work_for_more_workers(bench: Bench, redis: Client) -> None:
+    bench.submit(*(make_request(f"old-{n}", card_hash="0123", model="old") for n in range(3)))
+    bench.turn(1)
+    bench.submit(make_request("new"))
+
+    assert read(redis).waiting == Load(1, COST)
+
+
+def test_jobs_of_the_card_that_is_served_are_work_again(bench: Bench, redis: Client) -> None:
+    bench.submit(make_request("old-1", card_hash="0123", model="old"))
+    bench.turn(1)
+    redis.hset(keys.CARD, "hash", "0123")
+
+    assert read(redis).waiting == Load(1, COST)
+
+
 def test_what_waits_runs_came_and_ended_is_told_in_jobs_and_tokens(
     bench: Bench, redis: Client
 ) -> None:

@@ -123,16 +123,6 @@ def test_a_worker_that_lost_its_job_drops_it_at_the_next_publish(bench: Bench) -
     assert bench.state() is JobState.CANCELLED
 
 
-def test_a_job_for_another_model_is_failed_and_says_why(bench: Bench) -> None:
-    bench.submit(make_request(card_hash="of another model"))
-    bench.turn(1)
-
-    job = bench.queue.get("job-1")
-    assert job.state is JobState.FAILED
-    assert job.error is not None
-    assert "another model" in job.error
-
-
 def test_a_foreign_job_is_failed_and_its_function_is_never_imported(bench: Bench) -> None:
     queue = Queue("headrace-default", connection=bench.redis, serializer=JSONSerializer)
     foreign = queue.enqueue("antigravity.geohash")
@@ -295,18 +285,6 @@ def test_a_micro_batch_waits_for_mates_and_then_runs_to_its_end(
 
     assert [bench.state(name) for name in ("a", "b")] == [JobState.SUCCEEDED] * 2
     assert bench.state("late") is JobState.QUEUED
-
-
-def test_a_streaming_job_of_another_model_is_failed_and_keeps_what_it_streamed(
-    redis: Client, settings: Settings
-) -> None:
-    stream_two_tokens_and_die(redis, settings)
-    second = Bench(redis, settings, "worker-2")
-    second.worker._card_hash = "of another model"
-    second.turn(1)
-
-    assert second.state() is JobState.FAILED
-    assert second.text() == "he"
 
 
 @pytest.mark.parametrize("payload", [5, [1], {"prompt_ids": ["a"]}, {}])

@@ -120,3 +120,20 @@ def test_a_worker_stands_on_the_roster_until_it_stops(
 
     heartbeat.stop()
     assert roster.workers() == []
+
+
+def test_a_beat_says_which_card_has_a_worker_that_takes_jobs(
+    bench: Bench, heartbeat: Heartbeat, redis: Client
+) -> None:
+    heartbeat.beat()
+
+    assert 0 < redis.pttl(keys.serving(CARD.hash)) <= 60_000
+
+
+def test_a_worker_that_drains_serves_no_card(
+    bench: Bench, heartbeat: Heartbeat, redis: Client
+) -> None:
+    bench.worker.request_stop(15, None)
+    heartbeat.beat()
+
+    assert redis.exists(keys.serving(CARD.hash)) == 0

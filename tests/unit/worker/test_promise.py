@@ -9,6 +9,7 @@ import itertools
 import json
 import string
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from rq.job import Job as RqJob
@@ -20,16 +21,20 @@ from batcher.simulated import SimulatedEngine
 from headrace.core import events
 from headrace.core.connection import Client
 from headrace.core.jobs import keys
+from headrace.core.model_card import ModelCard
 from headrace.core.settings import Settings
 from headrace.core.types import JobState, Priority, Room, Sampling
 from tests.bench import Bench
-from tests.fakes import CARD, make_request
+from tests.fakes import CARD, make_card, make_request
 
 WORKERS, JOBS = 2, 6
 WORKER, JOB = st.integers(0, WORKERS - 1), st.integers(0, JOBS - 1)
 ACTIONS = st.lists(
     st.one_of(
         st.tuples(st.just("submit"), st.integers(1, 10)),
+        st.tuples(st.just("submit for the other card"), st.integers(1, 10)),
+        st.tuples(st.just("submit as the version before"), st.integers(1, 10)),
+        st.tuples(st.just("change card"), WORKER),
         st.tuples(st.just("turn"), WORKER),
         st.tuples(st.just("turn"), WORKER),
         st.tuples(st.just("turn"), WORKER),
@@ -54,6 +59,10 @@ BESIDE_A_SUSPECT = [
 ]
 
 
+AWAY = [("submit for the other card", 3), ("submit", 2), ("turn", 0)]
+OTHER = make_card("other")
+
+
 class Voice(SimulatedEngine):
     """Each worker answers with a letter of its own, so that a text tells who wrote it."""
 
@@ -72,15 +81,20 @@ class World:
         self.redis = redis
         self._settings = settings.model_copy(update={"max_slots": 3, "max_deaths": 1000})
         self._numbers = itertools.count()
-        self.workers = [self._new_worker() for _ in range(WORKERS)]
+        self.cards = [CARD] * WORKERS
+        self.workers = [self._new_worker(CARD) for _ in range(WORKERS)]
         self.late: list[Bench] = []
         self.accepted: dict[str, int] = {}
+        self.wanted: dict[str, ModelCard] = {}
 
-    def _new_worker(self) -> Bench:
+    def _replace(self, number: int) -> None:
+        self.workers[number] = self._new_worker(self.cards[number])
+
+    def _new_worker(self, card: ModelCard) -> Bench:
         number = next(self._numbers)
-        bench = Bench(self.redis, self._settings, f"worker-{number}")
-        bench.queue.wait_for_ring = lambda timeout_s: None  # type: ignore[method-assign]
-        bench.worker.engine = voice = Voice(bench.queue.settings, CARD, bench.clock)
+        bench = Bench(self.redis, self._settings, f"{card.name}-{number}", card=card)
+        bench.queue.wait_for_ring = lambda *_args: None  # type: ignore[method-assign]
+        bench.worker.engine = voice = Voice(bench.queue.settings, card, bench.clock)
         voice.letter = string.ascii_letters[number % len(string.ascii_letters)]
         return bench
 
@@ -88,24 +102,33 @@ class World:
         worker = self.workers[number] if number < WORKERS else self.workers[0]
         match action:
             case "submit":
-                self._submit(max_tokens=number)
+                self._submit(CARD, max_tokens=number)
+            case "submit for the other card":
+                self._submit(OTHER, max_tokens=number)
+            case "submit as the version before":
+                job_id = self._submit(OTHER, max_tokens=number)
+                self.redis.hdel(f"rq:job:{job_id}", "hr_card", "hr_model")
+            case "change card":
+                worker.worker._give_back()
+                self.cards[number] = OTHER if self.cards[number] is CARD else CARD
+                self._replace(number)
             case "turn":
                 self._turn(worker)
             case "kill":
                 worker.leases.take_back(worker.worker.name)
-                self.workers[number] = self._new_worker()
+                self._replace(number)
             case "silence":  # stopped: its leases run out, but it does not know
                 for job_id in worker.worker.running:
                     self.redis.zadd(keys.LEASES, {job_id: 1.0}, xx=True)
                 worker.leases.sweep()
                 self.late.append(worker)
-                self.workers[number] = self._new_worker()
+                self._replace(number)
             case "wake a late worker":
                 for late in self.late:
                     self._turn(late)
             case "release":
                 worker.worker._give_back()
-                self.workers[number] = self._new_worker()
+                self._replace(number)
             case "cancel":
                 if f"job-{number}" in self.accepted:
                     worker.queue.cancel(f"job-{number}")
@@ -115,14 +138,17 @@ class World:
                 if f"job-{number}" in self.accepted:
                     worker.queue.reprioritise(f"job-{number}", Priority.BATCH)
             case "lose an answer":
-                worker.queue.claim(worker.worker.name, Room(slots=2, tokens=1000))
+                card_hash = self.cards[number].hash
+                room = Room(slots=2, tokens=1000)
+                worker.queue.claim(worker.worker.name, room, card_hash=card_hash)
                 worker.worker._has_lost_an_answer = True
             case "forget scripts":
                 self.redis.script_flush()
 
     def settle(self) -> None:
-        """Lets the living finish."""
-        everybody = [*self.workers, *self.late]
+        """Lets the living finish, and a worker of each card that jobs wait for."""
+        missing = {name: card for name, card in self.wanted.items() if card not in self.cards}
+        everybody = [*self.workers, *self.late, *map(self._new_worker, missing.values())]
         for _turn in range(80):
             if not any(self._has_work(worker) for worker in everybody):
                 break
@@ -140,12 +166,15 @@ class World:
             if job.get_status() in (JobStatus.QUEUED, JobStatus.STARTED):
                 job.cancel()
 
-    def _submit(self, max_tokens: int) -> None:
+    def _submit(self, card: ModelCard, max_tokens: int) -> str:
+        job_id = f"job-{len(self.accepted)}"
         if len(self.accepted) < JOBS:
-            job_id = f"job-{len(self.accepted)}"
             rules = Sampling(max_tokens, temperature=0.0, logprobs=1)
-            self.workers[0].submit(make_request(job_id, sampling=rules))
+            request = make_request(job_id, sampling=rules, model=card.name, card_hash=card.hash)
+            self.workers[0].submit(request)
             self.accepted[job_id] = max_tokens
+            self.wanted[card.name] = card
+        return job_id
 
     def _has_work(self, bench: Bench) -> bool:
         worker = bench.worker
@@ -162,6 +191,7 @@ def last_batch_size(redis: Client, job_id: str) -> int:
     return int(deaths[-1]["batch_size"])
 
 
+@pytest.mark.timeout(300)  # three hundred small lives: two minutes where the machine is busy
 @settings(
     max_examples=300,
     deadline=None,
@@ -170,6 +200,8 @@ def last_batch_size(redis: Client, job_id: str) -> int:
 @example(actions=[*SILENT, ("wake a late worker", 0)])
 @example(actions=[*TAKEN_OVER, *[("wake a late worker", 0)] * 3, ("turn", 0)])
 @example(actions=BESIDE_A_SUSPECT)
+@example(actions=[*AWAY, ("change card", 1), ("turn", 1), ("silence", 1), ("turn", 0)])
+@example(actions=[*AWAY, ("stock cancel", 0), ("cancel", 0), ("change priority", 0)])
 @given(actions=ACTIONS)
 def test_every_accepted_job_ends_once_and_its_stream_says_what_its_result_says(
     redis: Client, settings: Settings, actions: list[tuple[str, int]]
@@ -194,6 +226,8 @@ def test_every_accepted_job_ends_once_and_its_stream_says_what_its_result_says(
             assert job.result is not None
             assert job.result["text"] == streamed
             assert len(streamed) == job.result["usage"]["completion_tokens"] == max_tokens
+            assert job.report is not None
+            assert job.report.worker.startswith(f"{job.request.model}-")
             entries = [entry for event in stream for entry in event.logprobs]
             assert [entry.encode() for entry in entries] == job.result["logprobs"]
             assert [entry.token_id for entry in entries] == [*CARD.tokenize(streamed)]
@@ -202,3 +236,4 @@ def test_every_accepted_job_ends_once_and_its_stream_says_what_its_result_says(
     assert world.workers[0].queue.waiting() == 0
     assert redis.zcard("rq:wip:headrace-default") == redis.zcard("rq:wip:headrace-batch") == 0
     assert redis.keys("headrace:fair:*") == redis.keys("headrace:share:*") == []
+    assert redis.keys("headrace:*@*") == redis.keys(keys.ASIDE) == []

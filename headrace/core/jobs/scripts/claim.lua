@@ -2,33 +2,68 @@
 -- KEYS: none (keys are built from ids and names)
 -- ARGV: 1 worker name, 2 slots, 3 tokens, 4 slots and 5 tokens of these that batch work may have,
 --       6 newest payload version that the worker reads, 7 s of waiting that make up for one
---       priority, 8 now in RQ's format, 9 exc_string of an expired job, 10… an execution id a slot
--- Returns {claimed, expired, odd, draining}
+--       priority, 8 now in RQ's format, 9 exc_string of an expired job, 10 hash of the worker's
+--       model card, or '' for one that runs jobs of any, 11… an execution id a slot
+-- Returns {claimed, expired, odd, draining, aside}
 --   claimed:  {id, execution id, data, attempt, s to its deadline or '', its token stream so far,
 --              queue, s it may run as RQ writes them (-1: no limit, '': RQ's default), 1 if it must
 --              run alone, the field of an RQ feature that it wants and we do not have or ''}
 --   expired:  ids whose time was over while they waited; they were ended
 --   odd:      {id, status or ''} of entries that could not run: no such job, or not waiting
 --   draining: 1 for a worker that is to take no more, and after `rq suspend`; nothing was claimed
+--   aside:    {model, 1} for each job that was set aside, as it is of another card
 -- Atomic, so that a job is always in a queue, leased, or ended: no crash finds it in between.
 --
 -- The head of each queue is its lowest fair-share tag. Among the heads goes first who has waited
 -- longest, where each priority is worth ARGV[7] seconds: interactive jobs pass batch work, but no
 -- batch job waits for ever. A job too large for the room is waited for, not overtaken.
+--
+-- Jobs of other cards are set aside, so many a call at most: each is passed once. Where jobs wait
+-- that were set aside for the worker's own card, those of its card in the queues join them first,
+-- since one fair order says whose turn it is.
 
 local worker, slots, tokens = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local batch_slots, batch_tokens = tonumber(ARGV[4]), tonumber(ARGV[5])
 local newest_version, ageing_s = tonumber(ARGV[6]), tonumber(ARGV[7])
 local BATCH = #QUEUES
-local MOST_SKIPPED, MOST_DISCARDED = 1000, 200
-local discarded = 0
-local claimed, expired, odd = {}, {}, {}
+local CARD = ARGV[10]
+local MOST_SKIPPED, MOST_DISCARDED, MOST_MOVED = 1000, 200, 100
+local discarded, moved = 0, 0
+local claimed, expired, odd, aside = {}, {}, {}, {}
 local longest_ttl = 0
 -- An idle worker takes its first job whatever it costs: one too large must fail, not block the rest.
 local is_busy = redis.call('SCARD', executions_key(worker)) > 0
 
 if redis.call('SISMEMBER', DRAINING, worker) == 1 or redis.call('EXISTS', SUSPENDED) == 1 then
-  return {claimed, expired, odd, 1}
+  return {claimed, expired, odd, 1, aside}
+end
+
+local HAS_ASIDE = redis.call('HEXISTS', ASIDE, CARD) == 1
+local woken = {} -- cards that jobs were set aside for
+
+-- Where jobs of a queue wait that this worker may take, and in what order.
+local function own_name(queue)
+  return HAS_ASIDE and aside_name(queue, CARD) or queue
+end
+
+-- The queue first: what of it is set aside now is found in the other one.
+local function own_names(queue)
+  return HAS_ASIDE and {queue, aside_name(queue, CARD)} or {queue}
+end
+
+-- Whether a job in a queue has to wait among those of its card instead, which may be this one's.
+-- A job of an older version names none: its worker finds out, and gives it back with its name.
+local function belongs_aside(card)
+  return CARD ~= '' and card and (HAS_ASIDE or card ~= CARD)
+end
+
+local function move_aside(job)
+  moved = moved + 1
+  if not set_aside(job.queue, job.id, job.card) or job.card == CARD then return end
+  woken[job.card] = true
+  aside[#aside + 1] = {job.model or '', 1}
+  redis.call('HSET', job_key(job.id), 'hr_timeline',
+    noted(job.timeline, {event = 'set_aside', worker = worker}))
 end
 
 local FOREIGN = {'success_callback_name', 'failure_callback_name', 'stopped_callback_name',
@@ -42,13 +77,15 @@ local function unsupported(id)
   return ''
 end
 
--- A job in a queue as a table; nil where it cannot run, and then it no longer stands there.
-local function read(queue, id)
+-- A job in a queue as a table; nil where it cannot run, and then it no longer stands there. `name`
+-- is the order in which it was found.
+local function read(name, queue, id)
   local fields = redis.call('HMGET', job_key(id), 'status', 'data', 'hr_tokens', 'hr_attempt',
     'hr_accepted', 'hr_claimed', 'hr_first_token', 'hr_deadline', 'hr_expires', 'hr_version', 'timeout',
-    'hr_timeline')
+    'hr_timeline', 'hr_card', 'hr_model')
   local job = {
-    id = id, queue = queue, data = fields[2], cost = tonumber(fields[3] or nil) or 1,
+    id = id, name = name, queue = queue, card = fields[13], model = fields[14],
+    data = fields[2], cost = tonumber(fields[3] or nil) or 1,
     attempt = (tonumber(fields[4] or nil) or 0) + 1,
     accepted = tonumber(fields[5] or nil) or now, claimed_at = fields[6] or NOW, has_tokens = fields[7], deadline = fields[8],
     version = tonumber(fields[10] or nil), timeout = fields[11] or '',
@@ -56,18 +93,23 @@ local function read(queue, id)
   }
   if fields[1] ~= 'queued' then
     discarded = discarded + 1
-    if withdraw(queue, id, false) then table.insert(odd, {id, fields[1] or ''}) end
+    gather('ZREM', EXPIRIES, id)
+    if leave(name, queue, id, false) and name == queue then
+      table.insert(odd, {id, fields[1] or ''})
+    end
     end_as_rq_did(id, fields[1])
     return nil
   end
   if fields[9] and tonumber(fields[9]) <= now then
     discarded = discarded + 1
-    if withdraw(queue, id, true) then
+    gather('ZREM', EXPIRIES, id)
+    if leave(name, queue, id, true) then
       end_job(id, failure(id, 'failed', 'expired', ARGV[9], ARGV[8]))
       table.insert(expired, id)
     end
     return nil
   end
+  if name == queue and belongs_aside(job.card) then return move_aside(job) end
   return job
 end
 
@@ -78,7 +120,7 @@ end
 local LEASED_UNTIL = stamp(now + LEASE_S)
 
 local function start(job, is_alone)
-  local id, eid = job.id, ARGV[10 + #claimed]
+  local id, eid = job.id, ARGV[11 + #claimed]
   local composite = id .. ':' .. eid
   local ttl = execution_ttl(job.timeout)
   gather_scored(LEASES, LEASED_UNTIL, id)
@@ -110,12 +152,14 @@ end
 local function next_suspect()
   local best
   for rank, queue in ipairs(QUEUES) do
-    for _, id in ipairs(redis.call('ZRANGEBYSCORE', fair_key(queue), '+inf', '+inf', 'LIMIT', 0,
-      MOST_DISCARDED)) do
-      local job = read(queue, id)
-      if job and is_readable(job) then
-        job.due = job.accepted + rank * ageing_s
-        if not best or job.due < best.due then best = job end
+    for _, name in ipairs(own_names(queue)) do
+      for _, id in ipairs(redis.call('ZRANGEBYSCORE', fair_key(name), '+inf', '+inf', 'LIMIT', 0,
+        MOST_DISCARDED)) do
+        local job = read(name, queue, id)
+        if job and is_readable(job) then
+          job.due = job.accepted + rank * ageing_s
+          if not best or job.due < best.due then best = job end
+        end
       end
     end
   end
@@ -124,7 +168,9 @@ end
 
 local function others_wait()
   for _, queue in ipairs(QUEUES) do
-    if redis.call('ZCOUNT', fair_key(queue), '-inf', '(+inf') > 0 then return true end
+    for _, name in ipairs(own_names(queue)) do
+      if redis.call('ZCOUNT', fair_key(name), '-inf', '(+inf') > 0 then return true end
+    end
   end
   return false
 end
@@ -158,7 +204,7 @@ local function isolate()
     redis.call('HSET', ISOLATOR, 'worker', worker, 'until', stamp(now + LEASE_S))
     return true
   end
-  if not dequeue(job.queue, job.id, job.cost) then return false end
+  if not dequeue(job.name, job.queue, job.id, job.cost) then return false end
   redis.call('DEL', ISOLATOR)
   redis.call('HSET', ISOLATOR, 'job', job.id, 'since', NOW)
   start(job, true)
@@ -167,21 +213,25 @@ end
 
 local highest = {}
 local ran_out = false -- of room, so that jobs are left waiting
+local nameless = {} -- by queue: jobs that name no card, found while the others were sorted out
 
--- The jobs of a queue in the order of their turns, read from Redis a roomful at a time. Those that
--- only newer workers can read are left to them.
-local function line_up(queue)
+-- The jobs of a queue, or of those set aside, in the order of their turns, read from Redis a roomful
+-- at a time. Those that only newer workers can read are left to them.
+local function line_up(name, queue)
   local place, skipped, batch, next_place = 1, 0, nil, 0
+  local first = nameless[queue] or {}
   return function()
-    while skipped < MOST_SKIPPED and discarded < MOST_DISCARDED do
+    if #first > 0 then return table.remove(first, 1) end
+    while skipped < MOST_SKIPPED and discarded < MOST_DISCARDED
+      and (moved < MOST_MOVED or name ~= queue) do
       if not batch or place > #batch then
-        batch = redis.call('ZRANGE', fair_key(queue), next_place, next_place + slots - 1, 'WITHSCORES')
+        batch = redis.call('ZRANGE', fair_key(name), next_place, next_place + slots - 1, 'WITHSCORES')
         place, next_place = 1, next_place + slots
       end
       local id, tag = batch[place], tonumber(batch[place + 1])
       if not id or tag == math.huge then return nil end
       place = place + 2
-      local job = read(queue, id)
+      local job = read(name, queue, id)
       if job and is_readable(job) then
         job.tag = tag
         return job
@@ -191,10 +241,28 @@ local function line_up(queue)
   end
 end
 
+-- Has what stands in the queues wait among the jobs of its card. Suspects are sorted out by
+-- next_suspect().
+local function sort_out()
+  for _, queue in ipairs(QUEUES) do
+    nameless[queue] = {}
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', fair_key(queue), '-inf', '(+inf', 'LIMIT', 0,
+      MOST_MOVED)) do
+      local job = moved < MOST_MOVED and read(queue, queue, id)
+      if job and is_readable(job) then
+        job.tag = 0
+        table.insert(nameless[queue], job)
+      end
+    end
+  end
+end
+
 -- Fills the room, job by job.
 local function fill()
   local lines, heads, is_open = {}, {}, {}
-  for rank, queue in ipairs(QUEUES) do lines[rank], is_open[rank] = line_up(queue), true end
+  for rank, queue in ipairs(QUEUES) do
+    lines[rank], is_open[rank] = line_up(own_name(queue), queue), true
+  end
   while #claimed < slots do
     local best
     for rank = 1, #QUEUES do
@@ -217,7 +285,7 @@ local function fill()
       return
     else
       heads[best] = nil
-      if dequeue(job.queue, job.id, job.cost) then
+      if dequeue(job.name, job.queue, job.id, job.cost) then
         start(job, false)
         tokens = tokens - job.cost
         if best == BATCH then batch_slots, batch_tokens = batch_slots - 1, batch_tokens - job.cost end
@@ -229,17 +297,21 @@ end
 
 -- Moves a queue's virtual time on, and forgets the tenants whose turn has come.
 local function move_on(rank)
-  local share = share_key(QUEUES[rank])
-  if redis.call('EXISTS', fair_key(QUEUES[rank])) == 1
+  local name = own_name(QUEUES[rank])
+  local share = share_key(name)
+  if redis.call('EXISTS', fair_key(name)) == 1
     and (tonumber(redis.call('HGET', share, 'now')) or 0) < highest[rank] then
     redis.call('HSET', share, 'now', stamp(highest[rank]))
-    redis.call('ZREMRANGEBYSCORE', tenants_key(QUEUES[rank]), '-inf', stamp(highest[rank]))
+    redis.call('ZREMRANGEBYSCORE', tenants_key(name), '-inf', stamp(highest[rank]))
   end
 end
 
 complete(function()
   for _, queue in ipairs(QUEUES) do adopt(queue, odd) end
-  if not runs_alone() and not isolate() then fill() end
+  if not runs_alone() and not isolate() then
+    if HAS_ASIDE then sort_out() end
+    fill()
+  end
 end)
 for rank in pairs(highest) do move_on(rank) end
 
@@ -249,14 +321,29 @@ if #claimed > 0 then
     redis.call('EXPIRE', executions_key(worker), longest_ttl + 60)
   end
 end
-local left = 0
-for _, queue in ipairs(QUEUES) do left = left + redis.call('LLEN', queue_key(queue)) end
--- What is left is another idle worker's to take; what is not, nobody's to wake for.
-if left == 0 then redis.call('DEL', DOORBELL) elseif #claimed > 0 then ring() end
+local left, own = 0, 0
+for _, queue in ipairs(QUEUES) do
+  left = left + redis.call('LLEN', queue_key(queue))
+  if HAS_ASIDE then own = own + redis.call('ZCARD', fair_key(own_name(queue))) end
+end
+-- What is left is another idle worker's to take; what is not, nobody's to wake for. One that has
+-- more to set aside comes again at once.
+if left == 0 then
+  redis.call('DEL', DOORBELL)
+elseif #claimed > 0 or moved >= MOST_MOVED then
+  ring()
+end
+if HAS_ASIDE and own == 0 then
+  redis.call('DEL', bell_key(CARD))
+elseif own > 0 and #claimed > 0 then
+  ring_for(CARD)
+end
+for card in pairs(woken) do ring_for(card) end
+left = left + own
 -- A fleet is full from the claim that ran out of room until one leaves nothing; then its pace counts.
 if left == 0 then
   redis.pcall('HDEL', PACE, 'full_since')
 elseif ran_out or #claimed == slots then
   redis.pcall('HSETNX', PACE, 'full_since', NOW)
 end
-return {claimed, expired, odd, 0}
+return {claimed, expired, odd, 0, aside}

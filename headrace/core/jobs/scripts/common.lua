@@ -7,6 +7,7 @@ local QUEUES = {queues}
 local LEASES = '{leases}'
 local EXPIRIES = '{expiries}'
 local DOORBELL = '{doorbell}'
+local ASIDE = '{aside}'
 local DRAINING = '{draining}'
 local ISOLATOR = '{isolator}'
 local SUSPENDED = RQ .. ':suspended'
@@ -60,6 +61,8 @@ local function line_key(queue) return 'headrace:line:' .. queue end
 local function costs_key(queue) return 'headrace:costs:' .. queue end
 local function unfinished_key(tenant) return 'headrace:unfinished:' .. tenant end
 local function ended_key(eid) return 'headrace:ended:' .. eid end
+-- The name under which jobs of a queue wait that are set aside for a card, in keys like the queue's.
+local function aside_name(queue, card) return queue .. '@' .. card end
 local function dependencies_key(id) return RQ .. ':job::' .. id .. ':dependencies' end
 
 local function is_ours(queue)
@@ -72,6 +75,15 @@ end
 local function ring()
   redis.call('LPUSH', DOORBELL, '1')
   redis.call('LTRIM', DOORBELL, 0, 63)
+end
+
+-- The workers of one card have a bell of their own: the other one may wake a worker of another card.
+-- It is forgotten where none lives.
+local function bell_key(card) return DOORBELL .. ':' .. card end
+local function ring_for(card)
+  redis.call('LPUSH', bell_key(card), '1')
+  redis.call('LTRIM', bell_key(card), 0, 63)
+  redis.call('EXPIRE', bell_key(card), FORGET_S)
 end
 
 -- ttl as RQ means it: negative keeps a key for ever.
@@ -190,34 +202,41 @@ local function forget_last_life(id)
   expire_at(id, now + QUEUE_TTL_S)
 end
 
+-- Gives a job its tag in the fair order of a queue, or of those set aside. `job` is its tenant, cost
+-- and deaths. Returns its place in the line.
+local function give_tag(name, id, at_front, job)
+  local tenant, cost = job[1] or 'default', tonumber(job[2] or nil) or 1
+  local virtual = tonumber(redis.call('HGET', share_key(name), 'now')) or 0
+  local end_of_line = at_front and 'first' or 'last'
+  local place = redis.call('HINCRBY', share_key(name), end_of_line, at_front and -1 or 1)
+  local tag
+  if (tonumber(job[3] or nil) or 0) >= SUSPECT_DEATHS then
+    tag = '+inf'
+  elseif at_front then
+    local first = redis.call('ZRANGEBYSCORE', fair_key(name), '-inf', '(+inf', 'WITHSCORES',
+      'LIMIT', 0, 1)
+    tag = stamp((tonumber(first[2]) or virtual) - 1)
+  else
+    local start = math.max(virtual, tonumber(redis.call('ZSCORE', tenants_key(name), tenant)) or 0)
+    redis.call('ZADD', tenants_key(name), stamp(start + cost), tenant)
+    -- Of two tenants whose turn has come the one who came first goes first.
+    tag = stamp(start + (place % 1000000) / 1000000)
+  end
+  redis.call('ZADD', fair_key(name), tag, id)
+  redis.call('HSET', costs_key(name), id, cost)
+  redis.call('HINCRBY', share_key(name), 'tokens', cost)
+  return place
+end
+
 -- Gives a job its tag in the fair order of a queue, its place in the line as RQ's list has it, and
 -- one in the list of all jobs. RQ would let one with a ttl vanish: it expires.
 local function order(queue, id, at_front)
   if redis.call('HEXISTS', job_key(id), 'hr_committed') == 1 then forget_last_life(id) end
   local job = redis.call('HMGET', job_key(id), 'hr_tenant', 'hr_tokens', 'hr_deaths', 'ttl',
     'hr_accepted')
-  local tenant, cost = job[1] or 'default', tonumber(job[2]) or 1
-  local virtual = tonumber(redis.call('HGET', share_key(queue), 'now')) or 0
-  local end_of_line = at_front and 'first' or 'last'
-  local place = redis.call('HINCRBY', share_key(queue), end_of_line, at_front and -1 or 1)
-  local tag
-  if (tonumber(job[3]) or 0) >= SUSPECT_DEATHS then
-    tag = '+inf'
-  elseif at_front then
-    local first = redis.call('ZRANGEBYSCORE', fair_key(queue), '-inf', '(+inf', 'WITHSCORES',
-      'LIMIT', 0, 1)
-    tag = stamp((tonumber(first[2]) or virtual) - 1)
-  else
-    local start = math.max(virtual, tonumber(redis.call('ZSCORE', tenants_key(queue), tenant)) or 0)
-    redis.call('ZADD', tenants_key(queue), stamp(start + cost), tenant)
-    -- Of two tenants whose turn has come the one who came first goes first.
-    tag = stamp(start + (place % 1000000) / 1000000)
-  end
-  redis.call('ZADD', fair_key(queue), tag, id)
-  redis.call('ZADD', line_key(queue), place, id)
-  redis.call('HSET', costs_key(queue), id, cost)
-  take_in_hand(tenant, id, cost)
-  redis.call('HINCRBY', share_key(queue), 'tokens', cost)
+  local tenant = job[1] or 'default'
+  redis.call('ZADD', line_key(queue), give_tag(queue, id, at_front, job), id)
+  take_in_hand(tenant, id, tonumber(job[2] or nil) or 1)
   if tenant ~= CANARY then redis.call('ZADD', JOBS, job[5] or NOW, id) end
   if job[4] then
     redis.call('PERSIST', job_key(id))
@@ -247,35 +266,75 @@ local function unlist(queue, id, must_find)
   return must_find and redis.call('LREM', list, 1, id) == 1 -- stock RQ has moved the others
 end
 
-local function forget_place(queue, id)
-  gather('ZREM', EXPIRIES, id)
-  gather('ZREM', fair_key(queue), id)
-  gather('ZREM', line_key(queue), id)
-  gather('HDEL', costs_key(queue), id)
+-- `name` is here the queue's, or aside_name(queue, card) of a job that is set aside.
+local function forget_place(name, id)
+  gather('ZREM', fair_key(name), id)
+  gather('ZREM', line_key(name), id)
+  gather('HDEL', costs_key(name), id)
 end
 
 -- Takes a job that stands in the fair order out of its queue; false where RQ's list has it no more.
-local function dequeue(queue, id, cost)
-  forget_place(queue, id)
-  freed_tokens[queue] = (freed_tokens[queue] or 0) + cost
-  return unlist(queue, id, true)
+local function dequeue(name, queue, id, cost)
+  gather('ZREM', EXPIRIES, id)
+  forget_place(name, id)
+  freed_tokens[name] = (freed_tokens[name] or 0) + cost
+  return name ~= queue or unlist(queue, id, true)
 end
 
--- Takes a job out of its queue, where it may stand or not, that nobody will run: its tenant gets
--- back what it was charged.
-local function withdraw(queue, id, must_find)
-  local cost = tonumber(redis.call('HGET', costs_key(queue), id))
+-- Takes a job out of the order in which it may stand or not: its tenant gets back what it was
+-- charged there.
+local function leave(name, queue, id, must_find)
+  local cost = tonumber(redis.call('HGET', costs_key(name), id))
   if cost then
     local tenant = redis.call('HGET', job_key(id), 'hr_tenant') or 'default'
-    local turn = tonumber(redis.call('ZSCORE', tenants_key(queue), tenant))
-    local virtual = tonumber(redis.call('HGET', share_key(queue), 'now')) or 0
+    local turn = tonumber(redis.call('ZSCORE', tenants_key(name), tenant))
+    local virtual = tonumber(redis.call('HGET', share_key(name), 'now')) or 0
     if turn then
-      redis.call('ZADD', tenants_key(queue), stamp(math.max(virtual, turn - cost)), tenant)
+      redis.call('ZADD', tenants_key(name), stamp(math.max(virtual, turn - cost)), tenant)
     end
-    freed_tokens[queue] = (freed_tokens[queue] or 0) + cost
+    freed_tokens[name] = (freed_tokens[name] or 0) + cost
   end
-  forget_place(queue, id)
-  return unlist(queue, id, must_find)
+  forget_place(name, id)
+  return name ~= queue or unlist(queue, id, must_find)
+end
+
+-- Where a waiting job stands: under its queue's name, or set aside for the card that is returned too.
+local function standing(queue, id)
+  local card = redis.call('HGET', job_key(id), 'hr_card')
+  local aside = card and aside_name(queue, card)
+  if aside and redis.call('HEXISTS', costs_key(aside), id) == 1 then return aside, card end
+  return queue
+end
+
+-- Takes a job that nobody will run out of its queue, where it may stand or not.
+local function withdraw(queue, id, must_find)
+  gather('ZREM', EXPIRIES, id)
+  return leave(standing(queue, id), queue, id, must_find)
+end
+
+-- == Jobs set aside ==============================================================================
+-- A job of another model's card leaves its queue as soon as a claim comes upon it, and waits among
+-- the jobs of its card, in a fair order of their own. Claims of other cards never see it again.
+
+-- Puts a job that stands nowhere among those of its card.
+local function wait_aside(queue, id, card, at_front)
+  local job = redis.call('HMGET', job_key(id), 'hr_tenant', 'hr_tokens', 'hr_deaths', 'hr_accepted',
+    'hr_expires', 'hr_model')
+  local name = aside_name(queue, card)
+  give_tag(name, id, at_front, job)
+  redis.call('ZADD', line_key(name), job[4] or NOW, id)
+  redis.call('HSET', ASIDE, card, job[6] or '')
+  -- One that has run before does not expire in its queue; here it may wait for a model that never
+  -- comes back.
+  if not job[5] then expire_at(id, now + QUEUE_TTL_S) end
+end
+
+-- Moves a waiting job from its queue to those of its card; false where RQ's list has it no more.
+local function set_aside(queue, id, card)
+  local place = tonumber(redis.call('ZSCORE', line_key(queue), id) or nil) or 0
+  if not leave(queue, queue, id, true) then return false end
+  wait_aside(queue, id, card, place < 0)
+  return true
 end
 
 -- Jobs that stock RQ put into a queue have no place in the fair order yet: they stand at its ends.
@@ -286,7 +345,9 @@ local function adopt(queue, odd)
   local function take_in(id, at_front)
     strange = strange - 1
     local status = redis.call('HGET', job_key(id), 'status')
-    if status == 'queued' then
+    if status == 'queued' and standing(queue, id) ~= queue then
+      redis.call('LREM', list, 1, id) -- it waits already, set aside
+    elseif status == 'queued' then
       redis.call('PERSIST', job_key(id))
       redis.call('HSETNX', job_key(id), 'hr_accepted', NOW)
       order(queue, id, at_front)
@@ -453,6 +514,18 @@ local function note_pace()
   redis.call('HSET', PACE, unpack(news))
 end
 
+-- Forgets the cards that nothing is set aside for any more.
+local function forget_cards()
+  for name in pairs(freed_tokens) do
+    local card = string.match(name, '@(.*)$')
+    local waits = false
+    for _, queue in ipairs(card and QUEUES or {}) do
+      waits = waits or redis.call('EXISTS', fair_key(aside_name(queue, card))) == 1
+    end
+    if card and not waits then redis.call('HDEL', ASIDE, card) end
+  end
+end
+
 -- Does what was gathered. A count that cannot be taken (its key is of another type) must not undo
 -- what a script has done.
 local function close()
@@ -469,6 +542,7 @@ local function close()
       redis.call('HINCRBY', share_key(queue), 'tokens', -tokens)
     end
   end
+  forget_cards()
   for name, seen in pairs(histograms) do
     for bucket, amount in pairs(seen) do count(name .. ':' .. bucket, amount) end
   end

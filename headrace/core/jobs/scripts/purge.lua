@@ -26,6 +26,8 @@ local function purge(id)
   redis.call('ZREM', DEAD, id)
   gather('ZREM', JOBS, id)
   if not job[1] then return -1 end
+  local name = standing(job[2], id) -- an older version or stock RQ ended one that was set aside
+  if name ~= job[2] then leave(name, job[2], id) end
   if job[5] then redis.call('DEL', job[5]) end
   delete(id, job[2], job[3], job[4] or '')
   return 1

@@ -1,5 +1,5 @@
--- reprioritise: moves a waiting job to the end of another queue, or a scheduled or deferred one to
--- where that queue's own stand.
+-- reprioritise: moves a waiting job to the end of another queue, or a scheduled, deferred or set aside
+-- one to where that queue's own stand.
 -- KEYS: 1 the job's hash, 2 RQ's set of queues
 -- ARGV: 1 job id, 2 name of the queue it goes to
 -- Returns 1 it waits there (also where it did before), 0 it waits no longer, -1 no such job of ours.
@@ -16,11 +16,17 @@ local function settle_in()
 end
 
 local function move_waiting()
+  local _, card = standing(from, id)
   local stood_there = withdraw(from, id, true)
   if stood_there then
     settle_in()
-    enqueue(to, id, false)
-    ring()
+    if card then
+      wait_aside(to, id, card, false)
+      ring_for(card)
+    else
+      enqueue(to, id, false)
+      ring()
+    end
   end
   close()
   local expires = redis.call('HGET', KEYS[1], 'hr_expires')

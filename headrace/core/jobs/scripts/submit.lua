@@ -6,7 +6,7 @@
 --       7 and 8 most jobs and tokens that are its part of the queue, 9 and 10 most jobs and tokens
 --       that the API key may submit a minute ('' each: no limit), 11 tokens a second at which
 --       refused work is called back or '', 12 longest time in s until then,
---       then for each job 7 values and its fields:
+--       13 hash of the model card of all these jobs, then for each job 7 values and its fields:
 --       id, queue, tenant, cost in tokens, deadline in s after acceptance or '',
 --       most tokens that a full fleet may have before it or '', number of RQ's fields, the fields …
 -- Returns {verdict, for each job {id, Redis TIME of acceptance, jobs and tokens that go before it},
@@ -24,7 +24,7 @@
 
 local jobs = {}
 do
-  local at = 13
+  local at = 14
   while at <= #ARGV do
     jobs[#jobs + 1] = {
       id = ARGV[at], queue = ARGV[at + 1], tenant = ARGV[at + 2], cost = tonumber(ARGV[at + 3]),
@@ -91,13 +91,35 @@ if redis.call('HEXISTS', job_key(jobs[1].id), 'hr_accepted') == 1 then
 end
 
 local waiting, tokens, before = 0, 0, {}
+local function waiting_under(name, length)
+  local share = redis.call('HMGET', share_key(name), 'tokens', 'now')
+  return {name = name, length = length, waits = tonumber(share[1] or nil) or 0,
+    virtual = tonumber(share[2] or nil) or 0}
+end
+
+local function waiting_aside(queue, card)
+  local name = aside_name(queue, card)
+  return waiting_under(name, redis.call('ZCARD', fair_key(name)))
+end
+
+-- Before a job stands what waits in the queues, and what was set aside for its card.
+local cards = redis.call('HKEYS', ASIDE)
 for _, queue in ipairs(QUEUES) do
-  local length = redis.call('LLEN', queue_key(queue))
-  local share = redis.call('HMGET', share_key(queue), 'tokens', 'now')
-  local waits = tonumber(share[1] or nil) or 0
-  before[queue] = {jobs = waiting, tokens = tokens,
-    length = length, waits = waits, virtual = tonumber(share[2] or nil) or 0}
-  waiting, tokens = waiting + length, tokens + waits
+  local orders = {waiting_under(queue, redis.call('LLEN', queue_key(queue)))}
+  for _, card in ipairs(cards) do
+    if card == ARGV[13] then orders[2] = waiting_aside(queue, card) end
+  end
+  before[queue] = {jobs = waiting, tokens = tokens, orders = orders}
+  for _, order in ipairs(orders) do
+    waiting, tokens = waiting + order.length, tokens + order.waits
+  end
+end
+-- What was set aside for others waits as well, but before nobody here.
+for _, card in ipairs(cards) do
+  for _, queue in ipairs(card ~= ARGV[13] and QUEUES or {}) do
+    local order = waiting_aside(queue, card)
+    waiting, tokens = waiting + order.length, tokens + order.waits
+  end
 end
 local running = redis.call('ZCARD', LEASES)
 local is_full = redis.call('HEXISTS', PACE, 'full_since')
@@ -118,12 +140,17 @@ end
 -- What will stand before a job that comes now, as order() will place it.
 local function place(job, sooner)
   local queue = before[job.queue]
-  local turn = tonumber(redis.call('ZSCORE', tenants_key(job.queue), job.tenant) or nil) or 0
-  local ahead = queue.length > 0 and redis.call('ZCOUNT', fair_key(job.queue), '-inf',
-    '(' .. stamp(math.max(queue.virtual, turn) + 1)) or 0
-  local share = queue.length > 0 and queue.waits * ahead / queue.length or 0
-  return {job.id, NOW, queue.jobs + ahead + sooner.jobs,
-    math.floor(queue.tokens + share + sooner.tokens)}
+  local jobs_ahead, tokens_ahead = queue.jobs + sooner.jobs, queue.tokens + sooner.tokens
+  for _, order in ipairs(queue.orders) do
+    if order.length > 0 then
+      local turn = tonumber(redis.call('ZSCORE', tenants_key(order.name), job.tenant) or nil) or 0
+      local ahead = redis.call('ZCOUNT', fair_key(order.name), '-inf',
+        '(' .. stamp(math.max(order.virtual, turn) + 1))
+      jobs_ahead = jobs_ahead + ahead
+      tokens_ahead = tokens_ahead + order.waits * ahead / order.length
+    end
+  end
+  return {job.id, NOW, jobs_ahead, math.floor(tokens_ahead)}
 end
 
 local places, sooner = {}, {jobs = 0, tokens = 0}

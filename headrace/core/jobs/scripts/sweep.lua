@@ -107,5 +107,18 @@ complete(function()
   for _, id in ipairs(redis.call('ZRANDMEMBER', JOBS, 10)) do
     if redis.call('EXISTS', job_key(id)) == 0 then gather('ZREM', JOBS, id) end
   end
+  -- Jobs set aside that RQ's own tools or an older version ended: no claim may ever come upon them.
+  for _, card in ipairs(redis.call('HKEYS', ASIDE)) do
+    for _, queue in ipairs(QUEUES) do
+      local name = aside_name(queue, card)
+      for _, id in ipairs(redis.call('ZRANDMEMBER', fair_key(name), 10)) do
+        local status = redis.call('HGET', job_key(id), 'status')
+        if status ~= 'queued' then
+          leave(name, queue, id)
+          end_as_rq_did(id, status)
+        end
+      end
+    end
+  end
 end)
 return {redelivered, dead, expired, redis.call('EXISTS', PARENTS)}

@@ -16,6 +16,7 @@ from headrace.core.jobs.dead_letters import DeadLetters
 from headrace.core.jobs.job_list import read_page
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import JobQueue
+from headrace.core.roster import Roster
 from headrace.core.settings import Settings
 from headrace.core.types import JobState, Priority
 from tests.fakes import make_card, make_request
@@ -293,6 +294,16 @@ def test_a_job_for_another_model_can_be_replayed_once_its_model_is_back(
     assert queue.waiting() == 0
 
     CardStore(redis).put(card)
+
+    assert queue.state(letters.replay("job-1").job_id) is JobState.QUEUED
+
+
+def test_a_job_for_another_model_can_be_replayed_while_a_worker_of_its_model_lives(
+    queue: JobQueue, letters: DeadLetters, redis: Client
+) -> None:
+    bury(queue, make_request(card_hash="0123"), reason="engine_error", error="broken")
+    CardStore(redis).put(make_card())
+    Roster(redis, ttl_s=60).serve("0123")
 
     assert queue.state(letters.replay("job-1").job_id) is JobState.QUEUED
 
