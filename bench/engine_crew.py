@@ -41,9 +41,10 @@ class Crew:
     def loaded(self, names: Sequence[str], slots: int) -> Iterator[dict[str, Contender]]:
         """Processes with `slots` slots, one loading after another. Raises `RuntimeError`."""
         with ExitStack() as stack:
-            yield {name: stack.enter_context(self._contender(name, slots)) for name in names}
+            yield {name: stack.enter_context(self.contender(name, slots)) for name in names}
 
-    def _contender(self, name: str, slots: int) -> Contender:
+    def contender(self, name: str, slots: int) -> Contender:
+        """One that has not been started."""
         options = ["--slots", str(slots), "--threads", str(self.settings.threads)]
         options += ["--step-tokens", str(self.settings.prefill_tokens)]
         options += self._model_options(name)

@@ -7,13 +7,8 @@ around it. Outputs end by length; `min_tokens` would only add work.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
-
-import numpy as np
-from vllm import EngineArgs, SamplingParams
-from vllm.sampling_params import RequestOutputKind
-from vllm.v1.engine.llm_engine import LLMEngine
 
 from bench.engine_workloads import Prompt
 from bench.peers.pipe import Answers, serve
@@ -23,19 +18,16 @@ CONTEXT_TOKENS = 4096
 
 
 class VllmStepper:
-    def __init__(self, engine: Any) -> None:
+    """`rules` makes the sampling parameters of a request from how many tokens it wants."""
+
+    def __init__(self, engine: Any, rules: Callable[[int], Any]) -> None:
         self._engine = engine
+        self._rules = rules
         self._names: set[str] = set()
         self._count = Count(0, 0)
 
     def add(self, name: str, prompt: Prompt) -> None:
-        rules = SamplingParams(
-            temperature=0.0,
-            max_tokens=prompt.output_tokens,
-            ignore_eos=True,
-            detokenize=False,
-            output_kind=RequestOutputKind.DELTA,
-        )
+        rules = self._rules(prompt.output_tokens)
         self._engine.add_request(name, {"prompt_token_ids": list(prompt.ids)}, rules)
         self._names.add(name)
 
@@ -58,33 +50,46 @@ class VllmStepper:
 
 
 def log_probabilities(engine: Any, question: dict[str, Any]) -> dict[str, Any]:
-    """Writes those of every token after each of `ids` to `file`, a row for each but the last.
+    """Writes those of every token after each of `ids` but the last to `file`, a row for each.
 
     vLLM computes them all to report one of them; they are taken where it does.
     """
-    seen: list[Any] = []
+    import numpy as np
+    from vllm import SamplingParams
 
-    def watch(model: Any) -> None:
-        compute = model.compute_logits
-
-        def compute_and_keep(*inputs: Any, **options: Any) -> Any:
-            seen.append(compute(*inputs, **options))
-            return seen[-1]
-
-        model.compute_logits = compute_and_keep
-
-    engine.apply_model(watch)
     rules = SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=1, detokenize=False)
+    seen: list[Any] = []
+    (model,) = engine.apply_model(lambda model: model)
+    compute = model.compute_logits
+
+    def compute_and_keep(*inputs: Any, **options: Any) -> Any:
+        seen.append(compute(*inputs, **options))
+        return seen[-1]
+
+    model.compute_logits = compute_and_keep
     engine.add_request("scored", {"prompt_token_ids": question["ids"]}, rules)
     while engine.has_unfinished_requests():
         engine.step()
-    engine.apply_model(lambda model: delattr(model, "compute_logits"))
+    del model.compute_logits  # the method of its class is back
     logits = max(seen, key=len).float()
     np.save(question["file"], logits.log_softmax(-1).numpy())
     return {"first": 0, "rows": len(logits)}
 
 
 def _load(arguments: argparse.Namespace) -> Answers:
+    from vllm import EngineArgs, SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+    from vllm.v1.engine.llm_engine import LLMEngine
+
+    def rules(output_tokens: int) -> SamplingParams:
+        return SamplingParams(
+            temperature=0.0,
+            max_tokens=output_tokens,
+            ignore_eos=True,
+            detokenize=False,
+            output_kind=RequestOutputKind.DELTA,
+        )
+
     engine = LLMEngine.from_engine_args(
         EngineArgs(
             model=str(arguments.model),
@@ -96,7 +101,7 @@ def _load(arguments: argparse.Namespace) -> Answers:
         )
     )
     return {
-        **answers(VllmStepper(engine)),
+        **answers(VllmStepper(engine, rules)),
         "log_probabilities": lambda question: log_probabilities(engine, question),
     }
 
