@@ -20,6 +20,9 @@ from bench.engine_workloads import Prompt
 from bench.peers.pipe import Answers, batch_reply, prompts_of, serve
 
 PLAIN_WEIGHTS = "--no-repack"
+REPORTING = ("--output-format", "jsonl", "-lv", "4")
+"""A line of JSON at the end, and before it where the weights lie."""
+
 PLAIN_BUFFERS = ("CPU", "CPU_Mapped")
 """Those whose weights are as in the file."""
 
@@ -81,9 +84,7 @@ def run_program(command: Sequence[str], prompt_tokens: int, output_tokens: int, 
     """One run of one size. Raises `RuntimeError` where it fails."""
     context = rows * (prompt_tokens + output_tokens + 1)
     size = ["-npp", prompt_tokens, "-ntg", output_tokens, "-npl", rows, "-c", context]
-    done = subprocess.run(
-        [*command, *map(str, size), "--output-format", "jsonl"], capture_output=True, text=True
-    )
+    done = subprocess.run([*command, *map(str, size), *REPORTING], capture_output=True, text=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if not lines:
         raise RuntimeError(f"{Path(command[0]).name}: {done.returncode} {done.stderr[-500:]}")
