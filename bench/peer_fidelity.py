@@ -7,7 +7,7 @@ every token after each token of a text: llama.cpp for those of its second half.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +22,12 @@ ROUNDS = 3
 
 @dataclass(frozen=True)
 class Passage:
-    """`log_probabilities` are the reference's: row N has those of what follows `ids[N]`."""
+    """`reference` gives the model's log-probabilities for ids: row N has those of what follows
+    the N-th. An engine that tokenizes by itself may read other ids than `ids`."""
 
     text: str
     ids: Sequence[int]
-    log_probabilities: np.ndarray
+    reference: Callable[[Sequence[int]], np.ndarray]
 
 
 def measure(
@@ -40,9 +41,10 @@ def measure(
     found = np.load(file)
     file.unlink()
     places = slice(reply["first"], reply["first"] + reply["rows"])
-    following = passage.ids[places.start + 1 : places.stop + 1]
+    following = reply["ids"][places.start + 1 : places.stop + 1]
+    reference = passage.reference(reply["ids"])[places]
     rates = {f"tokens_per_s_{rows}": _rate(contender, workloads, rows) for rows in LEVELS}
-    return distance(passage.log_probabilities[places], found, following) | rates
+    return distance(reference, found, following) | rates
 
 
 def distance(

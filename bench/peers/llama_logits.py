@@ -15,30 +15,31 @@ from typing import Any
 import numpy as np
 
 MARK = b"_logits_"
+CONTEXT_STEP = 256
+"""Contexts are rounded up to a multiple of this many tokens."""
 
 
 def log_probabilities(
     command: Sequence[str], text: str, ids: Sequence[int], file: Path
 ) -> dict[str, Any]:
-    """Writes those after the second half of `ids` to `file`; `command` is the program's.
+    """Writes those after the second half of the tokens to `file`; `command` is the program's.
 
-    The program tokenizes `text` itself: raises `ValueError` where that does not begin with `ids`,
-    `RuntimeError` where the program fails.
+    It tokenizes `text` itself, at line ends not always as transformers does: the reply has its own
+    ids, as many as `ids` has, cut to whole steps of a context. Raises `RuntimeError` where it
+    fails.
     """
-    size = len(ids)
+    size = len(ids) // CONTEXT_STEP * CONTEXT_STEP
     source, raw = file.with_suffix(".txt"), file.with_suffix(".logits")
     source.write_text(f"{text} {text}")  # it wants twice as many tokens as it reads
     options = ["-f", source, "-c", size, "-b", size, "-ub", size, "--chunks", 1]
     options += ["--save-all-logits", raw]
     done = subprocess.run([*command, *map(str, options)], capture_output=True, text=True)
-    if done.returncode:
+    if done.returncode or not raw.is_file() or raw.stat().st_size <= len(MARK) + 12:
         raise RuntimeError(f"{Path(command[0]).name}: {done.returncode} {done.stderr[-500:]}")
     found, rows = read(raw)
-    if list(found[:size]) != list(ids):
-        raise ValueError("llama.cpp makes other tokens of this text")
     np.save(file, rows)
     raw.unlink()
-    return {"first": size // 2, "rows": len(rows)}
+    return {"first": size // 2, "rows": len(rows), "ids": found[:size].tolist()}
 
 
 def read(file: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -73,7 +73,7 @@ def log_probabilities(engine: Any, question: dict[str, Any]) -> dict[str, Any]:
     del model.compute_logits  # the method of its class is back
     logits = max(seen, key=len).float()
     np.save(question["file"], logits.log_softmax(-1).numpy())
-    return {"first": 0, "rows": len(logits)}
+    return {"first": 0, "rows": len(logits), "ids": question["ids"]}
 
 
 def _load(arguments: argparse.Namespace) -> Answers:

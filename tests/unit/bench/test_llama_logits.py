@@ -9,7 +9,7 @@ import pytest
 
 from bench.peers.llama_logits import log_probabilities, read
 
-IDS = [5, 3, 1, 4]
+IDS = [5, 3, 1, 4] * 64
 ROW = np.array([-0.5, -4.0, -1.0, -16.5, -2.0], dtype=np.float32)
 
 
@@ -60,12 +60,22 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
 def test_the_second_half_has_rows(program: Path, tmp_path: Path) -> None:
     file = tmp_path / "rows.npy"
 
-    reply = log_probabilities([str(program)], "a text", IDS, file)
+    reply = log_probabilities([str(program)], "a text", [*IDS, 9], file)
 
-    assert reply == {"first": 2, "rows": 1}
+    assert reply == {"first": 128, "rows": 1, "ids": IDS}
     np.testing.assert_allclose(np.load(file), ROW[None], atol=1e-3)
 
 
-def test_a_text_of_other_tokens_is_refused(program: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="other tokens"):
-        log_probabilities([str(program)], "a text", [1, 2, 3, 4], tmp_path / "rows.npy")
+def test_the_reply_has_the_program_s_own_ids(program: Path, tmp_path: Path) -> None:
+    others = [1, 2, 3, 4] * 64
+
+    reply = log_probabilities([str(program)], "a text", others, tmp_path / "rows.npy")
+
+    assert reply["ids"] == IDS
+
+
+def test_a_program_that_writes_nothing_is_an_error(program: Path, tmp_path: Path) -> None:
+    program.write_text(f"#!{sys.executable}\nraise SystemExit('too few tokens')\n")
+
+    with pytest.raises(RuntimeError, match="too few tokens"):
+        log_probabilities([str(program)], "a text", IDS, tmp_path / "rows.npy")
