@@ -216,6 +216,8 @@ class EngineBench:
                 for name, contender in contenders.items()
                 if name in able[workload] - beaten and not self.findings.runs(name, workload, level)
             }
+            if not members:
+                continue
             self._meter.sample()
             runs = self._interleave(self._rounds, members, workload, level)
             for name, batches in runs.items():
