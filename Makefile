@@ -92,8 +92,8 @@ bench-fairness: $(INSTALLED)  ## Measure small tenants behind a flood, and claim
 bench-api: $(INSTALLED)  ## Measure submissions, ETAs, waiting callers and last bytes (7 minutes)
 	$(BIN)/python -m bench.api $(ARGS)
 
-bench-engine: $(INSTALLED)  ## Measure the engines beside others (35 minutes; ARGS=--llama-cpp: that as well)
-	$(BIN)/python -m bench.engine $(ARGS)
+bench-engine: $(INSTALLED)  ## Measure the engines beside others (30 minutes, and 20 of compiling those)
+	$(BIN)/python -m bench.engine --llama-cpp $(ARGS)
 
 bench-autoscale: $(INSTALLED)  ## Simulate scaling policies beside those of others (20 minutes)
 	$(BIN)/python -m bench.autoscale $(ARGS)

@@ -3,17 +3,20 @@
     python -m bench.engine [--pairs 12] [--llama-cpp [PROGRAM]] [--only NAME ...]
 
 Others run in virtual environments that are made for it and thrown away (`--environments` keeps
-them): `model.generate` in static batches, transformers' continuous batching, openvino-genai called
-directly and, where asked for, llama.cpp, which compiles for ten minutes. Everybody loads once; only
-one computes at a time, in turned order (A B B A), and outputs end by length alone.
+them): `model.generate` in static batches, transformers' continuous batching, vLLM, openvino-genai
+called directly and, where asked for, llama.cpp. Making them takes some minutes each: llama.cpp and
+vLLM compile. Everybody loads once; only one computes at a time, in turned order (A B B A), and
+outputs end by length alone.
 
 equal         39 prompt and 64 output tokens                              (a)
 mixed         prompts of 20-400 and outputs of 8-128, as slots free       (b)
 interruption  16 rows decode while a prompt of 2,000 tokens comes         (c)
 
-Ratios are medians over the pairs with their bootstrap 95 % intervals. Occupancy and interruption
-are the torch engine's; those of the others stand beside them. Its decode step is compared with its
-matrix products alone: the same layers, with the same weights and inputs, one after another.
+Ratios are medians over the pairs with their bootstrap 95 % intervals. They are given only where
+both sides compute the same model (`--fidelity`, what `make bench-fidelity` wrote). Of vLLM's two
+number formats the better one counts. Occupancy and interruption are the torch engine's; those of
+the others stand beside them. Its decode step is compared with its matrix products alone: the same
+layers, with the same weights and inputs, one after another.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ import platform
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -33,14 +38,30 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.engine_contender import Batch, Contender
-from bench.engine_crew import ALL, GGUF_READERS, MIXED, OURS, Crew
+from batcher.model_source import OPENVINO_MODEL
+from bench.cpu_features import cpu_features
+from bench.engine_contender import ROOT, Batch, Contender
+from bench.engine_crew import ALL, MIXED, OPENVINO_READERS, OURS, VLLM, Crew
+from bench.engine_fidelity import Fidelity, read_fidelity
 from bench.engine_model import ModelFiles, find_model
-from bench.engine_report import SLOTS, Findings, Gaps, details, ratios, shares, table, targets
+from bench.engine_report import (
+    ROWS,
+    SLOTS,
+    Findings,
+    Gaps,
+    Race,
+    compare,
+    details,
+    own_figures,
+    shares,
+    table,
+    targets,
+)
 from bench.engine_workloads import FULL, QUICK, Workloads
-from bench.environments import Environments
+from bench.environments import RECIPES, Environments
 from bench.machine_limits import LimitMeter
 from bench.pairs import alternate, console
+from bench.peers.torch_model import fast_dtype
 from bench.prepared import add_models, link_models
 from bench.report import RESULTS, hand_in, make_parser
 from bench.rounds import interleave
@@ -51,13 +72,29 @@ from headrace.core.settings import load_settings
 FEWER = (1, 8)
 MANY_SLOTS = 64
 LEVELS = (*FEWER, SLOTS, MANY_SLOTS)
+RACERS = ("openvino_bare", "openvino", "torch", *VLLM, "llama_cpp")
+
+
+@dataclass(frozen=True)
+class Group:
+    """What runs side by side, since it is compared. `share` is how many of the pairs it gets."""
+
+    workload: str
+    concurrency: int
+    members: tuple[str, ...]
+    share: float = 1.0
+
+    def rounds(self, pairs: int) -> int:
+        return min(pairs, max(2, round(self.share * pairs)))
+
+
 GROUPS = (
-    ("equal", ("openvino_bare", "openvino", "llama_cpp")),
-    ("equal", ("static", "torch", "generate_batch")),
-    ("mixed", ("openvino_bare", "openvino")),
-    ("mixed", ("static", "torch")),
+    *(Group("equal", rows, RACERS) for rows in ROWS),
+    # These ratios vary by one or two hundredths: a third of the pairs finds them as well.
+    Group("equal", SLOTS, ("static", "torch", "generate_batch"), share=1 / 3),
+    Group("mixed", SLOTS, ("openvino_bare", "openvino"), share=1 / 3),
+    Group("mixed", SLOTS, ("static", "torch"), share=1 / 3),
 )
-"""What is compared runs side by side."""
 
 
 def main() -> None:
@@ -65,7 +102,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         environments = Environments(arguments.environments or Path(folder), console.log)
         report = measure(_crew(Path(folder), environments, arguments), arguments)
-        _show(report["tokens_per_s"])
+        _show(report)
         if arguments.plot is not None:
             draw(report, environments, arguments.plot)
     hand_in(report, [] if arguments.quick else targets(report), arguments)
@@ -79,20 +116,20 @@ def measure(crew: Crew, arguments: argparse.Namespace) -> dict[str, Any]:
     with crew.loaded(names, SLOTS) as contenders:
         bench.warm_up(contenders)
         options = {
-            name: one.ask("options")["options"]
-            for name, one in contenders.items()
-            if name == "llama_cpp"
+            name: one.ask("options") for name, one in contenders.items() if name == "llama_cpp"
         }
         bench.race(contenders)
         bench.interrupt(contenders)
         bench.compare_decoding(contenders)
         bench.fill_table(contenders, FEWER)
-    with crew.loaded(names, MANY_SLOTS) as contenders:
+    beaten = bench.findings.beaten(VLLM)
+    with crew.loaded([name for name in names if name not in beaten], MANY_SLOTS) as contenders:
         bench.warm_up(contenders)
         bench.fill_table(contenders, [MANY_SLOTS])
     findings, limits = bench.findings, meter.limits()
+    fidelity = read_fidelity(arguments.fidelity, str(fast_dtype()).removeprefix("torch."))
     return {
-        "ratios": ratios(findings),
+        **_compared(findings, fidelity, names),
         "tokens_per_s": table(findings, names, LEVELS),
         **details(findings),
         "limits": vars(limits),
@@ -102,7 +139,17 @@ def measure(crew: Crew, arguments: argparse.Namespace) -> dict[str, Any]:
         "threads": crew.settings.threads,
         "pairs": arguments.pairs,
         "quick": arguments.quick,
-        "conditions": _conditions(load_before),
+        "conditions": _conditions(load_before, names),
+    }
+
+
+def _compared(findings: Findings, fidelity: Fidelity, names: Sequence[str]) -> dict[str, Any]:
+    found = compare(findings, fidelity)
+    return {
+        "ratios": found.ratios | own_figures(findings),
+        "best": found.best,
+        "withheld": found.withheld,
+        "fidelity": {name: fidelity.kl.get(name) for name in names},
     }
 
 
@@ -128,13 +175,14 @@ class EngineBench:
             contender.batch(self._workloads.equal(FEWER[-1]), FEWER[-1])
 
     def race(self, contenders: Mapping[str, Contender]) -> None:
-        """All groups at 32, once a pair."""
-        for workload, group in GROUPS:
-            members = {name: contenders[name] for name in group if name in contenders}
+        """All groups, once a pair."""
+        for group in GROUPS:
+            members = _of(contenders, group.members)
             self._meter.sample()
             if members:
-                runs = self._interleave(self._pairs, members, workload, SLOTS)
-                self.findings.races.append((workload, runs))
+                rounds = group.rounds(self._pairs)
+                runs = self._interleave(rounds, members, group.workload, group.concurrency)
+                self.findings.races.append(Race(group.workload, group.concurrency, runs))
 
     def interrupt(self, contenders: Mapping[str, Contender]) -> None:
         """A long prompt between decoding rows, in each of our engines."""
@@ -159,11 +207,21 @@ class EngineBench:
         self.findings.decode_profile_ms = torch.ask("profile", prompts=rows)["milliseconds"]
 
     def fill_table(self, contenders: Mapping[str, Contender], levels: Sequence[int]) -> None:
-        for level, workload in itertools.product(levels, ("equal", "mixed")):
-            members = contenders if workload == "equal" else _of(contenders, MIXED)
+        """The cells that no race has filled; the slower number format of vLLM needs no more."""
+        able = {"equal": set(ALL), "mixed": set(MIXED)}
+        beaten = self.findings.beaten(VLLM)
+        for level, workload in itertools.product(levels, able):
+            members = {
+                name: contender
+                for name, contender in contenders.items()
+                if name in able[workload] - beaten and not self.findings.runs(name, workload, level)
+            }
+            if not members:
+                continue
             self._meter.sample()
-            for name, runs in self._interleave(self._rounds, members, workload, level).items():
-                self.findings.levels[name, workload, level] = runs
+            runs = self._interleave(self._rounds, members, workload, level)
+            for name, batches in runs.items():
+                self.findings.levels[name, workload, level] = batches
 
     def _interleave(
         self, rounds: int, members: Mapping[str, Contender], workload: str, level: int
@@ -188,10 +246,10 @@ class EngineBench:
 
 
 def chosen(arguments: argparse.Namespace, model: ModelFiles) -> list[str]:
-    """Those who take part: where the model has no GGUF file, those that read one do not."""
+    """Those who take part: those for which the model has no form that they read do not."""
     names = [name for name in ALL if name in (arguments.only or ALL)]
-    absent = set() if arguments.llama_cpp is not None else {"llama_cpp"}
-    absent |= set() if model.gguf is not None else set(GGUF_READERS) - set(OURS)
+    absent = set() if arguments.llama_cpp is not None and model.gguf is not None else {"llama_cpp"}
+    absent |= set() if model.openvino is not None else set(OPENVINO_READERS)
     return [name for name in names if name not in absent]
 
 
@@ -217,31 +275,58 @@ def _of(contenders: Mapping[str, Contender], names: Sequence[str]) -> dict[str, 
 
 
 def _weight_bytes(crew: Crew, names: Sequence[str]) -> dict[str, int]:
-    """What a step reads: the GGUF file, or two bytes a parameter."""
-    gguf = crew.model.gguf
-    quantised = gguf.stat().st_size if gguf is not None else 0
-    return {
-        name: quantised if name in GGUF_READERS else 2 * crew.model.parameters for name in names
-    }
+    """What a step reads: files as they are, or two or four bytes a parameter."""
+    plain = dict.fromkeys(names, 2 * crew.model.parameters)
+    known = {"vllm_float32": 4 * crew.model.parameters}
+    if crew.model.gguf is not None:
+        known["llama_cpp"] = crew.model.gguf.stat().st_size
+    if crew.model.openvino is not None:
+        size = (crew.model.openvino / OPENVINO_MODEL).with_suffix(".bin").stat().st_size
+        known |= dict.fromkeys(OPENVINO_READERS, size)
+    return plain | {name: size for name, size in known.items() if name in plain}
 
 
-def _show(rates: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
-    """Output tokens a second, by contender and concurrency."""
+def _show(report: Mapping[str, Any]) -> None:
+    """Output tokens a second, by contender and concurrency, and what they were measured on."""
+    rates = report["tokens_per_s"]
     grid = Table("output tokens/s", *(f"{w} {n}" for w in rates for n in LEVELS))
     for name in rates["equal"]:
         cells = [rates[w][name].get(str(n), "-") for w in rates for n in LEVELS]
         grid.add_row(name, *map(str, cells))
-    Console(stderr=True).print(grid)
+    out = Console(stderr=True)
+    out.print(grid)
+    conditions = report["conditions"]
+    out.print(f"{conditions['cpu']}: {' '.join(conditions['features']) or 'features unknown'}")
+    for name, facts in report["options"].items():
+        weights = "repacked" if facts["is_repacked"] else "not repacked"
+        out.print(f"{name}: weights {weights}, {facts['weights_mib']}")
+    for name, reason in report["withheld"].items():
+        out.print(f"{name} is withheld: {reason}", style="yellow")
 
 
-def _conditions(load_before: float) -> dict[str, Any]:
-    packages = ("torch", "transformers")
+def _conditions(load_before: float, names: Sequence[str]) -> dict[str, Any]:
+    packages = ("torch", "transformers", "openvino-genai")
+    peers = {"llama_cpp": "llama-cpp", **dict.fromkeys(VLLM, "vllm")}
     return {
+        "commit": _commit(),
+        "date": f"{date.today()}",
         "cpu": machine()["cpu"],
+        "features": cpu_features(),
         "load_before": round(load_before, 2),
         "python": platform.python_version(),
         **{package: version(package) for package in packages},
+        "peers": sorted({RECIPES[peers[name]].text for name in names if name in peers}),
     }
+
+
+def _commit() -> str | None:
+    """Of the code that was measured; None where this is no clone."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() or None
 
 
 def _parse() -> argparse.Namespace:
@@ -262,6 +347,9 @@ def _parse() -> argparse.Namespace:
         const=Path(),
         metavar="PROGRAM",
         help="llama.cpp as well: a llama-batched-bench, or none named: it is installed",
+    )
+    parser.add_argument(
+        "--fidelity", type=Path, default=RESULTS / "fidelity.json", help="who computes what model"
     )
     parser.add_argument("--environments", type=Path, help="keeps the environments of the others")
     parser.add_argument("--plot", type=Path, default=RESULTS / "engine.png", help="where it goes")

@@ -43,14 +43,14 @@ class Contender:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.name = log.stem
-        self._command = [str(python), "-m", f"bench.peers.{module}", *options]
+        self.command = [str(python), "-m", f"bench.peers.{module}", *options]
         self._environment = {**(environment or {}), "PYTHONPATH": str(ROOT)}
         self._log = log
 
     def __enter__(self) -> Self:
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
-                self._command,
+                self.command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

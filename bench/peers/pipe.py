@@ -65,5 +65,6 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--step-tokens", type=int, required=True, help="a step reads at most")
     parser.add_argument("--engine", help="of Headrace")
+    parser.add_argument("--dtype", help="of vLLM")
     parser.add_argument("--binary", type=Path, help="llama-batched-bench")
     return parser.parse_args()

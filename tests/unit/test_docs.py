@@ -9,6 +9,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, generate_latest
 
 from api.http_metrics import PrometheusMetrics
+from bench.engine_tables import insert, markdown
 from headrace.cli.setting_text import default_text, describe
 from headrace.core.connection import Client
 from headrace.core.settings import Settings, variable
@@ -67,21 +68,10 @@ def test_the_readme_has_the_figures_that_make_chaos_measured() -> None:
         assert f"| {' | '.join(cells)} |" in readme
 
 
-def test_the_readme_has_the_figures_that_make_bench_engine_measured() -> None:
-    readme = (ROOT / "README.md").read_text()
+def test_the_benchmarks_page_has_the_tables_that_make_bench_engine_measured() -> None:
+    page = (ROOT / "docs" / "benchmarks.md").read_text()
     report = json.loads((ROOT / "bench" / "results" / "engine.json").read_text())
-    rates = report["tokens_per_s"]
-    for name in rates["equal"]:
-        cells = [
-            str(round(rates[workload][name][level])) if level in rates[workload][name] else "-"
-            for workload in ("equal", "mixed")
-            for level in ("1", "8", "32", "64")
-        ]
-        assert f"| {' | '.join(cells)} |" in readme, name
-    for name, figure in report["ratios"].items():
-        if not name.endswith("_interval"):
-            low, high = report["ratios"][f"{name}_interval"]
-            assert f"{figure:.2f} ({low:.2f} to {high:.2f})" in readme, name
+    assert insert(page, markdown(report)) == page, "python -m bench.engine_tables"
 
 
 def test_the_readme_has_the_figures_that_make_bench_api_measured() -> None:

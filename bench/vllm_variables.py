@@ -1,0 +1,36 @@
+"""What vLLM's build for CPUs is told through its environment, as its documentation recommends."""
+
+from __future__ import annotations
+
+import os
+from ctypes.util import find_library
+from pathlib import Path
+
+CACHE_GB = 2
+FIXED = {
+    "VLLM_CPU_KVCACHE_SPACE": str(CACHE_GB),
+    "VLLM_CPU_NUM_OF_RESERVED_CPU": "0",  # it would leave one of two cores idle
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine in our process: nothing is sent about
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+    "HF_HUB_OFFLINE": "1",
+    "KMP_BLOCKTIME": "5",  # this one and the next are what its own launcher sets
+    "KMP_TPAUSE": "0",
+}
+
+
+def vllm_variables(home: Path, threads: int) -> dict[str, str]:
+    """`home` is its virtual environment: what it compiles is kept there, too.
+
+    Threads are bound as its launcher binds them. Intel's OpenMP comes with it; tcmalloc is used
+    where the machine has it.
+    """
+    cores = sorted(os.sched_getaffinity(0))[:threads]
+    libraries = [str(home / "lib" / "libiomp5.so"), find_library("tcmalloc_minimal")]
+    return FIXED | {
+        "VLLM_CACHE_ROOT": str(home / "cache"),
+        "TORCHINDUCTOR_CACHE_DIR": str(home / "cache" / "inductor"),
+        "OMP_NUM_THREADS": str(threads),
+        "KMP_AFFINITY": f"granularity=fine,explicit,proclist=[{','.join(map(str, cores))}]",
+        "LD_PRELOAD": ":".join(library for library in libraries if library),
+    }
