@@ -25,13 +25,10 @@ import argparse
 import itertools
 import json
 import os
-import platform
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +36,7 @@ from rich.console import Console
 from rich.table import Table
 
 from batcher.model_source import OPENVINO_MODEL
-from bench.cpu_features import cpu_features
-from bench.engine_contender import ROOT, Batch, Contender
+from bench.engine_contender import Batch, Contender
 from bench.engine_crew import ALL, MIXED, OPENVINO_READERS, OURS, VLLM, Crew
 from bench.engine_fidelity import Fidelity, read_fidelity
 from bench.engine_model import ModelFiles, find_model
@@ -59,6 +55,7 @@ from bench.engine_report import (
 )
 from bench.engine_workloads import FULL, QUICK, Workloads
 from bench.environments import RECIPES, Environments
+from bench.machine_conditions import machine_conditions
 from bench.machine_limits import LimitMeter
 from bench.pairs import alternate, console
 from bench.peers.torch_model import fast_dtype
@@ -66,7 +63,6 @@ from bench.prepared import add_models, link_models
 from bench.report import RESULTS, hand_in, make_parser
 from bench.rounds import interleave
 from headrace.core.cores import with_fair_threads
-from headrace.core.machine import machine
 from headrace.core.settings import load_settings
 
 FEWER = (1, 8)
@@ -305,28 +301,12 @@ def _show(report: Mapping[str, Any]) -> None:
 
 
 def _conditions(load_before: float, names: Sequence[str]) -> dict[str, Any]:
-    packages = ("torch", "transformers", "openvino-genai")
     peers = {"llama_cpp": "llama-cpp", **dict.fromkeys(VLLM, "vllm")}
     return {
-        "commit": _commit(),
-        "date": f"{date.today()}",
-        "cpu": machine()["cpu"],
-        "features": cpu_features(),
+        **machine_conditions("torch", "transformers", "openvino-genai"),
         "load_before": round(load_before, 2),
-        "python": platform.python_version(),
-        **{package: version(package) for package in packages},
         "peers": sorted({RECIPES[peers[name]].text for name in names if name in peers}),
     }
-
-
-def _commit() -> str | None:
-    """Of the code that was measured; None where this is no clone."""
-    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    except FileNotFoundError:
-        return None
-    return done.stdout.strip() or None
 
 
 def _parse() -> argparse.Namespace:

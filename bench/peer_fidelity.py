@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from batcher.fidelity.comparison import Comparison, compare
 from bench.engine_contender import Contender
 from bench.engine_workloads import Workloads
 
@@ -44,23 +45,15 @@ def measure(
     following = reply["ids"][places.start + 1 : places.stop + 1]
     reference = passage.reference(reply["ids"])[places]
     rates = {f"tokens_per_s_{rows}": _rate(contender, workloads, rows) for rows in LEVELS}
-    return distance(reference, found, following) | rates
+    return rounded(compare(reference, found, following)) | rates
 
 
-def distance(
-    reference: np.ndarray, found: np.ndarray, following: Sequence[int]
-) -> dict[str, float]:
-    """KL in nats a token, share of like first choices, and perplexity by the reference's.
-
-    Both have a row of log-probabilities for each place, `following` the token that stands there.
-    """
-    kl = (np.exp(reference.astype(np.float64)) * (reference - found)).sum(axis=-1)
-    each = np.arange(len(following))
-    lost = reference[each, following].mean() - found[each, following].mean()
+def rounded(found: Comparison) -> dict[str, float]:
+    """As it stands in the file."""
     return {
-        "kl": round(float(kl.mean()), 6),
-        "top1": round(float((found.argmax(-1) == reference.argmax(-1)).mean()), 4),
-        "perplexity_ratio": round(float(np.exp(lost)), 4),
+        "kl": round(found.kl, 6),
+        "top1": round(found.top1, 4),
+        "perplexity_ratio": round(found.perplexity_ratio, 4),
     }
 
 

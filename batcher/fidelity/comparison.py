@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,27 +30,27 @@ def log_softmax(logits: Floats) -> Floats:
     return logprobs
 
 
-def compare(reference: Floats, logits: Floats, ids: NDArray[np.int64]) -> Comparison:
-    """`reference` are logprobs and `logits` another model's, both [ids, vocabulary].
+def compare(reference: Floats, logits: Floats, following: Sequence[int]) -> Comparison:
+    """`reference` are logprobs and `logits` another model's, both [places, vocabulary].
 
-    Place i holds the prediction of `ids[i + 1]`; the last place predicts nothing that is known.
-    Raises `ValueError` where the shapes differ; logits that are not finite give a KL of infinity.
+    `following` are the tokens that stand behind the places, as far as they are known. Raises
+    `ValueError` where the shapes differ; logits that are not finite give a KL of infinity.
     """
     if reference.shape != logits.shape:
         raise ValueError(f"logits of shape {logits.shape}, the reference has {reference.shape}")
     if not np.isfinite(logits).all():
         return Comparison(np.inf, 0.0, np.inf)
-    kl = same = loss = 0.0
-    for start in range(0, len(ids), ROWS_AT_ONCE):
+    kl, same, loss, places = 0.0, 0, 0.0, len(reference)
+    for start in range(0, places, ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
         theirs, ours = reference[rows].astype(np.float64), log_softmax(logits[rows])
         kl += float((np.exp(theirs) * (theirs - ours)).sum())
         same += int((theirs.argmax(-1) == ours.argmax(-1)).sum())
-        following = ids[start + 1 : start + 1 + len(ours)]
-        places = np.arange(len(following))
-        loss += float((theirs[places, following] - ours[places, following]).sum())
+        come = list(following[rows])
+        each = np.arange(len(come))
+        loss += float((theirs[each, come] - ours[each, come]).sum())
     return Comparison(
-        kl=max(0.0, kl / len(ids)),
-        top1=same / len(ids),
-        perplexity_ratio=float(np.exp(loss / max(1, len(ids) - 1))),
+        kl=max(0.0, kl / places),
+        top1=same / places,
+        perplexity_ratio=float(np.exp(loss / max(1, len(following)))),
     )

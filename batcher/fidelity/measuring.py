@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from batcher.engine_choice import EngineName
 from batcher.fidelity.number_format import number_format
@@ -89,10 +91,10 @@ def _compare(
     from batcher.fidelity.reference import reference_logprobs
 
     reference = reference_logprobs(subject.source, ids, subject.card.context_tokens)
-    logits = _served_logits(settings, subject, ids)
+    logits = served_logits(settings, subject.engine, subject.path, ids)
     from batcher.fidelity.comparison import compare
 
-    found = compare(reference, logits[:, : reference.shape[1]], np.array(ids))
+    found = compare(reference, logits[:, : reference.shape[1]], ids[1:])
     fidelity = Fidelity(
         dtype,
         kl=float(f"{found.kl:.4g}"),
@@ -103,18 +105,22 @@ def _compare(
     return fidelity, probes_of(reference)
 
 
-def _served_logits(
-    settings: Settings, subject: Subject, ids: tuple[int, ...]
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    if subject.engine == "openvino":
-        from batcher.openvino_engine.pipeline import properties_of
-        from batcher.openvino_engine.served_logits import served_logits
+def served_logits(
+    settings: Settings, engine: EngineName, path: Path, ids: Sequence[int]
+) -> NDArray[np.float32]:
+    """[ids, vocabulary], in the number formats that the engine serves with.
 
-        return served_logits(subject.path, properties_of(settings), ids)
+    Raises `ModelError` where the model in `path` cannot be run.
+    """
+    if engine == "openvino":
+        from batcher.openvino_engine.paged_logits import paged_logits
+        from batcher.openvino_engine.pipeline import properties_of
+
+        return paged_logits(path, properties_of(settings), ids)
     from batcher.torch_engine.model import load_model
     from batcher.torch_engine.plain_logits import plain_logits
 
-    return plain_logits(load_model(settings, subject.path), ids)
+    return plain_logits(load_model(settings, path), ids)
 
 
 def _bytes(source: Path) -> int:

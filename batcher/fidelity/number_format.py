@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from batcher.engine_choice import EngineName, takes_gpu
-from headrace.core.machine import cpu_features
+from headrace.core.cpu_features import cpu_features
 from headrace.core.settings import Settings
 
 BFLOAT16_FEATURES = frozenset({"amx_bf16", "avx512_bf16"})
@@ -15,6 +15,6 @@ def number_format(settings: Settings, engine: EngineName) -> str:
         return settings.dtype
     if engine == "torch" and takes_gpu(settings):
         return "bfloat16"
-    if cpu_features() & BFLOAT16_FEATURES:
+    if BFLOAT16_FEATURES & set(cpu_features()):
         return "bfloat16"
     return "int8" if engine == "openvino" else "float32"

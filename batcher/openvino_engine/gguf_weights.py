@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ They are an eighth of its products.
 """
 
 
+Form = Callable[[Blocks], Held]
+
+
 @dataclass(frozen=True, slots=True)
 class Matrix:
     """A matrix of the model in blocks: the node that makes its values, and what it makes them of.
@@ -52,7 +56,14 @@ class Matrix:
         return row
 
 
-def restore_weights(model: openvino.Model, file: Path) -> dict[str, int]:
+def form_of(name: str) -> Form:
+    """The form that a matrix of this name is held in."""
+    return real_zero if name.endswith(EXACT_PRODUCTS) else fine_steps
+
+
+def restore_weights(
+    model: openvino.Model, file: Path, form_of: Callable[[str], Form] = form_of
+) -> dict[str, int]:
     """Puts every rounded matrix back. Returns how many were put back in each form.
 
     Raises `ModelError` for a matrix that cannot be told from the file.
@@ -60,7 +71,7 @@ def restore_weights(model: openvino.Model, file: Path) -> dict[str, int]:
     reader = read_gguf(file)
     tensors = {tensor.name: tensor for tensor in reader.tensors if tensor.tensor_type in ROUNDED}
     heads = _head_counts(reader)
-    counts = {real_zero.__name__: 0, fine_steps.__name__: 0}
+    counts: Counter[str] = Counter()
     left = {name: _first_row(tensor) for name, tensor in tensors.items()}
     for matrix in _matrices(model) if tensors else ():
         name = _nearest(matrix, left, tensors)
@@ -71,12 +82,12 @@ def restore_weights(model: openvino.Model, file: Path) -> dict[str, int]:
         blocks = _blocks_of(matrix, values, heads)
         if blocks is None:
             raise ModelError(f"the reader of OpenVINO changed the codes of {name}")
-        form = real_zero if name.endswith(EXACT_PRODUCTS) else fine_steps
+        form = form_of(name)
         _replace(matrix, form(blocks))
         counts[form.__name__] += 1
     if left:
         raise ModelError(f"OpenVINO's model has no matrix for {', '.join(sorted(left)[:3])}")
-    return counts
+    return dict(counts)
 
 
 def _matrices(model: openvino.Model) -> Iterator[Matrix]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import openvino_genai
 
 from batcher.model_source import CONVERTED, OPENVINO_MODEL
 from batcher.openvino_engine.gguf_rotary import restore_frequencies
-from batcher.openvino_engine.gguf_weights import restore_weights
+from batcher.openvino_engine.gguf_weights import Form, form_of, restore_weights
 from headrace.core.errors import ModelError
 
 VERSION = version("openvino-genai")
@@ -26,6 +27,16 @@ def convert_gguf(file: Path, folder: Path) -> None:
     """Makes `folder` with model and tokenizer, whose weights are those of the file.
 
     Raises `ModelError` for a file that OpenVINO cannot read.
+    """
+    read_as_openvino(file, folder)
+    matrices = restore(file, folder)
+    (folder / CONVERTED).write_text(json.dumps({"matrices": matrices}))
+
+
+def read_as_openvino(file: Path, folder: Path) -> None:
+    """Makes `folder` with model and tokenizer as OpenVINO's own reader understands the file.
+
+    Raises `ModelError` for a file that it cannot read.
     """
     folder.mkdir()
     source = folder / "model.gguf"  # what is made stands beside the file that is read
@@ -41,14 +52,13 @@ def convert_gguf(file: Path, folder: Path) -> None:
         raise ModelError(f"OpenVINO cannot read {file}: {_last_line(error)}") from error
     finally:
         source.unlink()
-    (folder / CONVERTED).write_text(json.dumps({"matrices": _restore(file, folder)}))
 
 
-def _restore(file: Path, folder: Path) -> dict[str, int]:
-    """Puts back what OpenVINO's reader rounded. Returns the number of matrices in each form."""
+def restore(file: Path, folder: Path, form_of: Callable[[str], Form] = form_of) -> dict[str, int]:
+    """Puts back what OpenVINO's reader changed. Returns the number of matrices in each form."""
     model = openvino.Core().read_model(folder / OPENVINO_MODEL)
-    matrices = restore_weights(model, file)
-    if restore_frequencies(model, file) or any(matrices.values()):
+    matrices = restore_weights(model, file, form_of)
+    if restore_frequencies(model, file) or matrices:
         made = folder / "restored"
         openvino.save_model(model, made / OPENVINO_MODEL, compress_to_fp16=False)
         del model  # its weights are a map of the file that is replaced

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from batcher.fidelity.comparison import compare
 from bench.engine_contender import Batch, Contender
 from bench.engine_workloads import QUICK, Prompt, Workloads
-from bench.peer_fidelity import Passage, distance, measure
+from bench.peer_fidelity import Passage, measure, rounded
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -42,7 +43,7 @@ class Echo(Contender):
 def test_the_model_itself_has_no_distance(passage: Passage) -> None:
     reference = passage.reference(passage.ids)[:5]
 
-    found = distance(reference, reference, passage.ids[1:])
+    found = rounded(compare(reference, reference, passage.ids[1:]))
 
     assert found == {"kl": 0.0, "top1": 1.0, "perplexity_ratio": 1.0}
 
@@ -51,7 +52,7 @@ def test_another_model_is_less_certain_of_what_follows(passage: Passage) -> None
     reference, even = passage.reference(passage.ids)[:5], np.full((5, 9), -np.log(9))
     following = reference.argmax(-1).tolist()
 
-    found = distance(reference, even, following)
+    found = rounded(compare(reference, even, following))
 
     expected = (np.exp(reference) * (reference + np.log(9))).sum(-1).mean()
     assert found["kl"] == pytest.approx(expected, abs=1e-6)

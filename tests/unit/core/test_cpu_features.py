@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cpu_features import cpu_features
+from headrace.core.cpu_features import cpu_features
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ CHUNK_TOKENS = 64
 """Read at once, so that most of a text is attended to in the cache, at the cache's precision."""
 
 
-def served_logits(
+def paged_logits(
     folder: Path, properties: dict[str, Any], ids: Sequence[int]
 ) -> NDArray[np.float32]:
     """[ids, vocabulary], with the pipeline's own attention, cache and number formats.
