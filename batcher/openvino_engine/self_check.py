@@ -8,13 +8,13 @@ what the engine says when it reads the same ids as a prompt.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from batcher.fidelity.prose import sample_ids
 from batcher.fidelity.record import Probe
+from batcher.warm_up import Runner, run
 from headrace.core.errors import ModelError
 from headrace.core.model_card import ModelCard
-from headrace.core.types import Delta, Request, Sampling, TokenLogprobs
+from headrace.core.types import Request, Sampling, TokenLogprobs
 
 SURE = 1.0
 """A token that leads by so many nats is chosen in every number format."""
@@ -27,17 +27,6 @@ SmolLM2 in bfloat16 is 0.0005 off what was recorded, with its zero points rounde
 
 DECODED = 4
 """Tokens behind each prompt."""
-
-
-class Runner(Protocol):
-    """What is asked of an engine."""
-
-    def add(self, request: Request) -> None: ...
-
-    def step(self) -> list[Delta]: ...
-
-    @property
-    def is_idle(self) -> bool: ...
 
 
 def check_answers(engine: Runner, card: ModelCard, probes: Sequence[Probe]) -> None:
@@ -99,13 +88,8 @@ def _generate(
 ) -> list[list[TokenLogprobs]]:
     """What the engine makes of all the prompts together, greedily; shorter where one ends."""
     rules = Sampling(max_tokens=tokens, temperature=0.0, logprobs=0)
-    made: dict[str, list[TokenLogprobs]] = {}
-    for number, prompt in enumerate(prompts):
-        made[f"check-{number}"] = []
-        engine.add(Request(f"check-{number}", card.name, card.hash, prompt, rules))
-    while not engine.is_idle:
-        for delta in engine.step():
-            if delta.error:
-                raise ModelError(f"the model {card.name} does not run: {delta.error}")
-            made[delta.request_id] += delta.logprobs or ()
-    return list(made.values())
+    requests = [
+        Request(f"check-{number}", card.name, card.hash, prompt, rules)
+        for number, prompt in enumerate(prompts)
+    ]
+    return list(run(engine, requests).values()) if requests else []

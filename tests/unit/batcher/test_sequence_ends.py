@@ -71,4 +71,4 @@ def test_the_card_has_the_end_that_config_json_alone_names(
     shutil.copytree(tiny_llama, folder)
     (folder / "generation_config.json").unlink()
     LlavaConfig(text_config={"model_type": "llama", "eos_token_id": [7, 9]}).save_pretrained(folder)
-    assert build_card(resolve_source(str(folder)), folder).eos_token_ids == (0, 7, 9)
+    assert build_card(resolve_source(str(folder)), folder, print).eos_token_ids == (0, 7, 9)

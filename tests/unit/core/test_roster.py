@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from headrace.core.connection import Client
+from headrace.core.fidelity import Fidelity
 from headrace.core.jobs import keys
 from headrace.core.roster import Roster, WorkerState, number_of
 from headrace.core.types import EngineStats, Feature
@@ -80,3 +82,20 @@ def test_a_worker_that_died_while_it_loaded_is_forgotten(fake_redis: Client) -> 
 )
 def test_a_worker_that_was_started_by_number_says_it(name: str, number: int | None) -> None:
     assert number_of(name) == number
+
+
+def test_what_a_later_version_tells_is_passed_over(fake_redis: Client) -> None:
+    roster = Roster(fake_redis, ttl_s=60)
+    known = replace(state("a"), fidelity=Fidelity("float32", kl=0.0, top1=1.0))
+    roster.beat(known)
+    beat = json.loads(fake_redis.get(keys.worker("a")))
+    beat["mood"] = "fine"
+    beat["fidelity"]["depth"] = 3
+    assert WorkerState.decode(json.dumps(beat).encode()) == known
+
+
+def test_a_worker_of_an_earlier_version_reports_no_fidelity(fake_redis: Client) -> None:
+    Roster(fake_redis, ttl_s=60).beat(state("a"))
+    beat = json.loads(fake_redis.get(keys.worker("a")))
+    del beat["fidelity"]
+    assert WorkerState.decode(json.dumps(beat).encode()) == state("a")

@@ -35,6 +35,7 @@ NAMES = {
     *("job_e2e_seconds", "queue_wait_seconds", "inference_seconds", "time_to_first_token_seconds"),
     *("time_per_output_token_seconds", "step_seconds", "batch_size"),
     *("scaler_desired_workers", "scaler_ready_workers", "scaler_paused"),
+    *("fidelity_kl_nats", "fidelity_top1_ratio"),
     *("scaler_unknown_readings", "scaler_decisions"),
 }
 
