@@ -185,7 +185,7 @@ def test_a_gguf_file_is_converted_once(tmp_path: Path, prepare: Prepare, stages:
     assert prepared.card.name == "Tiny-1"
     assert prepared.card.context_tokens == 128
     assert list(prepared.path.glob("*.safetensors"))
-    assert stages[-1] == "reading the tokenizer"
+    assert "reading the tokenizer" in stages
     for dtype in ("float32", "bfloat16"):
         model = load_model(load_settings(dtype=dtype), prepared.path)
         assert str(model.dtype) == f"torch.{dtype}"
@@ -200,6 +200,7 @@ def test_a_gguf_file_is_converted_for_openvino_without_torch_weights(
     assert prepared.card.eos_token_ids == (0,)
     assert sorted(file.name for file in prepared.path.parent.iterdir()) == [
         "card.jsonl",
+        "fidelity.json",
         "openvino",
     ]
     assert not list(prepared.path.glob("*.gguf"))
@@ -240,13 +241,26 @@ def test_a_gguf_file_that_openvino_cannot_read_is_torchs(
 def test_a_folder_that_was_exported_for_openvino_is_served_where_it_is(
     tmp_path: Path, prepare: Prepare
 ) -> None:
+    folder = exported(tmp_path)
+    (folder / "model.safetensors").unlink()
+    prepared = prepare(folder)
+    assert (prepared.engine, prepared.path) == ("openvino", folder.resolve())
+
+
+def test_a_folder_that_was_exported_from_other_weights_is_torchs(
+    tmp_path: Path, prepare: Prepare, stages: list[str]
+) -> None:
+    assert prepare(exported(tmp_path)).engine == "torch"
+    assert any("does not answer as model tiny does" in stage for stage in stages)
+
+
+def exported(tmp_path: Path) -> Path:
+    """Safetensors with random weights, and OpenVINO's files with others."""
     folder = make_tiny_llama(tmp_path / "tiny")
     convert_gguf(make_tiny_llama_gguf(tmp_path), tmp_path / "exported")
     for file in (tmp_path / "exported").iterdir():
         shutil.move(file, folder)
-    prepared = prepare(folder)
-    assert (prepared.engine, prepared.path) == ("openvino", folder.resolve())
-    assert prepare(folder, engine="torch").engine == "torch"
+    return folder
 
 
 def test_a_gguf_file_that_nobody_may_write_to_is_openvinos_too(
