@@ -46,20 +46,24 @@ def markdown(report: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def insert(document: str, tables: str) -> str:
+def insert(document: str, tables: str, begin: str = BEGIN, end: str = END) -> str:
     """The document with `tables` between its marks. Raises `ValueError` where it has none."""
-    if BEGIN not in document or END not in document:
-        raise ValueError(f"the document has no {BEGIN} and {END}")
-    before, _, rest = document.partition(BEGIN)
-    return f"{before}{BEGIN}\n{tables}\n{END}{rest.partition(END)[2]}"
+    if begin not in document or end not in document:
+        raise ValueError(f"the document has no {begin} and {end}")
+    before, _, rest = document.partition(begin)
+    return f"{before}{begin}\n{tables}\n{end}{rest.partition(end)[2]}"
 
 
-def _measured_on(report: Mapping[str, Any]) -> str:
-    """Old reports have neither commit nor features."""
+def machine_line(report: Mapping[str, Any]) -> str:
+    """When, of which commit, and on which processor. Old reports have not all of it."""
     conditions = report["conditions"]
     features = " ".join(conditions.get("features", ())) or "features not recorded"
     when = f"{conditions.get('date', 'no date')}, commit {conditions.get('commit', 'not recorded')}"
-    lines = [f"Measured {when}, on {conditions['cpu']} ({features}), model {report['model']}."]
+    return f"Measured {when}, on {conditions['cpu']} ({features})."
+
+
+def _measured_on(report: Mapping[str, Any]) -> str:
+    lines = [machine_line(report), f"The model is {report['model']}."]
     if "fidelity" not in report:
         lines.append("Nobody had compared the engines' models then: OpenVINO's was a damaged copy.")
     llama = report["options"].get("llama_cpp", {})

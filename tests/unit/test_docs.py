@@ -9,6 +9,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, generate_latest
 
 from api.http_metrics import PrometheusMetrics
+from bench import fidelity_table
 from bench.engine_tables import insert, markdown
 from headrace.cli.setting_text import default_text, describe
 from headrace.core.connection import Client
@@ -72,6 +73,14 @@ def test_the_benchmarks_page_has_the_tables_that_make_bench_engine_measured() ->
     page = (ROOT / "docs" / "benchmarks.md").read_text()
     report = json.loads((ROOT / "bench" / "results" / "engine.json").read_text())
     assert insert(page, markdown(report)) == page, "python -m bench.engine_tables"
+
+
+def test_the_benchmarks_page_has_the_table_that_make_bench_fidelity_measured() -> None:
+    page = (ROOT / "docs" / "benchmarks.md").read_text()
+    report = json.loads((ROOT / "bench" / "results" / "fidelity.json").read_text())
+    table = fidelity_table.markdown(report)
+    found = insert(page, table, fidelity_table.BEGIN, fidelity_table.END)
+    assert found == page, "python -m bench.fidelity_table"
 
 
 def test_the_readme_has_the_figures_that_make_bench_api_measured() -> None:
