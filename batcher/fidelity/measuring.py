@@ -23,6 +23,9 @@ from headrace.core.settings import Settings, variable
 PACKAGES = {"openvino": ("openvino-genai",), "torch": ("torch", "transformers")}
 """What computes: other versions may compute otherwise, so that a model is measured again."""
 
+UNBOUNDED = 1e6
+"""Stands for infinity, which JSON does not know."""
+
 MOST_BYTES = 60e9
 """Of weights: a larger model would take this comparison many minutes."""
 
@@ -50,7 +53,7 @@ def measure(settings: Settings, home: Path, subject: Subject) -> tuple[Record, F
     """Compares an engine with its model and records the result, also that there is none."""
     record, dtype = Record.read(home / RECORD), number_format(settings, subject.engine)
     try:
-        fidelity, probes = _compare(settings, subject, dtype)
+        fidelity, probes = _compare(settings, home, subject, dtype)
     except ModelError as error:
         fidelity, probes = Fidelity(dtype, note=f"unmeasured: {error}"), ()
     record = replace(record, probes=probes or record.probes)
@@ -77,7 +80,7 @@ def require_fidelity(fidelity: Fidelity, engine: EngineName, name: str, settings
 
 
 def _compare(
-    settings: Settings, subject: Subject, dtype: str
+    settings: Settings, home: Path, subject: Subject, dtype: str
 ) -> tuple[Fidelity, tuple[Probe, ...]]:
     """Raises `ModelError` where nothing can be compared."""
     if subject.source is None:
@@ -90,16 +93,17 @@ def _compare(
         raise ModelError("its tokenizer knows no text")
     from batcher.fidelity.reference import reference_logprobs
 
-    reference = reference_logprobs(subject.source, ids, subject.card.context_tokens)
+    reference = reference_logprobs(subject.source, ids, subject.card.context_tokens, home)
     logits = served_logits(settings, subject.engine, subject.path, ids)
     from batcher.fidelity.comparison import compare
 
-    found = compare(reference, logits[:, : reference.shape[1]], ids[1:])
+    width = min(reference.shape[1], logits.shape[1])  # one of them may have room for more tokens
+    found = compare(reference[:, :width], logits[:, :width], ids[1:])
     fidelity = Fidelity(
         dtype,
-        kl=float(f"{found.kl:.4g}"),
+        kl=float(f"{min(found.kl, UNBOUNDED):.4g}"),
         top1=round(found.top1, 4),
-        perplexity_ratio=round(found.perplexity_ratio, 5),
+        perplexity_ratio=round(min(found.perplexity_ratio, UNBOUNDED), 5),
         tokens=len(ids),
     )
     return fidelity, probes_of(reference)

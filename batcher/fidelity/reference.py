@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from io import StringIO
@@ -17,6 +18,7 @@ from transformers import AutoModelForCausalLM, GgufConfig
 from batcher.fidelity.comparison import log_softmax
 from batcher.gguf_reading import one_reading
 from batcher.gguf_rope import rope_changes
+from batcher.torch_engine.model_errors import one_line
 from batcher.torch_engine.quiet import quiet_transformers
 from batcher.torch_engine.rope import freeze_rope
 from headrace.core.errors import ModelError
@@ -31,21 +33,31 @@ FLOAT32_PER_BYTE = {"gguf": 7.5, "safetensors": 2.0}
 """Bytes in float32 for each byte of a file, at most: 4 bits and a scale, or 16 bits."""
 
 
-def reference_logprobs(source: Path, ids: Sequence[int], context_tokens: int) -> Logprobs:
+def reference_logprobs(
+    source: Path, ids: Sequence[int], context_tokens: int, scratch: Path | None = None
+) -> Logprobs:
     """[ids, vocabulary], of a GGUF file or of a folder of safetensors.
 
-    A folder that does not fit into memory is read layer by layer. Raises `ModelError` for a model
-    that cannot be run.
+    A folder that does not fit into memory is read layer by layer, from a copy in float32 that lies
+    in `scratch` meanwhile. Raises `ModelError` for a model that cannot be run.
     """
     try:
-        with _quietly() as offload:
+        with _quietly(scratch) as offload:
             model = _load_gguf(source) if source.is_file() else _load_folder(source, offload)
             freeze_rope(model, context_tokens)
             with torch.inference_mode():
                 logits = model.eval()(torch.tensor([list(ids)])).logits[0]
             return log_softmax(logits.float().numpy())
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
-        raise ModelError(f"the model does not run in transformers: {error}") from error
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        RuntimeError,
+        TypeError,
+        AttributeError,
+        MemoryError,
+    ) as error:
+        raise ModelError(f"the model does not run in transformers: {one_line(error)}") from error
 
 
 def can_be_read(gguf_file: Path) -> bool:
@@ -58,10 +70,10 @@ def can_be_read(gguf_file: Path) -> bool:
 
 
 @contextmanager
-def _quietly() -> Iterator[str]:
+def _quietly(scratch: Path | None) -> Iterator[str]:
     """A folder for layers, and none of the bars that transformers draws over ours."""
     with (
-        TemporaryDirectory(prefix="headrace-") as folder,
+        TemporaryDirectory(prefix=".headrace-", dir=scratch) as folder,
         redirect_stderr(StringIO()),
         quiet_transformers(),
         one_reading(),
@@ -90,6 +102,7 @@ def _load_gguf(file: Path) -> Any:
 def _load_folder(folder: Path, offload: str) -> Any:
     names: dict[str, Any] = {}
     if not fits(folder):
+        _require_space(folder, offload)
         budget = int(machine_memory() * MEMORY_SHARE / 2)
         names = {"device_map": "auto", "max_memory": {"cpu": budget}, "offload_folder": offload}
     return AutoModelForCausalLM.from_pretrained(
@@ -101,3 +114,11 @@ def _load_folder(folder: Path, offload: str) -> Any:
         trust_remote_code=False,
         **names,
     )
+
+
+def _require_space(folder: Path, scratch: str) -> None:
+    """Raises `ModelError` where the disk has no room for the model in float32."""
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    needed = int(size * FLOAT32_PER_BYTE["safetensors"])
+    if needed > shutil.disk_usage(scratch).free:
+        raise ModelError(f"{needed / 1e9:.0f} GB of free disk are needed to compare it")

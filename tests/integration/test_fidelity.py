@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from headrace.core.settings import Settings, load_settings
 from tests.tiny_models import make_tiny_llama, make_tiny_llama_gguf
 
 PROSE = Path(__file__).parents[1] / "data" / "prose.txt"
-SERVED_TOP1 = 0.95
+SERVED_TOP1 = 0.94
 """With exact weights bfloat16 comes to 0.967 here: OpenVINO gives logits in steps of an eighth."""
 
 READ_BY_OPENVINO = (Kind.F16, Kind.Q8_0, Kind.Q4_0, Kind.Q4_1, Kind.Q4_K, Kind.Q6_K)
@@ -161,6 +162,16 @@ def test_a_model_that_memory_does_not_hold_is_read_layer_by_layer(
     monkeypatch.setattr(reference, "machine_memory", lambda: 100_000)
     assert not reference.fits(folder)
     assert reference_logprobs(folder, ids, context_tokens=64) == pytest.approx(whole)
+
+
+def test_a_disk_without_room_for_its_layers_leaves_a_model_unmeasured(
+    tmp_path: Path, prepare: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reference, "machine_memory", lambda: 100_000)
+    monkeypatch.setattr(reference.shutil, "disk_usage", lambda _folder: SimpleNamespace(free=1_000))
+    prepared = prepare(make_tiny_llama(tmp_path / "tiny"), dtype="float32")
+    assert prepared.fidelity is not None
+    assert "of free disk" in prepared.fidelity.note
 
 
 def test_a_damaged_model_does_not_pass_its_self_check(tmp_path: Path, smollm2_models: Path) -> None:
