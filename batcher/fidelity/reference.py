@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, GgufConfig
 from batcher.fidelity.comparison import log_softmax
 from batcher.gguf_reading import one_reading
 from batcher.gguf_rope import rope_changes
-from batcher.torch_engine.model_errors import one_line
+from batcher.torch_engine.model_errors import model_errors
 from batcher.torch_engine.quiet import quiet_transformers
 from batcher.torch_engine.rope import freeze_rope
 from headrace.core.errors import ModelError
@@ -41,23 +41,12 @@ def reference_logprobs(
     A folder that does not fit into memory is read layer by layer, from a copy in float32 that lies
     in `scratch` meanwhile. Raises `ModelError` for a model that cannot be run.
     """
-    try:
-        with _quietly(scratch) as offload:
-            model = _load_gguf(source) if source.is_file() else _load_folder(source, offload)
-            freeze_rope(model, context_tokens)
-            with torch.inference_mode():
-                logits = model.eval()(torch.tensor([list(ids)])).logits[0]
-            return log_softmax(logits.float().numpy())
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        RuntimeError,
-        TypeError,
-        AttributeError,
-        MemoryError,
-    ) as error:
-        raise ModelError(f"the model does not run in transformers: {one_line(error)}") from error
+    with model_errors("the model does not run in transformers"), _quietly(scratch) as offload:
+        model = _load_gguf(source) if source.is_file() else _load_folder(source, offload)
+        freeze_rope(model, context_tokens)
+        with torch.inference_mode():
+            logits = model.eval()(torch.tensor([list(ids)])).logits[0]
+        return log_softmax(logits.float().numpy())
 
 
 def can_be_read(gguf_file: Path) -> bool:
