@@ -84,8 +84,9 @@ class Group:
         return min(pairs, max(2, round(self.share * pairs)))
 
 
+RACES = tuple(Group("equal", rows, RACERS) for rows in ROWS)
 GROUPS = (
-    *(Group("equal", rows, RACERS) for rows in ROWS),
+    *RACES,
     # These ratios vary by one or two hundredths: a third of the pairs finds them as well.
     Group("equal", SLOTS, ("static", "torch", "generate_batch"), share=1 / 3),
     Group("mixed", SLOTS, ("openvino_bare", "openvino"), share=1 / 3),
@@ -114,14 +115,15 @@ def measure(crew: Crew, arguments: argparse.Namespace) -> dict[str, Any]:
         options = {
             name: one.ask("options") for name, one in contenders.items() if name == "llama_cpp"
         }
-        bench.race(contenders)
-        bench.interrupt(contenders)
-        bench.compare_decoding(contenders)
-        bench.fill_table(contenders, FEWER)
-    # vLLM compiles for minutes for every number of slots.
-    with crew.loaded([name for name in names if name not in VLLM], MANY_SLOTS) as contenders:
-        bench.warm_up(contenders)
-        bench.fill_table(contenders, [MANY_SLOTS])
+        bench.race(contenders, RACES if arguments.races else GROUPS)
+        if not arguments.races:
+            bench.interrupt(contenders)
+            bench.compare_decoding(contenders)
+            bench.fill_table(contenders, FEWER)
+    if not arguments.races:  # vLLM compiles for minutes for every number of slots
+        with crew.loaded([name for name in names if name not in VLLM], MANY_SLOTS) as contenders:
+            bench.warm_up(contenders)
+            bench.fill_table(contenders, [MANY_SLOTS])
     findings, limits = bench.findings, meter.limits()
     fidelity = read_fidelity(arguments.fidelity, str(fast_dtype()).removeprefix("torch."))
     return {
@@ -170,9 +172,9 @@ class EngineBench:
         for contender in contenders.values():
             contender.batch(self._workloads.equal(FEWER[-1]), FEWER[-1])
 
-    def race(self, contenders: Mapping[str, Contender]) -> None:
+    def race(self, contenders: Mapping[str, Contender], groups: Sequence[Group]) -> None:
         """All groups, once a pair."""
-        for group in GROUPS:
+        for group in groups:
             members = _of(contenders, group.members)
             self._meter.sample()
             if members:
@@ -316,6 +318,9 @@ def _parse() -> argparse.Namespace:
         "--rounds", type=int, default=2, help="runs a cell of the table (default 2)"
     )
     parser.add_argument("--only", nargs="+", choices=ALL, metavar="NAME", help=", ".join(ALL))
+    parser.add_argument(
+        "--races", action="store_true", help="only 1, 8 and 32 equal requests beside the peers"
+    )
     parser.add_argument(
         "--quick", action="store_true", help="tiny runs to see that all works: no targets"
     )
