@@ -36,7 +36,7 @@ def keep_rope(file: Path, config: Any) -> None:
 
 
 def rope_changes(file: Path) -> dict[str, Any]:
-    """What `file` changes of plain rotary frequencies, as transformers' `rope_parameters`."""
+    """Changes of plain rotary frequencies in `file`, as transformers' `rope_parameters`."""
     reader = read_gguf(file)
     return _changes(_factors(reader), _scaling(reader))
 

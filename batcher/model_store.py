@@ -128,7 +128,7 @@ class _Preparation:
         return record, fidelity
 
     def _origin(self) -> Path | None:
-        """What the model itself is read from; None where only OpenVINO's files are known."""
+        """The file or folder of the model itself; None where only OpenVINO's files are known."""
         from batcher.fidelity.reference import can_be_read
 
         path = self.source.path

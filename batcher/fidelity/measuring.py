@@ -44,7 +44,7 @@ class Subject:
 
 
 def recorded(settings: Settings, home: Path, engine: EngineName) -> tuple[Record, Fidelity | None]:
-    """What is known of the model in `home`, and of this engine on this machine."""
+    """The record of the model in `home`, and what it says of this engine on this machine."""
     record = Record.read(home / RECORD)
     return record, record.measured.get(_key(settings, engine))
 

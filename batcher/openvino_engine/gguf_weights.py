@@ -106,7 +106,7 @@ def _matrices(model: openvino.Model) -> Iterator[Matrix]:
 
 
 def _source(node: Any, place: int) -> Any:
-    """What an input of a node comes from; None of a constant."""
+    """The node that an input comes from; None for an input of a constant."""
     return node.input_value(place).get_node() if node and node.get_input_size() > place else None
 
 

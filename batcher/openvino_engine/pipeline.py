@@ -65,7 +65,7 @@ def _scheduling(settings: Settings, cache: CacheSize) -> openvino_genai.Schedule
 
 
 def properties_of(settings: Settings) -> dict[str, Any]:
-    """What the model is compiled with."""
+    """Properties that the model is compiled with."""
     # Not where another worker may come later: both would sit on the same cores.
     stays_alone = max(settings.workers, settings.scaler_max or 0) <= 1
     properties: dict[str, Any] = {"ENABLE_CPU_PINNING": stays_alone}

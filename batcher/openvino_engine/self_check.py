@@ -86,7 +86,7 @@ def _require(card: ModelCard, off: Sequence[float], most: float, what: str) -> N
 def _generate(
     engine: Runner, card: ModelCard, prompts: Sequence[tuple[int, ...]], tokens: int
 ) -> list[list[TokenLogprobs]]:
-    """What the engine makes of all the prompts together, greedily; shorter where one ends."""
+    """Greedy tokens of all the prompts, made together; fewer where one ends."""
     rules = Sampling(max_tokens=tokens, temperature=0.0, logprobs=0)
     requests = [
         Request(f"check-{number}", card.name, card.hash, prompt, rules)
