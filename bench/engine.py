@@ -73,7 +73,7 @@ RACERS = ("openvino_bare", "openvino", "torch", *VLLM, "llama_cpp")
 
 @dataclass(frozen=True)
 class Group:
-    """What runs side by side, since it is compared. `share` is how many of the pairs it gets."""
+    """Contenders that run side by side and are compared; `share` of the pairs are theirs."""
 
     workload: str
     concurrency: int
@@ -273,7 +273,7 @@ def _of(contenders: Mapping[str, Contender], names: Sequence[str]) -> dict[str, 
 
 
 def _weight_bytes(crew: Crew, names: Sequence[str]) -> dict[str, int]:
-    """What a step reads: files as they are, or two or four bytes a parameter."""
+    """Bytes that a step reads: files as they are, or two or four bytes a parameter."""
     plain = dict.fromkeys(names, 2 * crew.model.parameters)
     known = {"vllm_float32": 4 * crew.model.parameters}
     if crew.model.gguf is not None:

@@ -68,7 +68,7 @@ ABOVE_ONE = 1.001
 
 @dataclass(frozen=True)
 class Race:
-    """What some contenders gave side by side, in order of the rounds."""
+    """Results of contenders that ran side by side, in order of the rounds."""
 
     workload: str
     concurrency: int

@@ -40,7 +40,7 @@ OWN = {
 
 
 def markdown(report: Mapping[str, Any]) -> str:
-    """What was measured on, tokens a second, and the ratios."""
+    """The machine, tokens a second, and the ratios."""
     parts = [_measured_on(report), "\n".join(_rates(report)), "\n".join(_ratios(report))]
     parts += [f"- {_title(name)}: withheld, {why}" for name, why in _withheld(report).items()]
     return "\n\n".join(parts)

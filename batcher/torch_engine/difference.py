@@ -24,7 +24,7 @@ _LEAST = 1e-30
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Of the logits of one token.
+    """Differences between two rows of logits of one token.
 
     `largest` is a share of their spread, `mean` (as root mean square) of their standard deviation.
     `lead` is how much worse than the best, in that deviation, the other answer's best token was.

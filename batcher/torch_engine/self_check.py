@@ -40,7 +40,7 @@ Place = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What the plain model answers behind each of some fixed ids.
+    """Answers of the plain model behind each of some fixed ids.
 
     `ids` [sets, 2, tokens]: a sequence and its neighbour; `logits` [sets, 2, tokens, vocabulary].
     The model computes in fp32 where the reference `is_fine`.
