@@ -18,6 +18,7 @@ from headrace.core.jobs.queue import JobQueue
 from headrace.core.model_card import ModelCard
 from headrace.core.roster import Roster
 from worker.batch_worker import BatchWorker
+from worker.engine_port import LocalEngine
 from worker.heartbeat import Heartbeat
 
 LIMIT_S = 600.0
@@ -31,7 +32,7 @@ class Serving:
         clock, leases, cards = SystemClock(), Leases(redis, settings), CardStore(redis)
         name = f"bench-{secrets.token_hex(4)}"
         self.worker = BatchWorker(
-            queue, leases, engine, ContinuousAdmission(), clock, name, card.hash
+            queue, leases, LocalEngine(engine), ContinuousAdmission(), clock, name, card.hash
         )
         self.heartbeat = Heartbeat(
             self.worker,

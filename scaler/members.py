@@ -41,7 +41,7 @@ def _phase(beat: WorkerState, snapshot: Snapshot) -> Phase:
     """The flag counts: a worker reads it up to a second later."""
     if beat.activity == "ready" and beat.name in snapshot.draining:
         return "draining"
-    return beat.activity
+    return "starting" if beat.activity == "restarting" else beat.activity
 
 
 def _starting(snapshot: Snapshot, number_of: NumberOf) -> dict[int, Member]:

@@ -23,6 +23,7 @@ from headrace.core.settings import Settings
 from headrace.core.types import EngineStats, JobState, Request
 from tests.fakes import CARD, FakeClock
 from worker.batch_worker import BatchWorker
+from worker.engine_port import LocalEngine
 
 
 class Bench:
@@ -46,7 +47,13 @@ class Bench:
         self.counters = Counters(redis, settings)
         self.engine = SimulatedEngine(settings, card, self.clock)
         self.worker = BatchWorker(
-            self.queue, self.leases, self.engine, ContinuousAdmission(), self.clock, name, card.hash
+            self.queue,
+            self.leases,
+            LocalEngine(self.engine),
+            ContinuousAdmission(),
+            self.clock,
+            name,
+            card.hash,
         )
         CardStore(redis).put(card)
 

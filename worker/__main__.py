@@ -8,32 +8,43 @@ import secrets
 import signal
 import socket
 import sys
-import time
 from types import FrameType
+from typing import NamedTuple
 
 import structlog
 
 from batcher.admission import make_admission
-from batcher.engine import import_engine, load_engine
-from batcher.model_store import prepare_model
 from headrace.core.card_store import CardStore
 from headrace.core.clock import SystemClock
 from headrace.core.connection import WORKER_TIMEOUT_S, connect, require_durable
 from headrace.core.cores import with_fair_threads
 from headrace.core.errors import CANNOT_EVER, HeadraceError, ModelError, SettingsError
+from headrace.core.fidelity import Fidelity
 from headrace.core.jobs.counters import Counters
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import JobQueue
+from headrace.core.model_card import ModelCard
 from headrace.core.process_age import process_age_s
-from headrace.core.roster import Roster, number_of
+from headrace.core.roster import Roster
 from headrace.core.settings import Settings, load_settings
 from headrace.core.telemetry import configure_logging
 from headrace.core.unknown_variables import warn_of_unknown_variables
 from worker.batch_worker import BatchWorker
+from worker.engine_port import EnginePort, LocalEngine
+from worker.engine_process.child import launcher
+from worker.engine_process.client import EngineProcess
 from worker.heartbeat import Heartbeat
+from worker.loading import load
 from worker.traces import make_traces
 
 log = structlog.get_logger()
+
+
+class Model(NamedTuple):
+    """What other processes learn of the model that a worker runs."""
+
+    card: ModelCard
+    fidelity: Fidelity | None
 
 
 def main() -> None:
@@ -63,24 +74,9 @@ def serve(settings: Settings, name: str) -> None:
     roster = Roster(redis, settings.lease_s)
     roster.announce(name, process_age_s())
 
-    started = time.monotonic()
-    model = prepare_model(settings, lambda stage: log.info("preparing the model", stage=stage))
-    prepared = time.monotonic()
-    import_engine(model.engine)
-    imported = time.monotonic()
-    engine = load_engine(settings, model, number_of(name))
+    engine, model = start_engine(settings, name)
     cards = CardStore(redis)
     cards.put(model.card)
-    log.info(
-        "engine loaded",
-        engine=type(engine).__name__,
-        model=model.card.name,
-        dtype=model.fidelity and model.fidelity.dtype,
-        kl=model.fidelity and model.fidelity.kl,
-        prepare_s=round(prepared - started, 2),
-        import_s=round(imported - prepared, 2),
-        load_s=round(time.monotonic() - imported, 2),
-    )
 
     clock, leases = SystemClock(), Leases(redis, settings)
     queue, admission = JobQueue(redis, settings), make_admission(settings, clock)
@@ -99,6 +95,15 @@ def serve(settings: Settings, name: str) -> None:
         heartbeat.stop()
         traces.close()
         engine.close()
+
+
+def start_engine(settings: Settings, name: str) -> tuple[EnginePort, Model]:
+    """The engine, loaded, and the model that it runs. Raises `ModelError`, `EngineError`."""
+    if settings.engine_process:
+        process = EngineProcess(settings, launcher(name))
+        return process, Model(process.card, process.fidelity)
+    prepared, engine = load(settings, name)
+    return LocalEngine(engine), Model(prepared.card, prepared.fidelity)
 
 
 def _end(signum: int, frame: FrameType | None) -> None:

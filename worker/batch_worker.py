@@ -20,9 +20,9 @@ from rq.serializers import JSONSerializer
 from rq.worker.base import WorkerStatus
 
 from batcher.admission import Admission
-from batcher.engine import Engine
 from headrace.core.clock import Clock
 from headrace.core.connection import passes_by_itself
+from headrace.core.errors import EngineDied, EngineError
 from headrace.core.jobs import keys
 from headrace.core.jobs.failpoints import Failpoint, make_failpoints
 from headrace.core.jobs.handover import Claim, Claimed, Outcome
@@ -32,6 +32,8 @@ from headrace.core.jobs.queue import JobQueue
 from headrace.core.jobs.rq_adapter import EXPIRED
 from headrace.core.roster import Activity
 from headrace.core.types import Priority, Room
+from worker.backoff import Backoff
+from worker.engine_port import EnginePort
 from worker.request_log import log_end, log_unclaimed
 from worker.running import REFUSED, TIMEOUT, Running
 from worker.step_counts import NoStepCounts, StepCounts
@@ -41,6 +43,8 @@ IDLE_WAIT_S = 1.0
 """Longest sleep of an idle worker: jobs that stock RQ enqueued ring no doorbell."""
 
 RETRY_FIRST_S, RETRY_MOST_S = 0.05, 2.0
+PAUSE_S = 0.2
+"""How soon a worker that waits for its engine heeds a signal."""
 
 STOP_JOB, STOP_EXECUTION, DROP_EXECUTION = "stop-job", "stop-execution", "drop-execution"
 """Commands about one job: the first two are RQ's, the last comes from `cancel.lua`."""
@@ -73,7 +77,7 @@ class BatchWorker(SimpleWorker):
         self,
         queue: JobQueue,
         leases: Leases,
-        engine: Engine,
+        engine: EnginePort,
         admission: Admission,
         clock: Clock,
         name: str,
@@ -103,6 +107,8 @@ class BatchWorker(SimpleWorker):
         self._has_lost_an_answer = False
         self._ending: frozenset[str] = frozenset()
         self._waited_s = 0.0
+        self._is_restarting = False
+        self._backoff = Backoff(clock)
         self._capacity = engine.room()
         self._last_publish = clock.now()
         self._drain_until: float | None = None
@@ -128,6 +134,14 @@ class BatchWorker(SimpleWorker):
             self.teardown()
 
     def turn(self) -> None:
+        """Does the work of one step; has an engine that died meanwhile loaded anew."""
+        try:
+            self._turn()
+        except EngineDied as death:
+            self._bury(death)
+            self._revive()
+
+    def _turn(self) -> None:
         """Obeys, admits, steps or rests, publishes, finishes and polices, once.
 
         What it waits for a Redis that is away is none of its own time.
@@ -146,6 +160,8 @@ class BatchWorker(SimpleWorker):
 
     @property
     def activity(self) -> Activity:
+        if self._is_restarting:
+            return "restarting"
         if self._drain_until is None and not self.is_told_to_drain:
             return "ready"
         return "draining" if self.running else "drained"
@@ -196,6 +212,7 @@ class BatchWorker(SimpleWorker):
         room = self._admission.room(self.engine.room(), len(self.running))
         if self._drain_until is not None or room.slots == 0 or self._is_isolating:
             return
+        self.engine.approach()
         batch_room = self._batch_room(room)
         claimed = self._insist(lambda: self._claim(room, batch_room))
         if claimed.is_draining != self.is_told_to_drain:
@@ -260,6 +277,7 @@ class BatchWorker(SimpleWorker):
 
     def _rest(self) -> None:
         """Nothing to run yet: waits for a job, or for the batch to be closed."""
+        self.engine.check()
         until_closed_s = self._admission.wait_s(len(self.running))
         wait_s = IDLE_WAIT_S if until_closed_s is None else min(until_closed_s, IDLE_WAIT_S)
         if self.activity == "ready":
@@ -269,11 +287,10 @@ class BatchWorker(SimpleWorker):
         self.last_progress = self._clock.now()
 
     def _step(self) -> None:
-        rows, started = len(self.running), self._clock.now()
+        rows = len(self.running)
         deltas = self.engine.step()
         self._failpoints.hit(Failpoint.MID_STEP)
         now = self.last_progress = self._clock.now()
-        self.steps.observe(rows, now - started)
         self._traces.stepped()
         for delta in deltas:
             self.running[delta.request_id].absorb(delta, rows, now)
@@ -282,11 +299,14 @@ class BatchWorker(SimpleWorker):
         self._publish(now)
 
     def _publish(self, now: float) -> None:
-        """Streams new tokens, coalesced; drops the jobs that are no longer ours."""
+        """Streams new tokens, coalesced."""
         news = [job for job in self.running.values() if job.has_news]
         is_due = now - self._last_publish >= self.settings.publish_interval_ms / 1000
-        if not news or not (is_due or any(job.is_urgent for job in news)):
-            return
+        if news and (is_due or any(job.is_urgent for job in news)):
+            self._stream(news, now)
+
+    def _stream(self, news: list[Running], now: float) -> None:
+        """Publishes their new tokens; drops the jobs that are no longer ours."""
         self._last_publish = now
         publications = [job.publication(now) for job in news]
         published = self._insist(lambda: self._queue.publish(publications, self._clock.now() - now))
@@ -306,6 +326,42 @@ class BatchWorker(SimpleWorker):
                 error = f"it ran longer than {job.claim.timeout_s:g} s"
                 overdue.append(job.failure(TIMEOUT, error, now))
         self._end_now(overdue)
+
+    # -- an engine that died ---------------------------------------------------------------------
+
+    def _bury(self, death: EngineDied) -> None:
+        """Gives all jobs back; those that ran in the engine have died in it.
+
+        What it brought before is true, and is published.
+        """
+        log.error("engine died", reason=str(death), ran=len(death.request_ids))
+        self.steps.engine_died()
+        self._is_restarting = True
+        if news := [job for job in self.running.values() if job.has_news]:
+            self._stream(news, self._clock.now())
+        claims = {job_id: job.claim for job_id, job in self.running.items()}
+        waited = [claim for job_id, claim in claims.items() if job_id not in death.request_ids]
+        self._insist(lambda: self._leases.recall(self.name, list(claims.values())))
+        self._insist(lambda: self._leases.release(waited))
+        self._insist(lambda: self._leases.bury(self.name)).log()
+        self.running.clear()
+        self._traces.rested()
+
+    def _revive(self) -> None:
+        """Has the engine loaded anew, however often that takes, unless the worker is to end."""
+        while not self._has_drained():
+            self._pause(self._backoff.wait_s())
+            try:
+                if self.engine.restart(self._has_drained):
+                    self._is_restarting = False
+                    return
+            except EngineError as error:
+                log.error("engine does not start", error=str(error))
+
+    def _pause(self, wait_s: float) -> None:
+        until = self._clock.now() + wait_s
+        while not self._has_drained() and self._clock.now() < until:
+            self._clock.sleep(min(PAUSE_S, wait_s))
 
     # -- ends ----------------------------------------------------------------------------------
 

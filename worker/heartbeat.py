@@ -21,6 +21,8 @@ from headrace.core.roster import Roster, WorkerState
 from worker.batch_worker import BatchWorker
 
 RENEWALS_PER_LEASE = 3
+LATE = 0.5
+"""Part of its interval by which a heartbeat may come later without a word."""
 RQ_TTL_S = 60
 """How long RQ lists a worker that fell silent; by itself it would for eight minutes."""
 
@@ -56,7 +58,12 @@ class Heartbeat(threading.Thread):
         self._stopped = threading.Event()
 
     def run(self) -> None:
+        due = self._clock.now() + self._interval_s
         while not self._stopped.wait(self._interval_s):
+            late_s = self._clock.now() - due
+            if late_s > LATE * self._interval_s:
+                log.warning("heartbeat late", late_s=round(late_s, 2))
+            due = self._clock.now() + self._interval_s
             try:
                 self.beat()
             except Exception as error:  # a failing beat never ends the thread
@@ -103,7 +110,7 @@ class Heartbeat(threading.Thread):
             name=worker.name,
             activity=worker.activity,
             pid=os.getpid(),
-            engine=type(worker.engine).__name__,
+            engine=worker.engine.name,
             stats=worker.engine.stats(),
             host=socket.gethostname(),
             features=tuple(sorted(worker.engine.features)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from headrace.core.histogram import BATCH_SIZE, STEP, SUM_UNIT
+from headrace.core.histogram import BATCH_SIZE, STEP, SUM_UNIT, Histogram
 from headrace.core.types import EngineStats
 
 
@@ -21,22 +21,31 @@ class StepCounts:
         self._totals: Counter[str] = Counter()
         self._last = EngineStats()
 
-    def observe(self, rows: int, seconds: float) -> None:
-        """One step of `rows` requests."""
-        for histogram, value in ((BATCH_SIZE, rows), (STEP, seconds)):
-            self._totals[histogram.field(value)] += 1
-            self._totals[histogram.sum_field] += round(value * SUM_UNIT)
-
     def turned(self, seconds: float, stats: EngineStats) -> None:
-        """A turn with a step in it is over; `stats` are the engine's counters behind it."""
-        last, self._last = self._last, stats
-        r, p = stats.rows - last.rows, stats.prefill_tokens - last.prefill_tokens
-        self._add_sums(r, p, round(seconds * SUM_UNIT))
+        """A turn with steps in it is over; `stats` are the engine's counters behind it.
 
-    def _add_sums(self, r: int, p: int, s: int) -> None:
+        Where it brought several, each counts as their mean.
+        """
+        last, self._last = self._last, stats
+        steps = stats.steps - last.steps
+        if steps <= 0:
+            return
+        rows, prompt = stats.rows - last.rows, stats.prefill_tokens - last.prefill_tokens
+        self._observe(steps, BATCH_SIZE, rows / steps)
+        self._observe(steps, STEP, (stats.busy_s - last.busy_s) / steps)
+        self._add_sums(steps, rows / steps, prompt / steps, seconds * SUM_UNIT / steps)
+
+    def engine_died(self) -> None:
+        self._totals["engine_deaths"] += 1
+
+    def _observe(self, steps: int, histogram: Histogram, value: float) -> None:
+        self._totals[histogram.field(value)] += steps
+        self._totals[histogram.sum_field] += round(steps * value * SUM_UNIT)
+
+    def _add_sums(self, n: int, r: float, p: float, s: float) -> None:
         sums = {"n": 1, "r": r, "p": p, "s": s, "rr": r * r, "rp": r * p, "pp": p * p}
-        for name, amount in (sums | {"rs": r * s, "ps": p * s}).items():
-            self._totals[f"steps:{name}"] += amount
+        for name, mean in (sums | {"rs": r * s, "ps": p * s}).items():
+            self._totals[f"steps:{name}"] += round(n * mean)
 
     @property
     def totals(self) -> Mapping[str, int]:
@@ -46,8 +55,8 @@ class StepCounts:
 class NoStepCounts(StepCounts):
     """Where metrics are off."""
 
-    def observe(self, rows: int, seconds: float) -> None:
+    def turned(self, seconds: float, stats: EngineStats) -> None:
         """Counts nothing."""
 
-    def turned(self, seconds: float, stats: EngineStats) -> None:
+    def engine_died(self) -> None:
         """Counts nothing."""

@@ -22,6 +22,7 @@ HeadraceError
 ├── ModelError          a model cannot be found, read or prepared
 │   └── InfidelityError an engine answers otherwise than its model
 ├── EngineError         the engine as a whole cannot go on
+│   └── EngineDied      the process that ran the engine is gone
 └── StateFolderBusy     another `headrace up` owns the state folder
 """
 
@@ -163,7 +164,18 @@ class InfidelityError(ModelError):
 
 
 class EngineError(HeadraceError):
-    """Raised by an engine that cannot serve any request; the worker restarts."""
+    """Raised by an engine that cannot serve any request; the worker starts another."""
+
+
+class EngineDied(EngineError):
+    """Raised when the process that ran the engine has ended, or had to be killed.
+
+    `request_ids` are those of the requests that ran in it.
+    """
+
+    def __init__(self, message: str, request_ids: frozenset[str]) -> None:
+        super().__init__(message)
+        self.request_ids = request_ids
 
 
 class StateFolderBusy(HeadraceError):

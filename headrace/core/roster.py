@@ -12,8 +12,9 @@ from headrace.core.fidelity import Fidelity
 from headrace.core.jobs import keys
 from headrace.core.types import EngineStats, Feature
 
-Activity = Literal["ready", "draining", "drained"]
-"""A worker that was told to drain takes no more jobs; once it runs none it is drained."""
+Activity = Literal["ready", "draining", "drained", "restarting"]
+"""A worker that was told to drain takes no more jobs; once it runs none it is drained. One whose
+engine died takes none until it has loaded another."""
 
 COLD_STARTS_KEPT = 20
 

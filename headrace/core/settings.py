@@ -162,7 +162,10 @@ class Settings(BaseSettings):
     )
     lease_s: float = Field(10.0, ge=0.1, description="A silent worker loses its jobs after this.")
     engine_stall_s: PositiveFloat = Field(
-        30.0, description="A worker whose step takes longer stops renewing its leases."
+        30.0, description="An engine whose step takes longer is killed and loaded anew."
+    )
+    engine_process: bool = Field(
+        True, description="The engine is a child process of its worker; false: a part of it."
     )
     job_timeout_s: PositiveInt = Field(600, description="Longest run of one job.")
     drain_s: PositiveFloat = Field(30.0, description="Time to finish running jobs at shutdown.")

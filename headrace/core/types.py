@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -179,7 +179,7 @@ class TokenLogprobs:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """What one engine step added to one request.
+    """What one engine step, or several in a row, added to one request.
 
     `text` may lag behind `token_ids` while it could still become part of a character or a stop
     string. The last delta of a request has a `finish_reason` or an `error`; `may_pass` says that
@@ -204,6 +204,16 @@ class Delta:
     def is_last(self) -> bool:
         return self.finish_reason is not None or self.error is not None
 
+    def then(self, later: Delta) -> Delta:
+        """Both as one."""
+        has_logprobs = self.logprobs is not None or later.logprobs is not None
+        return replace(
+            later,
+            token_ids=self.token_ids + later.token_ids,
+            text=self.text + later.text,
+            logprobs=(self.logprobs or ()) + (later.logprobs or ()) if has_logprobs else None,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Room:
@@ -225,6 +235,12 @@ class EngineStats:
     cached_tokens: int = 0
     output_tokens: int = 0
     busy_s: float = 0.0
+
+    def plus(self, others: EngineStats) -> EngineStats:
+        """The sum of both counters; `running` and `slots` are those of `self`."""
+        counted = ("steps", "rows", "prefill_tokens", "cached_tokens", "output_tokens", "busy_s")
+        sums = {name: getattr(self, name) + getattr(others, name) for name in counted}
+        return replace(self, **sums)
 
     @property
     def mean_batch_size(self) -> float:

@@ -1,35 +1,27 @@
-"""`python -m tests.chaos.worker --name …`: the real worker, on a card and an engine of tests.
+"""`python -m tests.chaos.worker --name …`: the real worker, on an engine of tests.
 
-Its log goes to `<name>.log` in the folder `CHAOS_LOGS`. `CHAOS_MODEL` gives its card another name.
+Its log, and that of its engine process, goes to `<name>.log` in the folder `CHAOS_LOGS`.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
 import worker.__main__ as real
-from batcher.model_store import PreparedModel
-from tests.chaos.engine import FaultyEngine
-from tests.fakes import CARD
+from worker.engine_process.child import launcher
 
-LOGS, MODEL = "CHAOS_LOGS", "CHAOS_MODEL"
+LOGS = "CHAOS_LOGS"
+ENGINE = (sys.executable, "-m", "tests.chaos.engine_child")
 
 
 def main() -> None:
     name = sys.argv[sys.argv.index("--name") + 1]
     _log_to(Path(os.environ[LOGS]) / f"{name}.log")
-    card = replace(CARD, name=os.environ.get(MODEL, CARD.name))
-    with patch.multiple(
-        real,
-        prepare_model=lambda settings, progress: PreparedModel(
-            "simulated", settings.state_dir, card
-        ),
-        load_engine=lambda settings, model, number: FaultyEngine(settings, name),
-    ):
+    with patch.object(real, "launcher", partial(launcher, command=ENGINE)):
         real.main()
 
 

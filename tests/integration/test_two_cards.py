@@ -19,7 +19,8 @@ from headrace.core.jobs.job import Job
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.settings import Settings, as_environment
 from headrace.core.types import JobState
-from tests.chaos.worker import LOGS, MODEL
+from tests.chaos.engine_child import MODEL
+from tests.chaos.worker import LOGS
 from tests.fakes import CARD, make_request
 from tests.waiting import eventually
 

@@ -1,7 +1,8 @@
 """Failpoints: places where a test kills the process, to see what a death just there leaves behind.
 
 `HEADRACE_FAILPOINTS` arms them, separated by commas: `after-claim=kill` kills at the first hit,
-`before-finish=kill@3` at the third; `stop` stops the process instead, until somebody continues it.
+`before-finish=kill@3` at the third; `stop` stops the process instead, until somebody continues it,
+and `crash` ends it as a fault in native code would.
 Where it is unset, a hit does nothing.
 """
 
@@ -18,8 +19,8 @@ from enum import StrEnum
 from headrace.core.errors import SettingsError
 from headrace.core.settings import variable
 
-_SPEC = re.compile(r"(?P<place>[a-z-]+)=(?P<action>kill|stop)(@(?P<hit>[1-9][0-9]*))?")
-_SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+_SPEC = re.compile(r"(?P<place>[a-z-]+)=(?P<action>kill|stop|crash)(@(?P<hit>[1-9][0-9]*))?")
+_SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP, "crash": signal.SIGSEGV}
 
 
 class Failpoint(StrEnum):
@@ -37,8 +38,17 @@ class Failpoint(StrEnum):
     AFTER_PASS_ON = "after-pass-on"
     """Jobs of another model's card are given back; no claim has set them aside yet."""
 
+    AFTER_SEND = "after-send"
+    """The engine process was sent the jobs; nothing has come back."""
+
+    BEFORE_ENGINE_STEP = "before-engine-step"
+    """The engine process has taken the jobs in; it is about to step."""
+
+    AFTER_ENGINE_STEP = "after-engine-step"
+    """It has stepped; the worker does not know of it."""
+
     MID_STEP = "mid-step"
-    """The engine has stepped; nothing of it is published."""
+    """The worker has what the engine's step brought; nothing of it is published."""
 
     BEFORE_FINISH = "before-finish"
     """The results are made, and not handed in."""
@@ -103,7 +113,7 @@ def _parse(spec: str) -> tuple[Failpoint, Arming]:
     if found is None or found["place"] not in list(Failpoint):
         raise SettingsError(
             f"{variable('failpoints')}: {spec!r} is not one of {', '.join(Failpoint)}, with "
-            "`=kill` (or `=stop`) or, for the n-th hit, `=kill@n`"
+            "`=kill` (or `=stop`, `=crash`) or, for the n-th hit, `=kill@n`"
         )
     return Failpoint(found["place"]), Arming(int(found["hit"] or 1), _SIGNALS[found["action"]])
 

@@ -79,6 +79,10 @@ class Leases:
         rq_adapter.forget_worker(self._redis, worker)
         return swept
 
+    def bury(self, worker: str) -> Swept:
+        """Takes back every job of a worker that lives, and whose engine died of them."""
+        return self._take_back(worker)
+
     def drop(self, worker: str, claims: Sequence[Claim]) -> None:
         """Forgets what the worker ran of jobs that are no longer its own."""
         self._drop(args=[worker, *_ids(claims)])

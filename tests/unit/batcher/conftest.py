@@ -10,6 +10,7 @@ from batcher.model_store import PreparedModel
 from batcher.openvino_engine.preparation import convert_gguf
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import load_settings
+from tests.engine_thread import threads_of
 from tests.tiny_models import (
     CHAT_TEMPLATE,
     CONTEXT_TOKENS,
@@ -18,6 +19,7 @@ from tests.tiny_models import (
     make_tiny_llama_gguf,
 )
 from tests.unit.batcher.driving import MakeEngine
+from worker.engine_process.client import EngineProcess
 
 
 @pytest.fixture(scope="session")
@@ -49,12 +51,19 @@ def card(tiny_gpt2: Path) -> ModelCard:
     )
 
 
-@pytest.fixture(scope="module", params=["simulated", "torch", "openvino"])
+BORDER = " over the border of a process"
+
+
+@pytest.fixture(
+    scope="module",
+    params=[f"{name}{way}" for way in ("", BORDER) for name in ("simulated", "torch", "openvino")],
+)
 def make_engine(
     request: pytest.FixtureRequest, card: ModelCard, tiny_gpt2: Path, tiny_openvino: Path
 ) -> MakeEngine:
     """Of every engine there is, in numbers that do not depend on who shares a batch."""
-    path = tiny_openvino if request.param == "openvino" else tiny_gpt2
+    name = request.param.removesuffix(BORDER)
+    path = tiny_openvino if name == "openvino" else tiny_gpt2
 
     def make(own_card: ModelCard = card, **overrides: Any) -> Engine:
         defaults = {
@@ -67,6 +76,9 @@ def make_engine(
             "simulated_gamma_s": 0,
         }
         own_settings = load_settings(**defaults | overrides)
-        return load_engine(own_settings, PreparedModel(request.param, path, own_card))
+        engine = load_engine(own_settings, PreparedModel(name, path, own_card))
+        if request.param == name:
+            return engine
+        return EngineProcess(own_settings, threads_of(lambda: engine, own_card))
 
     return make

@@ -24,6 +24,7 @@ from headrace.core.settings import Settings
 from headrace.core.types import Delta, JobState, Sampling
 from tests.bench import Bench
 from tests.fakes import CARD, make_request
+from worker.engine_port import LocalEngine
 
 
 @pytest.fixture
@@ -175,7 +176,7 @@ class FailingEngine(SimulatedEngine):
 def test_a_worker_whose_engine_breaks_leaves_its_jobs_to_others(
     bench: Bench, settings: Settings
 ) -> None:
-    bench.worker.engine = FailingEngine(settings, CARD)
+    bench.worker.engine = LocalEngine(FailingEngine(settings, CARD))
     bench.submit(make_request())
     bench.worker.start()
 

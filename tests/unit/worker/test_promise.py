@@ -26,6 +26,7 @@ from headrace.core.settings import Settings
 from headrace.core.types import JobState, Priority, Room, Sampling
 from tests.bench import Bench
 from tests.fakes import CARD, make_card, make_request
+from worker.engine_port import LocalEngine
 
 WORKERS, JOBS = 2, 6
 WORKER, JOB = st.integers(0, WORKERS - 1), st.integers(0, JOBS - 1)
@@ -94,7 +95,8 @@ class World:
         number = next(self._numbers)
         bench = Bench(self.redis, self._settings, f"{card.name}-{number}", card=card)
         bench.queue.wait_for_ring = lambda *_args: None  # type: ignore[method-assign]
-        bench.worker.engine = voice = Voice(bench.queue.settings, card, bench.clock)
+        voice = Voice(bench.queue.settings, card, bench.clock)
+        bench.worker.engine = LocalEngine(voice)
         voice.letter = string.ascii_letters[number % len(string.ascii_letters)]
         return bench
 

@@ -18,8 +18,8 @@ from worker.step_counts import StepCounts
 
 def test_a_step_counts_its_rows_and_its_seconds() -> None:
     counts = StepCounts()
-    counts.observe(3, 0.04)
-    counts.observe(1, 0.06)
+    counts.turned(0.05, EngineStats(steps=1, rows=3, busy_s=0.04))
+    counts.turned(0.07, EngineStats(steps=2, rows=4, busy_s=0.1))
 
     totals = counts.totals
     assert BATCH_SIZE.sum(totals) == 4
@@ -29,8 +29,8 @@ def test_a_step_counts_its_rows_and_its_seconds() -> None:
 
 def test_the_sums_of_a_step_curve_are_those_of_rows_and_prompt_tokens_of_each_step() -> None:
     counts = StepCounts()
-    counts.turned(0.04, EngineStats(rows=3, prefill_tokens=10))
-    counts.turned(0.06, EngineStats(rows=5, prefill_tokens=14))
+    counts.turned(0.04, EngineStats(steps=1, rows=3, prefill_tokens=10))
+    counts.turned(0.06, EngineStats(steps=2, rows=5, prefill_tokens=14))
 
     sums = {field: count for field, count in counts.totals.items() if field.startswith("steps:")}
     assert sums == {
@@ -38,6 +38,26 @@ def test_the_sums_of_a_step_curve_are_those_of_rows_and_prompt_tokens_of_each_st
         **{"steps:rr": 9 + 4, "steps:rp": 30 + 8, "steps:pp": 100 + 16},
         **{"steps:rs": 120_000 + 120_000, "steps:ps": 400_000 + 240_000},
     }
+
+
+def test_steps_that_one_turn_brought_count_as_their_mean() -> None:
+    counts = StepCounts()
+    counts.turned(0.2, EngineStats(steps=4, rows=12, prefill_tokens=8, busy_s=0.16))
+
+    totals = counts.totals
+    assert BATCH_SIZE.cumulated(totals)[-1] == ("+Inf", 4)
+    assert (BATCH_SIZE.sum(totals), STEP.sum(totals)) == (12, 0.16)
+    assert [totals[f"steps:{name}"] for name in ("n", "r", "rr", "s", "rs")] == [
+        *(4, 12, 36),
+        *(200_000, 600_000),
+    ]
+
+
+def test_a_turn_that_brought_no_step_counts_nothing() -> None:
+    counts = StepCounts()
+    counts.turned(0.2, EngineStats())
+
+    assert counts.totals == {}
 
 
 def test_the_worker_counts_every_step(redis: Client, settings: Settings) -> None:

@@ -1,0 +1,282 @@
+"""EngineProcess: an engine that runs in a child process, one step ahead of its worker."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from headrace.core.errors import EngineDied, EngineError
+from headrace.core.fidelity import Fidelity
+from headrace.core.model_card import ModelCard
+from headrace.core.settings import Settings
+from headrace.core.types import Delta, EngineStats, Feature, Request, Room
+from worker.engine_process.channel import Channel
+from worker.engine_process.child import Launch, describe_end
+from worker.engine_process.messages import (
+    Abort,
+    Add,
+    Command,
+    Failed,
+    Loaded,
+    Stepped,
+    Taken,
+    decode_delta,
+)
+
+APPROACH_S = 0.004
+"""How long before a step's end the worker claims: a claim and its way to the engine take 2 ms."""
+
+STEPS_KEPT = 8
+"""Steps whose shortest tells when the next one ends at the earliest."""
+
+CLOSE_S = 5.0
+"""How long an engine may take to free its model."""
+
+POLL_S = 0.2
+
+
+@dataclass(slots=True)
+class _Row:
+    """A request that was added. `number` is that of its command, 0 before it was sent."""
+
+    request: Request
+    resume_ids: Sequence[int]
+    number: int = 0
+    is_taken: bool = False
+
+
+class EngineProcess:
+    """The worker's end. One thread calls it, the main one, but for `stats`, `name` and `features`.
+
+    `add` takes effect with the next `step`, `abort` at the end of the step that runs. `card`,
+    `fidelity` and `model_path` describe the model that the engine has loaded.
+    """
+
+    def __init__(self, settings: Settings, launch: Launch) -> None:
+        """Starts the process and waits until its engine is loaded.
+
+        Raises `ModelError` for a model that cannot be prepared or run, `EngineError` where the
+        process ends before it has loaded it.
+        """
+        self._stall_s = settings.engine_stall_s
+        self._launch = launch
+        self._failpoints = settings.failpoints
+        self._rows: dict[str, _Row] = {}
+        self._sent = 0
+        self._earlier = EngineStats()
+        self._pace: deque[float] = deque(maxlen=STEPS_KEPT)
+        self._stepped_at = 0.0
+        self._start(lambda: False)
+
+    # -- the engine's protocol -------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        return self._loaded.name
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        return self._loaded.features
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._rows
+
+    def add(self, request: Request, resume_ids: Sequence[int] = ()) -> None:
+        if request.id in self._rows:
+            raise ValueError(f"request {request.id} is in the engine already")
+        self._rows[request.id] = _Row(request, resume_ids)
+
+    def abort(self, request_id: str) -> None:
+        row = self._rows.pop(request_id, None)
+        if row is not None and row.number:
+            self._send([Abort(request_id)])
+
+    def step(self) -> list[Delta]:
+        """Waits for one step at least. Raises `EngineDied`."""
+        self._send_rows()
+        if not self._rows:
+            return []
+        brought: dict[str, Delta] = {}
+        for step in self._steps():
+            for delta in self._current_deltas(step):
+                earlier = brought.get(delta.request_id)
+                brought[delta.request_id] = earlier.then(delta) if earlier else delta
+        ordered = [brought[request_id] for request_id in self._rows if request_id in brought]
+        for delta in ordered:
+            if delta.is_last:
+                del self._rows[delta.request_id]
+        return ordered
+
+    def room(self) -> Room:
+        """As the engine itself counts it; it need not be asked."""
+        whole = self._loaded.room
+        slots = max(0, whole.slots - len(self._rows))
+        promised = sum(row.request.cost_tokens for row in self._rows.values())
+        return Room(slots, max(0, whole.tokens - promised) if slots else 0)
+
+    def stats(self) -> EngineStats:
+        return replace(self._stats.plus(self._earlier), running=len(self._rows))
+
+    def close(self) -> None:
+        self._rows.clear()
+        self._channel.close()
+        try:
+            self._process.wait(CLOSE_S)
+        except subprocess.TimeoutExpired:
+            self._stop()
+
+    # -- what a child process adds to it ---------------------------------------------------------
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def card(self) -> ModelCard:
+        return self._card
+
+    @property
+    def fidelity(self) -> Fidelity | None:
+        return self._loaded.fidelity
+
+    @property
+    def model_path(self) -> str:
+        return self._loaded.model_path
+
+    def approach(self) -> None:
+        if self._pace and any(row.is_taken for row in self._rows.values()):
+            end = self._stepped_at + min(self._pace) - APPROACH_S
+            self._channel.has_news(max(0.0, end - time.monotonic()))
+
+    def check(self) -> None:
+        if self._process.poll() is not None:
+            raise self._died()
+
+    def restart(self, is_over: Callable[[], bool]) -> bool:
+        self._rows.clear()
+        self._stop()
+        self._failpoints = ""  # they have had their effect
+        self._earlier = self._stats.plus(self._earlier)
+        return self._start(is_over)
+
+    # -- starting ----------------------------------------------------------------------------------
+
+    def _start(self, is_over: Callable[[], bool]) -> bool:
+        self._channel, theirs = Channel.pair()
+        self._sent, self._stats, self._ending = 0, EngineStats(), ""
+        self._pace.clear()
+        try:
+            self._process = self._launch(theirs, self._failpoints)
+        finally:
+            os.close(theirs)
+        try:
+            return self._await_engine(is_over)
+        except BaseException:
+            self._stop()
+            raise
+
+    def _await_engine(self, is_over: Callable[[], bool]) -> bool:
+        while not self._channel.has_news(POLL_S):
+            if is_over():
+                self._stop()
+                return False
+        try:
+            message = self._channel.receive()
+        except (EOFError, OSError) as error:
+            raise EngineError(f"the engine process {self._end()} while it loaded") from error
+        if isinstance(message, Failed):
+            raise message.error
+        self._loaded: Loaded = message
+        self._stats = message.stats
+        self._card = ModelCard.decode(message.card, message.extras)
+        return True
+
+    def _stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._channel.close()
+
+    # -- talking ---------------------------------------------------------------------------------
+
+    def _send_rows(self) -> None:
+        fresh = [row for row in self._rows.values() if not row.number]
+        for place, row in enumerate(fresh, start=1):
+            row.number = self._sent + place
+        if fresh:
+            self._send([Add(row.request, row.resume_ids) for row in fresh])
+
+    def _send(self, commands: Sequence[Command]) -> None:
+        self._sent += len(commands)
+        try:
+            self._channel.send(commands)
+        except OSError:
+            return  # it has died: `step` will say so, behind what it had said before
+
+    def _steps(self) -> list[Stepped]:
+        """Those that are over and were not told of, one at least. Raises `EngineDied`."""
+        steps: list[Stepped] = []
+        while not steps or self._channel.has_news():
+            message = self._receive()
+            if message is None and steps:
+                break  # the next call finds the end again
+            match message:
+                case None:
+                    raise self._died()
+                case Taken(seen):
+                    self._note_taken(seen)
+                case _:
+                    steps.append(message)
+        return steps
+
+    def _receive(self) -> Taken | Stepped | None:
+        """The next message; None where none will come any more."""
+        if not self._channel.has_news(self._stall_s):
+            self._ending = f"was killed: it said nothing for {self._stall_s:g} s"
+            self._process.kill()
+            return None
+        try:
+            message = self._channel.receive()
+        except (EOFError, OSError):
+            return None
+        if isinstance(message, Failed):
+            self._ending = f"gave up: {message.error}"
+            return None
+        return message  # type: ignore[no-any-return]
+
+    def _note_taken(self, seen: int) -> None:
+        for row in self._rows.values():
+            row.is_taken = row.is_taken or 0 < row.number <= seen
+
+    def _current_deltas(self, step: Stepped) -> list[Delta]:
+        """Those of the rows that are there, and not of rows that had their ids before."""
+        self._stats = step.stats
+        self._pace.append(step.seconds)
+        self._stepped_at = step.ended
+        deltas = map(decode_delta, step.deltas)
+        return [delta for delta in deltas if self._is_current(delta.request_id, step.seen)]
+
+    def _is_current(self, request_id: str, seen: int) -> bool:
+        row = self._rows.get(request_id)
+        return row is not None and 0 < row.number <= seen
+
+    # -- ending ----------------------------------------------------------------------------------
+
+    def _died(self) -> EngineDied:
+        ran = frozenset(request_id for request_id, row in self._rows.items() if row.is_taken)
+        ending = self._end()
+        self._channel.close()
+        return EngineDied(f"the engine process {self._ending or ending}", ran)
+
+    def _end(self) -> str:
+        """How it ended; killed where it has closed its pipe and lives on."""
+        try:
+            code = self._process.wait(CLOSE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        return describe_end(code)
