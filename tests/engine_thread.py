@@ -49,6 +49,8 @@ class EngineThread:
         with contextlib.suppress(OSError):
             serve(self.engine, self._model, self._channel, Failpoints())
         self._cut()
+        self._socket.close()
+        self._channel.close()
 
     def _cut(self) -> None:
         with contextlib.suppress(OSError):

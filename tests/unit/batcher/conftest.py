@@ -51,19 +51,37 @@ def card(tiny_gpt2: Path) -> ModelCard:
     )
 
 
+ENGINES = ("simulated", "torch", "openvino")
 BORDER = " over the border of a process"
 
 
-@pytest.fixture(
-    scope="module",
-    params=[f"{name}{way}" for way in ("", BORDER) for name in ("simulated", "torch", "openvino")],
-)
+@pytest.fixture(scope="module", params=ENGINES)
+def make_local_engine(
+    request: pytest.FixtureRequest, card: ModelCard, tiny_gpt2: Path, tiny_openvino: Path
+) -> MakeEngine:
+    """Of every engine there is, called directly: a step brings one token."""
+    return maker(request.param, card, tiny_openvino if request.param == "openvino" else tiny_gpt2)
+
+
+@pytest.fixture(scope="module", params=[f"{name}{way}" for way in ("", BORDER) for name in ENGINES])
 def make_engine(
     request: pytest.FixtureRequest, card: ModelCard, tiny_gpt2: Path, tiny_openvino: Path
 ) -> MakeEngine:
-    """Of every engine there is, in numbers that do not depend on who shares a batch."""
+    """Of every engine there is, called directly and over the border of a process."""
     name = request.param.removesuffix(BORDER)
-    path = tiny_openvino if name == "openvino" else tiny_gpt2
+    make = maker(name, card, tiny_openvino if name == "openvino" else tiny_gpt2)
+    if request.param == name:
+        return make
+
+    def make_beside(own_card: ModelCard = card, **overrides: Any) -> Engine:
+        engine = make(own_card, **overrides)
+        return EngineProcess(load_settings(), threads_of(lambda: engine, own_card))
+
+    return make_beside
+
+
+def maker(name: str, card: ModelCard, path: Path) -> MakeEngine:
+    """In numbers that do not depend on who shares a batch."""
 
     def make(own_card: ModelCard = card, **overrides: Any) -> Engine:
         defaults = {
@@ -76,9 +94,6 @@ def make_engine(
             "simulated_gamma_s": 0,
         }
         own_settings = load_settings(**defaults | overrides)
-        engine = load_engine(own_settings, PreparedModel(name, path, own_card))
-        if request.param == name:
-            return engine
-        return EngineProcess(own_settings, threads_of(lambda: engine, own_card))
+        return load_engine(own_settings, PreparedModel(name, path, own_card))
 
     return make

@@ -108,8 +108,8 @@ class Calls(RuleBasedStateMachine):
             assert expected.text.startswith(output.text)
 
 
-def test_any_calls_in_any_order(make_engine: MakeEngine) -> None:
-    parts = {"engine": make_engine(), "solo": make_engine(), "expected": {}}
+def test_any_calls_in_any_order(make_local_engine: MakeEngine) -> None:
+    parts = {"engine": make_local_engine(), "solo": make_local_engine(), "expected": {}}
     run_state_machine_as_test(
         type("CallsOfThisEngine", (Calls,), parts),
         settings=settings(

@@ -80,9 +80,9 @@ def test_each_step_answers_in_the_order_of_arrival(
 
 
 def test_a_step_brings_a_request_at_most_one_token(
-    make_engine: MakeEngine, endless: ModelCard
+    make_local_engine: MakeEngine, endless: ModelCard
 ) -> None:
-    engine = make_engine(endless)
+    engine = make_local_engine(endless)
     for name in "abc":
         engine.add(a_request(name, [40, 50]))
     while not engine.is_idle:
