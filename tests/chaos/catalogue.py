@@ -7,6 +7,8 @@ from collections.abc import Collection
 from tests.chaos.fault import Fault
 from tests.chaos.faults.api_killed import ApiKilled
 from tests.chaos.faults.engine_error import EngineErrors
+from tests.chaos.faults.engine_killed import EngineKilled
+from tests.chaos.faults.engine_stopped import EngineStopped
 from tests.chaos.faults.memory_full import MemoryFull
 from tests.chaos.faults.network_cut import NetworkCut
 from tests.chaos.faults.overload import Overload
@@ -27,8 +29,11 @@ def all_faults() -> list[Fault]:
         WorkerKilled(supervised=False, priorities=THREE_QUEUES),
         WorkerKilled(supervised=True, priorities=ONE_QUEUE),
         WorkerKilled(supervised=True, priorities=THREE_QUEUES),
+        EngineKilled(),
         RollingRestart(),
         WorkerStopped(),
+        EngineStopped(in_time=True),
+        EngineStopped(in_time=False),
         RedisKilled("always"),
         RedisKilled("everysec"),
         RedisRestarted(),

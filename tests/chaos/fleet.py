@@ -8,6 +8,7 @@ import json
 import os
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tests.chaos.patience import until
 from tests.chaos.worker import LOGS
 
 READY_S = 30.0
+REDELIVERED = "job redelivered: its worker died"
 CHECKOUT = Path(headrace.__file__).parents[1]
 
 
@@ -71,8 +73,22 @@ class Fleet(threading.Thread):
         return [death for member in self._members for death in member.deaths]
 
     def log_of(self, worker: str) -> list[dict[str, Any]]:
-        """The lines of a worker's log."""
-        return log_lines(self._folder / f"{worker}.log")
+        """The lines of a worker's log; none before it has one."""
+        path = self._folder / f"{worker}.log"
+        return log_lines(path) if path.exists() else []
+
+    def engine_deaths(self, worker: str) -> list[float]:
+        """When an engine of the worker died, in seconds since the epoch."""
+        return [
+            datetime.fromisoformat(line["@timestamp"]).timestamp()
+            for line in self.log_of(worker)
+            if line["message"] == "engine died"
+        ]
+
+    def redelivered(self, worker: str) -> list[str]:
+        """The jobs that a worker gave back because its engine died."""
+        lines = self.log_of(worker)
+        return [line["job_id"] for line in lines if line["message"] == REDELIVERED]
 
     def run(self) -> None:
         while not self._stopped.wait(TICK_S):

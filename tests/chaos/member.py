@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import psutil
+
 from headrace.cli.child import Child
 from headrace.cli.process import Process
 from headrace.core.clock import SystemClock
@@ -68,6 +70,13 @@ class Member:
     def send(self, number: signal.Signals) -> None:
         assert self._process is not None
         os.kill(self._process.pid, number)
+
+    @property
+    def engine_pid(self) -> int:
+        """The process that its engine runs in."""
+        assert self._process is not None
+        (engine,) = psutil.Process(self._process.pid).children()
+        return int(engine.pid)
 
     def kill(self) -> None:
         self._child.kill()

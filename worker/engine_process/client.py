@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from headrace.core.errors import EngineDied, EngineError
 from headrace.core.fidelity import Fidelity
+from headrace.core.jobs.failpoints import Failpoint, make_failpoints
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import Settings
 from headrace.core.types import Delta, EngineStats, Feature, Request, Room
@@ -64,7 +65,8 @@ class EngineProcess:
         """
         self._stall_s = settings.engine_stall_s
         self._launch = launch
-        self._failpoints = settings.failpoints
+        self._failpoints = make_failpoints(settings.failpoints)
+        self._child_failpoints = settings.failpoints
         self._rows: dict[str, _Row] = {}
         self._sent = 0
         self._earlier = EngineStats()
@@ -160,7 +162,7 @@ class EngineProcess:
     def restart(self, is_over: Callable[[], bool]) -> bool:
         self._rows.clear()
         self._stop()
-        self._failpoints = ""  # they have had their effect
+        self._child_failpoints = ""  # they have had their effect
         self._earlier = self._stats.plus(self._earlier)
         return self._start(is_over)
 
@@ -171,7 +173,7 @@ class EngineProcess:
         self._sent, self._stats, self._ending = 0, EngineStats(), ""
         self._pace.clear()
         try:
-            self._process = self._launch(theirs, self._failpoints)
+            self._process = self._launch(theirs, self._child_failpoints)
         finally:
             os.close(theirs)
         try:
@@ -209,6 +211,7 @@ class EngineProcess:
             row.number = self._sent + place
         if fresh:
             self._send([Add(row.request, row.resume_ids) for row in fresh])
+            self._failpoints.hit(Failpoint.AFTER_SEND)
 
     def _send(self, commands: Sequence[Command]) -> None:
         self._sent += len(commands)

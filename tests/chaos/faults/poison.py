@@ -1,4 +1,4 @@
-"""Fault 9: one prompt of a batch kills the worker, every time."""
+"""Fault 9: one prompt of a batch kills the engine, every time."""
 
 from __future__ import annotations
 
@@ -36,18 +36,20 @@ class Poison(Fault):
         self._poison = make_request("poison", prompt=f"drink me {mark}", max_tokens=40)
         batch.insert(dice.randrange(BATCH), self._poison)
         site.submit(*batch)
-        site.fleet.add(restarts=True)
-        until("the first worker dies", lambda: site.fleet.deaths, 30.0)
+        self._worker = site.fleet.add().run_name
+        site.fleet.wait_until_ready()
+        until("the first engine dies", lambda: site.fleet.engine_deaths(self._worker), 30.0)
 
     def inspect(self, site: Site) -> None:
-        died_at = min(death.at for death in site.fleet.deaths)
+        died_at, *others = site.fleet.engine_deaths(self._worker)
         records = events.completions(site.server.client, BATCH)
         innocent = [record for record in records if record.job_id != self._poison.id]
         done = [record for record in innocent if record.state is JobState.SUCCEEDED]
         site.recoveries += [(record.timings.committed or 0.0) - died_at for record in done]
-        deaths = len(site.fleet.deaths)
-        survived = f"{len(done)} of {BATCH - 1} batch mates succeeded, {deaths} workers died"
+        deaths = 1 + len(others)
+        survived = f"{len(done)} of {BATCH - 1} batch mates succeeded, {deaths} engines died"
         require(len(done) == BATCH - 1 and deaths <= MOST_DEATHS, survived)
+        require(not site.fleet.deaths, "the worker died")
         (poison,) = (record for record in records if record.job_id == self._poison.id)
         ending = f"{poison.state}, reason {poison.reason!r}"
         require(ending == f"{JobState.FAILED}, reason {DEAD!r}", f"the poison ended as {ending}")

@@ -18,6 +18,7 @@ from tests.chaos.takeover import takeovers
 
 LATEST_HIT = {
     Failpoint.AFTER_CLAIM: 3,
+    Failpoint.AFTER_SEND: 3,
     Failpoint.MID_STEP: 40,
     Failpoint.BEFORE_FINISH: 3,
     Failpoint.AFTER_FINISH: 3,
