@@ -26,6 +26,7 @@ NAMES = {
         "jobs",
         "jobs_redelivered",
         "jobs_retried",
+        "engine_deaths",
         "jobs_dead",
         "late_writes",
         "slo",
