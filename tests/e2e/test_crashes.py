@@ -6,6 +6,7 @@ import os
 import signal
 
 import httpx
+import psutil
 import pytest
 
 from tests.deployment import Deployment
@@ -27,11 +28,28 @@ def start_jobs(deployment: Deployment) -> list[str]:
     return ids
 
 
-def test_a_killed_worker_loses_nothing_and_contradicts_nothing(deployment: Deployment) -> None:
-    uninterrupted = deployment.texts(
-        [deployment.submit(prompt, max_tokens=40) for prompt in PROMPTS]
-    )
+@pytest.fixture(scope="module")
+def uninterrupted(deployment: Deployment) -> list[str]:
+    """What the jobs say where nothing happens."""
+    return deployment.texts([deployment.submit(prompt, max_tokens=40) for prompt in PROMPTS])
 
+
+def test_a_killed_engine_is_loaded_anew_and_its_jobs_go_on(
+    deployment: Deployment, uninterrupted: list[str]
+) -> None:
+    ids, worker = start_jobs(deployment), deployment.pid("worker-1")
+    (engine,) = psutil.Process(worker).children()
+    engine.kill()
+
+    assert deployment.texts(ids) == uninterrupted
+    assert {deployment.job(job_id)["attempts"] for job_id in ids} == {2}
+    assert deployment.pid("worker-1") == worker
+    assert "engine died" in deployment.messages()
+
+
+def test_a_killed_worker_loses_nothing_and_contradicts_nothing(
+    deployment: Deployment, uninterrupted: list[str]
+) -> None:
     ids = start_jobs(deployment)
     os.kill(deployment.pid("worker-1"), signal.SIGKILL)
 
