@@ -56,8 +56,8 @@ def test_a_trace_of_ones_own_is_read(tmp_path: Path) -> None:
     )
     trace = read_trace(file)
 
-    assert trace.arrivals.tolist() == pytest.approx([0.0, 2.25])
-    assert (trace.prompts.tolist(), trace.outputs.tolist()) == ([7, 8], [1, 2])
+    assert trace.arrivals == pytest.approx([0.0, 2.25])
+    assert (trace.prompts, trace.outputs) == ([7, 8], [1, 2])
     assert len(load_of_file(file).draw(MACHINE, 0)) == 2
 
 
