@@ -2,10 +2,10 @@
 
     python -m bench.soak [--minutes 10] [--engine torch] [--json bench/results/soak.json]
 
-64 slots of 1,024 tokens, which 64 requests fill to their ends first: memory is taken as slots fill.
-Then requests of mixed length keep them busy; a third begins alike, one in five is aborted at some
-moment. Resident memory is read once a second. Growth is that of the last third's median over the
-second third's.
+64 slots of 1,024 tokens, which as many requests fill to their ends first: memory is taken as slots
+fill. Then requests of mixed length keep them busy; a third begins alike, one in five is aborted at
+some moment. Resident memory is read once a second. Growth is that of the last third's median over
+the second third's.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from headrace.core.model_card import ModelCard
 from headrace.core.settings import load_settings
 from headrace.core.types import Request, Sampling
 
-SLOTS, CONTEXT_TOKENS = 64, 1024
+CONTEXT_TOKENS = 1024
 ABORTED, SHARING = 0.2, 0.33
 
 
@@ -49,13 +49,13 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         load_settings(
             state_dir=folder,
             engine=arguments.engine,
-            max_slots=SLOTS,
+            max_slots=arguments.slots,
             max_context_tokens=CONTEXT_TOKENS,
         )
     )
     model = prepare_model(settings, console.log)
     engine = load_engine(settings, model)
-    crowd = Crowd(engine, model.card)
+    crowd = Crowd(engine, model.card, arguments.slots)
     crowd.fill()
     resident_mb = _run(crowd, arguments.minutes * 60)
     third = len(resident_mb) // 3
@@ -63,7 +63,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "engine": arguments.engine,
         "minutes": arguments.minutes,
-        "slots": SLOTS,
+        "slots": arguments.slots,
         "context_tokens": CONTEXT_TOKENS,
         "requests": crowd.count,
         "aborted": crowd.aborted,
@@ -87,10 +87,11 @@ def targets(report: Mapping[str, Any]) -> list[Target]:
 class Crowd:
     """Keeps the engine's slots full, and leaves some of its requests early."""
 
-    def __init__(self, engine: Engine, card: ModelCard) -> None:
+    def __init__(self, engine: Engine, card: ModelCard, slots: int) -> None:
         self.count = self.aborted = self.failed = 0
         self._engine = engine
         self._card = card
+        self._slots = slots
         self._draw = random.Random(0)
         self._vocabulary = card.tokenizer.get_vocab_size()
         self._shared = self._ids(300)
@@ -99,7 +100,7 @@ class Crowd:
     def fill(self) -> None:
         """Every slot to its end."""
         half = CONTEXT_TOKENS // 2
-        for _slot in range(SLOTS):
+        for _slot in range(self._slots):
             self._engine.add(self._request_of(self._ids(half), half, temperature=0.0))
         for _token in track(range(half), "filling", console=console):
             self._engine.step()
@@ -107,7 +108,7 @@ class Crowd:
             self._engine.step()
 
     def step(self) -> None:
-        while len(self._live) < SLOTS:
+        while len(self._live) < self._slots:
             request = self._request()
             self._live.add(request.id)
             self._engine.add(request)
@@ -164,6 +165,7 @@ def _resident_mb() -> int:
 def _parse() -> argparse.Namespace:
     parser = make_parser("bench.soak", __doc__)
     parser.add_argument("--minutes", type=float, default=10, help="how long (default 10)")
+    parser.add_argument("--slots", type=int, default=64, help="of the engine (default 64)")
     parser.add_argument("--engine", choices=("torch", "openvino"), default="torch")
     add_models(parser)
     return parser.parse_args()
