@@ -85,6 +85,7 @@ def test_a_benchmark_runs_to_its_end(name: str, smollm2_models: Path, tmp_path: 
     report = run(name, [*shlex.split(RUNS[name]), *models], tmp_path, HEADRACE_ENGINE="simulated")
 
     assert report
+    CHECKS.get(name, bool)(report)
 
 
 @pytest.mark.parametrize("name", ON_A_TINY_MODEL)
@@ -108,7 +109,25 @@ def check_fidelity(report: Mapping[str, Any]) -> None:
     assert "the default" in markdown(report)
 
 
-CHECKS = {"engine": check_engines, "fidelity": check_fidelity}
+def check_service(report: Mapping[str, Any]) -> None:
+    engine = report["engines"]["simulated"]
+    assert len(engine["runs_tokens_per_s"]["3"]) == 2
+    assert engine["cpu_ms_per_token"].keys() >= {"api", "redis", "worker", "load generator"}
+    assert "other" not in engine["cpu_ms_per_token"]
+    assert 0 < engine["ratio_3"] < 1.5
+    assert "--engines simulated" in report["command"]
+
+
+def check_peers(report: Mapping[str, Any]) -> None:
+    assert report["engines"]["simulated"]["tokens_per_s"]["2"] > 0
+
+
+CHECKS = {
+    "engine": check_engines,
+    "fidelity": check_fidelity,
+    "service": check_service,
+    "service --peers": check_peers,
+}
 
 
 @pytest.mark.parametrize("name", TABLES)
