@@ -76,26 +76,32 @@ def _served(
     """Users of each server, all of which are loaded."""
     link_models(folder, models)
     settings = with_fair_threads(load_settings(state_dir=folder))
-    model = find_model(settings, console.log)
+    model = find_model(settings, console.log) if set(names) & set(PEERS) else None
     with ExitStack() as stack:
         found = {}
         for name in names:
             console.log(f"starting {name}")
             server = _server(name, folder, model, environments, settings)
             stack.enter_context(server)
-            users = service_users(server.url, folder / f"{name}-users.log")
+            options = ["--close"] if name == "llama_cpp" else []
+            users = service_users(server.url, folder / f"{name}-users.log", *options)
             found[name] = stack.enter_context(users)
         yield found
 
 
 def _server(
-    name: str, folder: Path, model: ModelFiles, environments: Environments, settings: Settings
+    name: str,
+    folder: Path,
+    model: ModelFiles | None,
+    environments: Environments,
+    settings: Settings,
 ) -> Up | PeerServer:
-    """One that has not been started."""
-    if name in VLLM:
+    """One that has not been started. `model` is what the servers of others read."""
+    if name in PEERS:
+        assert model is not None
+        if name == "llama_cpp":
+            return llama_server(model, environments, settings)
         return vllm_server(name.removeprefix("vllm_"), model, environments, settings)
-    if name == "llama_cpp":
-        return llama_server(model, environments, settings)
     state = folder / f"{name}-state"
     state.mkdir()
     link_models(state, settings.models_dir)

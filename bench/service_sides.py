@@ -106,9 +106,9 @@ def deployment(engine: str, state: Path) -> Up:
     return Up(state, HEADRACE_ENGINE=engine, **law)
 
 
-def service_users(url: str, log: Path) -> Contender:
+def service_users(url: str, log: Path, *options: str) -> Contender:
     """Users in a process of their own, who have not been started."""
-    return Contender(Path(sys.executable), "service_users", log, [url])
+    return Contender(Path(sys.executable), "service_users", log, [url, *options])
 
 
 def _run_of(
