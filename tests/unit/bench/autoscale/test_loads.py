@@ -21,8 +21,8 @@ def test_every_load_comes_in_order_and_anew_with_each_seed(name: str) -> None:
     first, again, other = (LOADS[name].draw(MACHINE, seed) for seed in (1, 1, 2))
 
     assert (np.diff(first.arrivals) >= 0).all()
-    assert first.arrivals.tolist() == again.arrivals.tolist()
-    assert first.arrivals.tolist() != other.arrivals.tolist()
+    assert first.arrivals == again.arrivals
+    assert first.arrivals != other.arrivals
     assert first.arrivals[-1] < first.seconds
     assert len(first.arrivals) == len(first.prompts) == len(first.outputs)
 
