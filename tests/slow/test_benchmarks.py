@@ -32,7 +32,7 @@ RUNS: Mapping[str, str] = {
     "capacity": "--engine simulated --duration 2 --warmup 0.5 --precision 0.5 --tries 1",
     "compare": "--pairs 1 --seconds 2",
     "fairness": "--pairs 1 --flood 20 --waiting 400 --claims 3",
-    "host_time": "--rows 2 --steps 3",
+    "host_time": "--rows 2 --steps 3 --lengths 10 --vocabularies 512",
     "metrics": "--pairs 1 --requests 20",
     "overhead": "--jobs 3 --idle-s 0.5",
     "queue": "--rounds 1 --run-s 0.05 --counted-jobs 64 --submit-jobs 20",
