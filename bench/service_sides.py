@@ -114,7 +114,10 @@ def service_users(url: str, log: Path, *options: str) -> Contender:
 def _run_of(
     answers: Sequence[Answer], course: Course, cpu_s: Mapping[str, float], idle_s: float
 ) -> Run:
+    """Raises `RuntimeError` where the window saw no token: nothing can be compared with that."""
     tokens = tokens_within(answers, course)
+    if not tokens:
+        raise RuntimeError(f"no token came within {course.seconds:g} s: take a longer --seconds")
     return Run(tokens, course.seconds, first_token_s(answers, course), cpu_s, idle_s)
 
 

@@ -20,7 +20,7 @@ from headrace.loadtest.record import Record
 from headrace.loadtest.stream_api import StreamApi
 from headrace.loadtest.target import Address, Target, open_target
 
-TIMEOUT_S = 120.0
+TIMEOUT_S = 600.0
 
 
 class ServiceUsers:
