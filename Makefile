@@ -12,6 +12,7 @@ DOCKER_BUILD_ARGS ?=
 .PHONY: help install serve test check fuzz-api up down test-slow test-templates test-docker test-monitoring test-browser bench-smoke \
   bench-metrics bench-tracing \
   bench-queue bench-overhead bench-throughput bench-fairness bench-api bench-engine bench-fidelity bench-autoscale bench-sharing bench-capacity bench-compare \
+  bench-service \
   soak-engine \
   chaos clean
 
@@ -50,7 +51,7 @@ up:  ## Build the containers, start them and wait until they answer
 down:  ## Stop the containers; jobs and prepared models stay in their volumes
 	$(COMPOSE) down $(ARGS)
 
-test-slow: $(INSTALLED)  ## Run the tests that take their time: a step of load, how true latencies are, a restore (5 minutes)
+test-slow: $(INSTALLED)  ## Run the tests that take their time: a step of load, a restore, every benchmark once (13 minutes)
 	$(BIN)/python -m pytest tests/slow $(ARGS)
 
 test-templates: $(INSTALLED)  ## Compare 70 published chat templates with transformers' renderer; downloads 75 MB once (2 minutes)
@@ -100,6 +101,9 @@ bench-fidelity: $(INSTALLED)  ## Measure how truly every engine answers, and how
 
 bench-autoscale: $(INSTALLED)  ## Simulate scaling policies beside those of others (20 minutes)
 	$(BIN)/python -m bench.autoscale $(ARGS)
+
+bench-service: $(INSTALLED)  ## Measure tokens/s through HTTP and queue beside the engine alone (35 minutes; ARGS=--peers: beside others, 12)
+	$(BIN)/python -m bench.service $(ARGS)
 
 bench-sharing: $(INSTALLED)  ## Measure what a second worker brings on the cores of the first (14 minutes)
 	$(BIN)/python -m bench.sharing $(ARGS)

@@ -32,7 +32,6 @@ from bench.up import Up
 from headrace.core.settings import load_settings
 
 PARTS = ["submit", "memory", "eta", "last-byte"]
-WARM_UP_S = 20.0
 IDLE = {f"HEADRACE_SIMULATED_{part}_S": "0" for part in ("ALPHA", "BETA", "GAMMA")}
 
 
@@ -59,7 +58,9 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
             report |= waiting_memory.measure(server, card, arguments.waiting, arguments.header)
     if "eta" in parts:
         with _served(folder) as up:
-            report |= eta_error.measure(up.url, arguments.eta_s, WARM_UP_S, arguments.header)
+            report |= eta_error.measure(
+                up.url, arguments.eta_s, arguments.warm_up_s, arguments.header
+            )
     if "last-byte" in parts:
         with _served(folder, **IDLE) as up:
             report |= last_byte.measure(up.url, arguments.requests, arguments.header)
@@ -101,6 +102,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, default=12, help="pairs of runs (default 12)")
     parser.add_argument("--seconds", type=float, default=3.0, help="of a run (default 3)")
     parser.add_argument("--eta-s", type=float, default=60.0, help="of each load (default 60)")
+    parser.add_argument(
+        "--warm-up-s", type=float, default=20.0, help="before each load (default 20)"
+    )
     parser.add_argument("--waiting", type=int, default=1000, help="callers (default 1000)")
     parser.add_argument("--requests", type=int, default=200, help="for the last byte (default 200)")
     parser.add_argument("--header", action="append", default=[], help="sent with every request")

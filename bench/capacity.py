@@ -1,9 +1,10 @@
 """How well `headrace capacity` knows rates that it has not seen.
 
-    python -m bench.capacity [--engine auto] [--json bench/results/capacity.json]
+    python -m bench.capacity [--engine auto] [--json bench/results/capacity.json] [OPTION ...]
 
-Starts `headrace up` with one worker and runs the command itself, with its defaults: the report is
-its own. Predicted / measured - 1 of the p95 and of the tokens/s, median of three tries a rate.
+Starts `headrace up` with one worker and runs the command itself, with its defaults, but for options
+of the command that stand behind ours: the report is its own. Predicted / measured - 1 of the p95
+and of the tokens/s, median of three tries a rate.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     steps = {f"HEADRACE_SIMULATED_{part}_S": seconds for part, seconds in STEP_S.items()}
     with Up(state, HEADRACE_ENGINE=arguments.engine, **steps) as up:
         command = [sys.executable, "-m", "headrace", "capacity", "--url", up.url]
-        subprocess.run([*command, "--json", str(path)], stdout=sys.stderr, check=True)
+        command += ["--json", str(path), *arguments.options]
+        subprocess.run(command, stdout=sys.stderr, check=True)
     return {"engine": arguments.engine, **json.loads(path.read_text())}
 
 
@@ -56,14 +58,15 @@ def targets(report: Mapping[str, Any]) -> list[Target]:
 
 
 def _most(report: Mapping[str, Any], field: str) -> float:
-    return max(abs(prediction[field]) for prediction in report["predictions"])
+    return max(abs(float(prediction[field])) for prediction in report["predictions"])
 
 
 def _parse() -> argparse.Namespace:
     parser = make_parser("bench.capacity", __doc__)
     parser.add_argument("--engine", default="auto", help="HEADRACE_ENGINE (default auto)")
     add_models(parser)
-    return parser.parse_args()
+    arguments, options = parser.parse_known_args()
+    return argparse.Namespace(**vars(arguments), options=options)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from headrace.loadtest.saved import SavedReport, read_report
 
 LEVELS = "4,12"
 MAX_TOKENS = 16
-SECONDS, WARM_UP_S = 8, 1
+WARM_UP_S = 1
 STEP_S = {"ALPHA": 0.011, "BETA": 0.0004, "GAMMA": 0.00004}
 SLOWDOWN = 1.2
 RIGHT = 0.95
@@ -53,7 +53,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         link_models(state, arguments.models)
     with Up(states[0], **_engine(1.0)) as fast, Up(states[1], **_engine(SLOWDOWN)) as slow:
         rounds = [
-            measure_round(fast, slow, folder, number)
+            measure_round(fast, slow, folder, number, arguments.seconds)
             for number in track(range(arguments.pairs), "pairs", console=console)
         ]
     return {
@@ -63,7 +63,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         "pairs": arguments.pairs,
         "levels": LEVELS,
         "max_tokens": MAX_TOKENS,
-        "seconds_a_level": SECONDS,
+        "seconds_a_level": arguments.seconds,
         "warm_up_s": WARM_UP_S,
         "engine_s": {name.lower(): seconds for name, seconds in STEP_S.items()},
         "machine": machine(),
@@ -80,18 +80,23 @@ def targets(report: Mapping[str, Any]) -> list[Target]:
     ]
 
 
-def measure_round(fast: Up, slow: Up, folder: Path, number: int) -> tuple[Comparison, Comparison]:
-    """Of two equal runs, and of a fast one with a slow one."""
+def measure_round(
+    fast: Up, slow: Up, folder: Path, number: int, seconds: float
+) -> tuple[Comparison, Comparison]:
+    """Compares two equal runs, and a fast one with a slow one."""
     order = [fast, fast, slow] if number % 2 == 0 else [slow, fast, fast]
-    reports = [load_test(up, folder / "report.json", 3 * number + n) for n, up in enumerate(order)]
+    reports = [
+        load_test(up, folder / "report.json", 3 * number + place, seconds)
+        for place, up in enumerate(order)
+    ]
     other, beside, slowed = reports if number % 2 == 0 else reversed(reports)
     return compare(other, beside), compare(beside, slowed)
 
 
-def load_test(up: Up, path: Path, seed: int) -> SavedReport:
+def load_test(up: Up, path: Path, seed: int, seconds: float) -> SavedReport:
     """By the command, with prompts that were never sent before."""
     command = [sys.executable, "-m", "headrace", "loadtest", "--url", up.url]
-    command += ["--concurrency", LEVELS, "--duration", str(SECONDS), "--warmup", str(WARM_UP_S)]
+    command += ["--concurrency", LEVELS, "--duration", str(seconds), "--warmup", str(WARM_UP_S)]
     command += ["--max-tokens", str(MAX_TOKENS), "--seed", str(seed), "--json", str(path)]
     subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
     return read_report(path)
@@ -119,6 +124,7 @@ def _engine(slowdown: float) -> dict[str, str]:
 def _parse() -> argparse.Namespace:
     parser = make_parser("bench.compare", __doc__)
     parser.add_argument("--pairs", type=int, default=20, help="rounds (default 20)")
+    parser.add_argument("--seconds", type=float, default=8, help="of a level (default 8)")
     add_models(parser)
     return parser.parse_args()
 

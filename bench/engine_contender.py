@@ -58,7 +58,7 @@ class Contender:
                 env=os.environ | self._environment,
                 cwd=ROOT,
             )
-        self._read()
+        self.reply()
         return self
 
     def __exit__(
@@ -69,6 +69,10 @@ class Contender:
     ) -> None:
         self._process.communicate()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def batch(self, prompts: Sequence[Prompt], concurrency: int) -> Batch:
         """All of them, `concurrency` at once."""
         fields = [prompt.encode() for prompt in prompts]
@@ -76,12 +80,17 @@ class Contender:
 
     def ask(self, action: str, **fields: Any) -> dict[str, Any]:
         """Raises `RuntimeError`, with the end of its log, where it dies of the question."""
+        self.begin(action, **fields)
+        return self.reply()
+
+    def begin(self, action: str, **fields: Any) -> None:
+        """Asks without waiting for the reply."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"do": action, **fields}) + "\n")
         self._process.stdin.flush()
-        return self._read()
 
-    def _read(self) -> dict[str, Any]:
+    def reply(self) -> dict[str, Any]:
+        """Waits for the reply to what was begun. Raises `RuntimeError` as `ask` does."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:

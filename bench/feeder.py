@@ -69,7 +69,7 @@ def _serve(pipe: Connection, url: str, in_flight: int) -> None:
 
 def feed(queue: JobQueue, requests: Sequence[Request], in_flight: int) -> Fed:
     """Raises `RuntimeError` where a job does not succeed."""
-    waiting, open_ids, tokens = deque(requests), set(), 0
+    waiting, open_ids, tokens = deque(requests), set[str](), 0
     endings = Endings(queue)
     started = time.perf_counter()
     while waiting or open_ids:

@@ -23,6 +23,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -185,7 +186,7 @@ class FidelityBench:
         log, environment = self._folder / f"{name}.log", as_environment(settings)
         return Contender(Path(sys.executable), "headrace_engine", log, options, environment)
 
-    def _race(self, pair: Mapping[str, Settings]) -> dict[str, Any]:
+    def _race(self, pair: dict[str, Settings]) -> dict[str, Any]:
         """The default beside the copy that OpenVINO's reader makes, at both levels.
 
         Two processes of one kind may differ by a tenth for all their lives, so both are started
@@ -196,14 +197,11 @@ class FidelityBench:
             order = dict(reversed(pair.items())) if load % 2 else pair
             with self._loaded(order) as contenders:
                 for level in LEVELS:
-                    acts = [
-                        lambda one=contenders[name], level=level: self._speed(one, level)
-                        for name in RACERS
-                    ]
+                    acts = [partial(self._speed, contenders[name], level) for name in RACERS]
                     for act in acts:
                         act()
-                    runs = alternate(min(PAIRS_A_LOAD, self._arguments.pairs), *acts)
-                    found[level] += [one / other for one, other in zip(*runs, strict=True)]
+                    one, other = alternate(min(PAIRS_A_LOAD, self._arguments.pairs), *acts)
+                    found[level] += [a / b for a, b in zip(one, other, strict=True)]
         ratios: dict[str, Any] = {}
         for level, each in found.items():
             ratios[str(level)] = round(median(each), 3)

@@ -56,10 +56,9 @@ async def hammer(
 ) -> Counter[str]:
     """How many answers of each status came."""
     loop, statuses = asyncio.get_running_loop(), Counter[str]()
+    host, port = address.hostname or "127.0.0.1", address.port or 80
     made = [
-        await loop.create_connection(
-            lambda: Hammer(request, statuses), address.hostname, address.port
-        )
+        await loop.create_connection(lambda: Hammer(request, statuses), host, port)
         for _connection in range(connections)
     ]
     await asyncio.sleep(seconds)

@@ -12,7 +12,6 @@ real model, whose CPU time is measured last.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -20,17 +19,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from rich.console import Console
 
 from bench.pairs import alternate, interval
 from bench.prepared import add_models, link_models
+from bench.report import hand_in, make_parser
 from bench.up import Up
 
 CONCURRENCY = 8
 MAX_TOKENS = 16
 WARM_UP = 100
 REAL_REQUESTS = 120
-RESULTS = Path(__file__).parent / "results" / "metrics.json"
 NO_ENGINE = {
     "HEADRACE_ENGINE": "simulated",
     **{f"HEADRACE_SIMULATED_{part}_S": "0" for part in ("ALPHA", "BETA", "GAMMA")},
@@ -41,8 +39,7 @@ def main() -> None:
     arguments = _parse()
     with tempfile.TemporaryDirectory() as folder:
         report = measure(Path(folder), arguments)
-    arguments.json.write_text(json.dumps(report, indent=2) + "\n")
-    Console().print_json(data=report)
+    hand_in(report, [], arguments)
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -98,12 +95,10 @@ def _send(up: Up, requests: int) -> None:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.metrics", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = make_parser("bench.metrics", __doc__)
     parser.add_argument("--pairs", type=int, default=16, help="pairs of runs (default 16)")
     parser.add_argument("--requests", type=int, default=1000, help="requests a run (default 1000)")
     add_models(parser)
-    parser.add_argument("--json", type=Path, default=RESULTS, help="where the result goes")
     return parser.parse_args()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headrace.core.types import Delta, EngineStats, FinishReason, Request, Room
+from headrace.core.types import Delta, EngineStats, Feature, FinishReason, Request, Room
 
 CONTEXT_TOKENS = 1024
 TOKEN_ID, TEXT = 1, "x"
@@ -12,6 +12,8 @@ TOKEN_ID, TEXT = 1, "x"
 
 class NoopEngine:
     """Keeps the protocol of `batcher.engine.Engine` and counts what passed through."""
+
+    features: frozenset[Feature] = frozenset()
 
     def __init__(self, slots: int) -> None:
         self._slots = slots

@@ -114,14 +114,16 @@ def _sample(queue: JobQueue, endings: Endings, card: ModelCard, job_id: str) -> 
     called = time.time()
     queue.submit(request)
     (job,) = endings.wait([job_id])
-    times = job.timings
     if job.result is None:
         raise RuntimeError(f"{job_id} {job.state}: {job.error}")
+    stages, accepted = job.timings.stages, job.timings.accepted
+    assert accepted is not None  # a job that succeeded has all of its stamps
+    first_token_s = stages["queue_wait"] + stages["prefill"]
     return Sample(
-        pickup=times.claimed - times.accepted,
-        accept_to_first_token=times.first_token - times.accepted,
-        call_to_first_token=times.first_token - called,
-        accept_to_end=times.committed - times.accepted,
+        pickup=stages["queue_wait"],
+        accept_to_first_token=first_token_s,
+        call_to_first_token=accepted + first_token_s - called,
+        accept_to_end=sum(stages.values()),
     )
 
 

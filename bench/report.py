@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,12 +35,27 @@ def hand_in(
     report: dict[str, Any], targets: Sequence[Target], arguments: argparse.Namespace
 ) -> None:
     report = report | {"targets": [target.encode() for target in targets]}
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(encode(report))
+    save(report, arguments.json)
     Console().print_json(data=report)
     show(Console(stderr=True), targets)
     if arguments.insists and not all(target.is_met for target in targets):
         sys.exit(1)
+
+
+def save(report: dict[str, Any], path: Path) -> None:
+    """Writes what there is so far, in place of what the file had."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(encode(report))
+
+
+def command_line(module: str, arguments: argparse.Namespace) -> str:
+    """The command that measures, without its folders and files, which are this machine's."""
+    paths = {value for value in vars(arguments).values() if isinstance(value, Path)}
+    words = [word for part in sys.argv[1:] for word in part.split("=", 1)]
+    hidden = {place for place, word in enumerate(words) if Path(word) in paths}
+    hidden |= {place - 1 for place in hidden}
+    kept = [word for place, word in enumerate(words) if place not in hidden]
+    return shlex.join(["python", "-m", module, *kept])
 
 
 def encode(report: dict[str, Any]) -> str:

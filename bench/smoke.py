@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-import json
 import os
 import platform
 import statistics
@@ -24,6 +23,8 @@ from typing import Any
 from rich.console import Console
 
 from bench.pairs import alternate, interval
+from bench.prepared import add_models, link_models
+from bench.report import hand_in, make_parser
 from bench.up import Up
 from headrace.loadtest.figures import Figures
 from headrace.loadtest.load_test import LoadTest
@@ -35,17 +36,17 @@ from headrace.loadtest.target import Address
 
 REQUESTS = 30
 PROMPT_TOKENS = 32
-RESULTS = Path(__file__).parent / "results" / "smoke.json"
 
 seeds = itertools.count()
 
 
 def main() -> None:
     arguments = _parse()
-    with tempfile.TemporaryDirectory() as folder, Up(arguments.state_dir or Path(folder)) as up:
-        report = measure(up, arguments.pairs, arguments.max_tokens)
-    arguments.json.write_text(json.dumps(report, indent=2) + "\n")
-    Console().print_json(data=report)
+    with tempfile.TemporaryDirectory() as folder:
+        link_models(Path(folder), arguments.models)
+        with Up(Path(folder)) as up:
+            report = measure(up, arguments.pairs, arguments.max_tokens)
+    hand_in(report, [], arguments)
 
 
 def measure(up: Up, pairs: int, max_tokens: int) -> dict[str, Any]:
@@ -93,12 +94,10 @@ def _median(values: Iterable[float]) -> float:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.smoke", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = make_parser("bench.smoke", __doc__)
     parser.add_argument("--pairs", type=int, default=12, help="pairs of runs (default 12)")
     parser.add_argument("--max-tokens", type=int, default=16, help="output tokens a request")
-    parser.add_argument("--json", type=Path, default=RESULTS, help="where the result goes")
-    parser.add_argument("--state-dir", type=Path, help="keeps the prepared model between runs")
+    add_models(parser)
     return parser.parse_args()
 
 

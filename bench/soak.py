@@ -2,10 +2,10 @@
 
     python -m bench.soak [--minutes 10] [--engine torch] [--json bench/results/soak.json]
 
-64 slots of 1,024 tokens, which 64 requests fill to their ends first: memory is taken as slots fill.
-Then requests of mixed length keep them busy; a third begins alike, one in five is aborted at some
-moment. Resident memory is read once a second. Growth is that of the last third's median over the
-second third's.
+64 slots of 1,024 tokens, which as many requests fill to their ends first: memory is taken as slots
+fill. Then requests of mixed length keep them busy; a third begins alike, one in five is aborted at
+some moment. Resident memory is read once a second. Growth is that of the last third's median over
+the second third's.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ from headrace.core.model_card import ModelCard
 from headrace.core.settings import load_settings
 from headrace.core.types import Request, Sampling
 
-SLOTS, CONTEXT_TOKENS = 64, 1024
+CONTEXT_TOKENS = 1024
+SHARED, PROMPTS, OUTPUTS = 300, (20, 400), (8, 128)
+"""Tokens, where a slot has as many as above: that begin alike, of prompts and of outputs."""
+
 ABORTED, SHARING = 0.2, 0.33
 
 
@@ -49,13 +52,13 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         load_settings(
             state_dir=folder,
             engine=arguments.engine,
-            max_slots=SLOTS,
-            max_context_tokens=CONTEXT_TOKENS,
+            max_slots=arguments.slots,
+            max_context_tokens=arguments.context_tokens,
         )
     )
     model = prepare_model(settings, console.log)
     engine = load_engine(settings, model)
-    crowd = Crowd(engine, model.card)
+    crowd = Crowd(engine, model.card, arguments.slots, arguments.context_tokens)
     crowd.fill()
     resident_mb = _run(crowd, arguments.minutes * 60)
     third = len(resident_mb) // 3
@@ -63,8 +66,8 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "engine": arguments.engine,
         "minutes": arguments.minutes,
-        "slots": SLOTS,
-        "context_tokens": CONTEXT_TOKENS,
+        "slots": arguments.slots,
+        "context_tokens": arguments.context_tokens,
         "requests": crowd.count,
         "aborted": crowd.aborted,
         "failed": crowd.failed,
@@ -87,19 +90,21 @@ def targets(report: Mapping[str, Any]) -> list[Target]:
 class Crowd:
     """Keeps the engine's slots full, and leaves some of its requests early."""
 
-    def __init__(self, engine: Engine, card: ModelCard) -> None:
+    def __init__(self, engine: Engine, card: ModelCard, slots: int, context_tokens: int) -> None:
         self.count = self.aborted = self.failed = 0
         self._engine = engine
         self._card = card
+        self._slots = slots
+        self._context_tokens = context_tokens
         self._draw = random.Random(0)
         self._vocabulary = card.tokenizer.get_vocab_size()
-        self._shared = self._ids(300)
+        self._shared = self._ids(self._scaled(SHARED))
         self._live: set[str] = set()
 
     def fill(self) -> None:
         """Every slot to its end."""
-        half = CONTEXT_TOKENS // 2
-        for _slot in range(SLOTS):
+        half = self._context_tokens // 2
+        for _slot in range(self._slots):
             self._engine.add(self._request_of(self._ids(half), half, temperature=0.0))
         for _token in track(range(half), "filling", console=console):
             self._engine.step()
@@ -107,7 +112,7 @@ class Crowd:
             self._engine.step()
 
     def step(self) -> None:
-        while len(self._live) < SLOTS:
+        while len(self._live) < self._slots:
             request = self._request()
             self._live.add(request.id)
             self._engine.add(request)
@@ -122,12 +127,12 @@ class Crowd:
             self.aborted += 1
 
     def _request(self) -> Request:
-        prompt = self._ids(self._draw.randint(20, 400))
+        prompt = self._ids(self._length(PROMPTS))
         if self._draw.random() < SHARING:
             prompt = (*self._shared, *prompt)
-        tokens = self._draw.randint(8, 128)
+        tokens = self._length(OUTPUTS)
         if self._draw.random() < 0.05:  # some fill their slot
-            tokens = CONTEXT_TOKENS - len(prompt)
+            tokens = self._context_tokens - len(prompt)
         return self._request_of(prompt, tokens, temperature=self._draw.choice([0.0, 0.8]))
 
     def _request_of(self, prompt: tuple[int, ...], tokens: int, temperature: float) -> Request:
@@ -135,6 +140,12 @@ class Crowd:
         rules = Sampling(tokens, temperature, top_p=0.95)
         name = f"r{self.count}"
         return Request(name, self._card.name, self._card.hash, prompt, rules)
+
+    def _length(self, bounds: tuple[int, int]) -> int:
+        return self._draw.randint(*map(self._scaled, bounds))
+
+    def _scaled(self, tokens: int) -> int:
+        return tokens * self._context_tokens // CONTEXT_TOKENS
 
     def _ids(self, count: int) -> tuple[int, ...]:
         return tuple(self._draw.randrange(100, self._vocabulary) for _id in range(count))
@@ -164,6 +175,10 @@ def _resident_mb() -> int:
 def _parse() -> argparse.Namespace:
     parser = make_parser("bench.soak", __doc__)
     parser.add_argument("--minutes", type=float, default=10, help="how long (default 10)")
+    parser.add_argument("--slots", type=int, default=64, help="of the engine (default 64)")
+    parser.add_argument(
+        "--context-tokens", type=int, default=CONTEXT_TOKENS, help="of a slot (default 1024)"
+    )
     parser.add_argument("--engine", choices=("torch", "openvino"), default="torch")
     add_models(parser)
     return parser.parse_args()

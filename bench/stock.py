@@ -47,22 +47,19 @@ class StockQueue:
     def __init__(self, redis: Client) -> None:
         settings = roomy_settings()
         self._queue = Queue(self.name, connection=redis, serializer=JSONSerializer)
-        self._options = {
-            "timeout": settings.job_timeout_s,
+        self._timeout_s = settings.job_timeout_s
+        self._options: dict[str, Any] = {
             "result_ttl": settings.result_ttl_s,
             "failure_ttl": settings.result_ttl_s,
             "description": "noop",
         }
 
     def submit_one(self) -> None:
-        options = self._options | {"job_timeout": self._options["timeout"]}
-        del options["timeout"]
-        self._queue.enqueue(noop, **options)
+        self._queue.enqueue(noop, job_timeout=self._timeout_s, **self._options)
 
     def submit_chunk(self, jobs: int) -> None:
-        self._queue.enqueue_many(
-            [Queue.prepare_data(noop, **self._options) for _job in range(jobs)]
-        )
+        options = self._options | {"timeout": self._timeout_s}
+        self._queue.enqueue_many([Queue.prepare_data(noop, **options) for _job in range(jobs)])
 
 
 class Stock:

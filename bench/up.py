@@ -34,7 +34,7 @@ class Up(Child):
         """CPU seconds that its live processes have used so far."""
         root = psutil.Process(self.pid)
         times = [each.cpu_times() for each in (root, *root.children(recursive=True))]
-        return sum(each.user + each.system for each in times)
+        return float(sum(each.user + each.system for each in times))
 
     def answers(self) -> bool:
         try:

@@ -31,7 +31,7 @@ class WorkerProcess(Child):
     @property
     def status(self) -> str:
         """As the kernel sees it: `sleeping` where it waits."""
-        return psutil.Process(self.pid).status()
+        return str(psutil.Process(self.pid).status())
 
     def cpu_s(self) -> float:
         """CPU seconds of all its threads so far."""

@@ -53,12 +53,14 @@ VARIANTS: Mapping[str, Rules] = {
     **ABLATIONS,
 }
 
+
+def _ours(rules: Rules) -> Make:
+    return lambda trace, machine, cold_s: PolicyScaler(rules)
+
+
 POLICIES: Mapping[str, Make] = {
     **PEERS,
-    **{
-        name: lambda trace, machine, cold_s, rules=rules: PolicyScaler(rules)
-        for name, rules in VARIANTS.items()
-    },
+    **{name: _ours(rules) for name, rules in VARIANTS.items()},
 }
 
 

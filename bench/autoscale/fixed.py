@@ -6,7 +6,7 @@ from math import ceil
 
 import numpy as np
 
-from bench.autoscale.trace import Floats
+from bench.autoscale.trace import Floats, columns
 from headrace.planning.machine import Machine
 from headrace.planning.trace import Trace
 from headrace.planning.view import View
@@ -36,16 +36,18 @@ class Oracle:
 def work_rates(trace: Trace, machine: Machine, seconds: float) -> Floats:
     """Workers that the requests of each `seconds` occupy, were their slots full."""
     full_s = machine.curve.seconds(machine.slots, 0) / machine.slots
-    work = trace.outputs * full_s + machine.curve.gamma * trace.prompts
+    arrivals, prompts, outputs = columns(trace)
+    work = outputs * full_s + machine.curve.gamma * prompts
     edges = np.arange(0, trace.seconds + seconds, seconds)
-    return np.histogram(trace.arrivals, edges, weights=work)[0] / seconds
+    found: Floats = np.histogram(arrivals, edges, weights=work)[0] / seconds
+    return found
 
 
 def workers_at_first(trace: Trace, machine: Machine) -> int:
     """For the requests of the first minute."""
-    return max(1, ceil(work_rates(trace, machine, 60.0)[0] / SHARE))
+    return max(1, ceil(float(work_rates(trace, machine, 60.0)[0]) / SHARE))
 
 
 def workers_at_peak(trace: Trace, machine: Machine) -> int:
     """For the fullest minute."""
-    return max(1, ceil(work_rates(trace, machine, 60.0).max() / SHARE))
+    return max(1, ceil(float(work_rates(trace, machine, 60.0).max()) / SHARE))

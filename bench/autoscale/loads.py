@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.autoscale.trace import AZURE, Floats, read_trace, window
+from bench.autoscale.trace import AZURE, Columns, Floats, columns, read_trace, window
 from headrace.planning.machine import Machine
 from headrace.planning.simulator import NO_SPAN, Span
 from headrace.planning.trace import Trace
@@ -81,7 +81,8 @@ class Load:
             return window(whole, draw.uniform(0, whole.seconds - seconds), seconds)
         arrivals = self._arrivals(machine, draw)
         prompts = draw.integers(*PROMPTS, size=len(arrivals), endpoint=True).astype(float)
-        return Trace(arrivals, prompts, self._outputs(draw, len(arrivals)), self.seconds)
+        found = Columns(arrivals, prompts, self._outputs(draw, len(arrivals)))
+        return found.trace(self.seconds)
 
     def _arrivals(self, machine: Machine, draw: np.random.Generator) -> Floats:
         """A renewal process of rate 1, bent to the rate that is wanted."""
@@ -93,15 +94,20 @@ class Load:
         shape = 1 / self.cv**2
         count = int(work[-1] * 1.2 + 20 * self.cv * np.sqrt(work[-1]) + 100)
         moments = np.cumsum(draw.gamma(shape, 1 / shape, size=count))
-        return np.interp(moments[moments < work[-1]], work, grid)
+        found: Floats = np.interp(moments[moments < work[-1]], work, grid)
+        return found
 
     def _outputs(self, draw: np.random.Generator, count: int) -> Floats:
         if self.is_long:
             return draw.integers(*LONG_OUTPUTS, size=count, endpoint=True).astype(float)
-        return draw.choice(read_trace(AZURE).outputs, size=count)
+        return draw.choice(columns(read_trace(AZURE)).outputs, size=count)
 
     def _mean_output(self) -> float:
-        return sum(LONG_OUTPUTS) / 2 if self.is_long else float(read_trace(AZURE).outputs.mean())
+        return (
+            sum(LONG_OUTPUTS) / 2
+            if self.is_long
+            else float(columns(read_trace(AZURE)).outputs.mean())
+        )
 
 
 STEP = Between(0.5, 5.0, 120, 1e9)

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from bench.autoscale.fixed import SHARE, work_rates
+from bench.autoscale.trace import columns
 from headrace.planning.machine import Machine
 from headrace.planning.simulator import Outcome
 from scaler.rules import Rules
@@ -41,12 +42,13 @@ class Score:
 
 def score(outcome: Outcome, machine: Machine) -> Score:
     trace = outcome.trace
-    limits = RULES.slo_latency_s + trace.outputs * RULES.slo_tpot_s
-    alone_s = machine.curve.gamma * trace.prompts + trace.outputs * machine.curve.seconds(1, 0)
-    latencies = np.array(outcome.ends) - trace.arrivals
+    arrivals, prompts, outputs = columns(trace)
+    limits = RULES.slo_latency_s + outputs * RULES.slo_tpot_s
+    alone_s = machine.curve.gamma * prompts + outputs * machine.curve.seconds(1, 0)
+    latencies = np.array(outcome.ends) - arrivals
     bad = (latencies > limits) & (alone_s <= limits)
     counted = int((alone_s <= limits).sum())
-    bad_seconds = np.unique(np.floor(trace.arrivals[bad]))
+    bad_seconds = np.unique(np.floor(arrivals[bad]))
     sizes = [size for _moment, size in outcome.sizes]
     known = np.minimum(latencies, trace.seconds)
     peak = max(1.0, float(np.ceil(work_rates(trace, machine, 60.0).max() / SHARE)))

@@ -1,4 +1,4 @@
-"""Recorded requests, and windows of them: traces whose columns are arrays."""
+"""Recorded requests, windows of them, and the columns of a trace as arrays."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import gzip
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +18,27 @@ Floats = NDArray[np.float64]
 AZURE = Path(__file__).parent / "data" / "azure-llm-2023-conv.csv.gz"
 
 
+class Columns(NamedTuple):
+    """What a trace has of each request."""
+
+    arrivals: Floats
+    prompts: Floats
+    outputs: Floats
+
+    def trace(self, seconds: float) -> Trace:
+        return Trace(self.arrivals.tolist(), self.prompts.tolist(), self.outputs.tolist(), seconds)
+
+
+def columns(trace: Trace) -> Columns:
+    return Columns(*map(np.asarray, (trace.arrivals, trace.prompts, trace.outputs)))
+
+
 def window(trace: Trace, begin: float, seconds: float) -> Trace:
     """A part of it that begins at 0 again."""
-    first, last = np.searchsorted(trace.arrivals, [begin, begin + seconds])
-    return Trace(
-        trace.arrivals[first:last] - begin,
-        trace.prompts[first:last],
-        trace.outputs[first:last],
-        seconds,
-    )
+    whole = columns(trace)
+    first, last = np.searchsorted(whole.arrivals, [begin, begin + seconds])
+    arrivals, prompts, outputs = (column[first:last] for column in whole)
+    return Columns(arrivals - begin, prompts, outputs).trace(seconds)
 
 
 @cache
@@ -47,7 +60,8 @@ def read_trace(file: Path) -> Trace:
         np.array([float(row[name]) for row in rows])[order]
         for name in ("ContextTokens", "GeneratedTokens")
     )
-    return Trace(arrivals, prompts, np.maximum(outputs, 1.0), float(arrivals[-1]) + 1e-6)
+    found = Columns(arrivals, prompts, np.maximum(outputs, 1.0))
+    return found.trace(float(arrivals[-1]) + 1e-6)
 
 
 def _seconds(stamp: str) -> float:

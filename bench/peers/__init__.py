@@ -2,5 +2,6 @@
 
 They run in environments of their own, with the root of the repository on PYTHONPATH: beside what
 its environment holds, a module here imports only the standard library, `bench.peers` and
-`bench.engine_workloads`. Only `headrace_engine` runs in the project's own environment.
+`bench.engine_workloads`. `headrace_engine`, `engine_users` and `service_users` run in the project's
+own environment.
 """

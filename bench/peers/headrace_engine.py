@@ -92,7 +92,7 @@ def matrix_products(step: Callable[[], object]) -> Callable[[], None]:
     names = ("mkldnn::_linear_pointwise", "aten::linear", "aten::mm", "aten::addmm")
     calls: list[tuple[Any, Any, Any]] = []
 
-    class Recorder(TorchDispatchMode):  # type: ignore[misc]
+    class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         def __torch_dispatch__(
             self, operator: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:
@@ -100,7 +100,7 @@ def matrix_products(step: Callable[[], object]) -> Callable[[], None]:
                 calls.append((operator, args, kwargs or {}))
             return operator(*args, **(kwargs or {}))
 
-    with Recorder():
+    with Recorder():  # type: ignore[no-untyped-call]
         step()
 
     def multiply() -> None:

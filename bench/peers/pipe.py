@@ -20,12 +20,18 @@ Answers = Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]
 """What a contender can be asked to do; each takes the fields of the question."""
 
 
-def serve(load: Callable[[argparse.Namespace], Answers]) -> None:
-    """Loads, says `ready`, and answers until standard input ends."""
+def serve(
+    load: Callable[[argparse.Namespace], Answers],
+    parse: Callable[[], argparse.Namespace] | None = None,
+) -> None:
+    """Loads, says `ready`, and answers until standard input ends.
+
+    `parse` reads the options of those that run no batches.
+    """
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     started = time.perf_counter()
-    answers = load(_parse())
+    answers = load((parse or _parse)())
     _send(replies, {"ready": True, "load_s": time.perf_counter() - started})
     for line in sys.stdin:
         question = json.loads(line)

@@ -9,7 +9,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, generate_latest
 
 from api.http_metrics import PrometheusMetrics
-from bench import fidelity_table
+from bench import fidelity_table, service_tables
 from bench.engine_tables import insert, markdown
 from headrace.cli.setting_text import default_text, describe
 from headrace.core.connection import Client
@@ -81,6 +81,12 @@ def test_the_benchmarks_page_has_the_table_that_make_bench_fidelity_measured() -
     table = fidelity_table.markdown(report)
     found = insert(page, table, fidelity_table.BEGIN, fidelity_table.END)
     assert found == page, "python -m bench.fidelity_table"
+
+
+def test_the_benchmarks_page_has_the_tables_that_make_bench_service_measured() -> None:
+    page = (ROOT / "docs" / "benchmarks.md").read_text()
+    found = service_tables.filled(page, ROOT / "bench" / "results")
+    assert found == page, "python -m bench.service_tables"
 
 
 def test_the_readme_has_the_figures_that_make_bench_api_measured() -> None:

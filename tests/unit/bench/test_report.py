@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import argparse
 import json
+from pathlib import Path
 
-from bench.report import encode
+import pytest
+
+from bench.report import command_line, encode
 
 
 def test_a_row_is_one_line_of_the_file() -> None:
@@ -15,3 +19,13 @@ def test_a_row_is_one_line_of_the_file() -> None:
 
 def test_a_report_without_rows_is_indented() -> None:
     assert encode({"targets": []}) == '{\n  "targets": []\n}\n'
+
+
+def test_a_command_line_names_no_place_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = ["service", "--pairs", "2", "--models", "/a/b/", "--json=/c d.json", "--assert"]
+    monkeypatch.setattr("sys.argv", given)
+    arguments = argparse.Namespace(models=Path("/a/b"), json=Path("/c d.json"), pairs=2)
+
+    command = command_line("bench.service", arguments)
+
+    assert command == "python -m bench.service --pairs 2 --assert"

@@ -21,8 +21,8 @@ def test_every_load_comes_in_order_and_anew_with_each_seed(name: str) -> None:
     first, again, other = (LOADS[name].draw(MACHINE, seed) for seed in (1, 1, 2))
 
     assert (np.diff(first.arrivals) >= 0).all()
-    assert first.arrivals.tolist() == again.arrivals.tolist()
-    assert first.arrivals.tolist() != other.arrivals.tolist()
+    assert first.arrivals == again.arrivals
+    assert first.arrivals != other.arrivals
     assert first.arrivals[-1] < first.seconds
     assert len(first.arrivals) == len(first.prompts) == len(first.outputs)
 
@@ -56,8 +56,8 @@ def test_a_trace_of_ones_own_is_read(tmp_path: Path) -> None:
     )
     trace = read_trace(file)
 
-    assert trace.arrivals.tolist() == pytest.approx([0.0, 2.25])
-    assert (trace.prompts.tolist(), trace.outputs.tolist()) == ([7, 8], [1, 2])
+    assert trace.arrivals == pytest.approx([0.0, 2.25])
+    assert (trace.prompts, trace.outputs) == ([7, 8], [1, 2])
     assert len(load_of_file(file).draw(MACHINE, 0)) == 2
 
 
