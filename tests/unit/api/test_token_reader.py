@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import itertools
+import json
 
 import pytest
+from fakeredis import FakeRedis
+from hypothesis import given
+from hypothesis import strategies as st
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from api.token_reader import TokenReader
 from headrace.core import events
 from headrace.core.connection import Client
 from headrace.core.events import START, TokenEvent
+from headrace.core.jobs import keys, rq_adapter
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.settings import Settings
 from headrace.core.types import JobState
 from tests.fakes import make_request
 from tests.unit.core.jobs.steps import claim_one, publish, succeed
+
+PLACES = st.tuples(st.integers(0, 99))
 
 
 @pytest.fixture
@@ -81,17 +87,38 @@ def test_a_reader_resumes_in_the_middle(stream: tuple[JobQueue, list[TokenEvent]
     assert reader.take(None) == [last]
 
 
-def test_whatever_is_told_in_whatever_order_all_entries_come_once(
-    stream: tuple[JobQueue, list[TokenEvent]],
+@given(steps=st.lists(st.one_of(st.integers(1, 3), st.sampled_from(["tell", "wake"]), PLACES)))
+def test_whatever_is_told_while_a_stream_grows_each_entry_comes_once_and_in_order(
+    steps: list[int | str | tuple[int]],
 ) -> None:
-    queue, entries = stream
-    for told in itertools.permutations([*entries, None]):
-        reader = TokenReader(queue, "job-1", START)
-        seen: list[TokenEvent] = []
-        for event in told:
-            if entries[-1] not in seen:  # behind the end nobody asks
-                seen += reader.take(event)
-        assert seen == entries
+    """A number appends an entry of so many tokens; a place in brackets tells an entry again."""
+    redis = FakeRedis()
+    redis.hset(rq_adapter.job_key("a"), "status", "started")
+    reader = TokenReader(JobQueue(redis, Settings()), "a", START)
+    entries: list[TokenEvent] = []
+    seen: list[TokenEvent] = []
+    for step in steps:
+        match step:
+            case int():
+                entries.append(append(redis, entries, step))
+            case "tell" if entries:
+                seen += reader.take(entries[-1])
+            case (place,) if entries:
+                seen += reader.take(entries[place % len(entries)])
+            case "wake":
+                seen += reader.take(None)
+        assert seen == entries[: len(seen)]
+
+    assert seen + reader.take(None) == entries
+
+
+def append(redis: FakeRedis, entries: list[TokenEvent], tokens: int) -> TokenEvent:
+    """The entry that it adds to the stream of `a`."""
+    before = entries[-1].count if entries else 0
+    ids = tuple(range(before, before + tokens))
+    place = f"{before + tokens}-0"
+    redis.xadd(keys.stream("a"), {"ids": json.dumps(ids), "text": f"{ids}"}, id=place)
+    return TokenEvent(place, ids, f"{ids}")
 
 
 def test_a_gap_in_a_stream_that_cannot_be_read_yet_is_read_later(
