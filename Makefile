@@ -11,7 +11,7 @@ DOCKER_BUILD_ARGS ?=
 
 .PHONY: help install serve test check fuzz-api up down test-slow test-templates test-docker test-monitoring test-browser bench-smoke \
   bench-metrics bench-tracing \
-  bench-queue bench-overhead bench-throughput bench-fairness bench-api bench-engine bench-fidelity bench-autoscale bench-sharing bench-capacity bench-compare \
+  bench-queue bench-overhead bench-throughput bench-fairness bench-api bench-stream bench-engine bench-fidelity bench-autoscale bench-sharing bench-capacity bench-compare \
   bench-service \
   soak-engine \
   chaos clean
@@ -92,6 +92,9 @@ bench-fairness: $(INSTALLED)  ## Measure small tenants behind a flood, and claim
 
 bench-api: $(INSTALLED)  ## Measure submissions, ETAs, waiting callers and last bytes (7 minutes)
 	$(BIN)/python -m bench.api $(ARGS)
+
+bench-stream: $(INSTALLED)  ## Measure the API's CPU for each streamed token (1 minute)
+	$(BIN)/python -m bench.stream_cost $(ARGS)
 
 bench-engine: $(INSTALLED)  ## Measure the engines beside others (30 minutes, and 20 of compiling those)
 	$(BIN)/python -m bench.engine --llama-cpp $(ARGS)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from redis.exceptions import RedisError
 
+from api.inbox import News
+from api.token_reader import TokenReader
 from api.waiters import Waiters
 from headrace.core import events
-from headrace.core.errors import DeadlineExceeded, JobFailed, JobNotFound, WaitEnded
+from headrace.core.errors import DeadlineExceeded, JobFailed, WaitEnded
 from headrace.core.events import TokenEvent
 from headrace.core.jobs.job import Job
 from headrace.core.jobs.queue import JobQueue
@@ -17,6 +19,9 @@ from headrace.core.types import JobState
 
 KEEP_ALIVE_S = 5.0
 """Longest silence of a stream."""
+
+Batch = list[tuple[int, TokenEvent]]
+"""Entries of token streams, each with the place of its job among those that are followed."""
 
 
 class Follower:
@@ -27,11 +32,11 @@ class Follower:
     def wait(self, job_id: str, timeout_s: float) -> Job:
         """The job as it stands when it has ended or the time is over. Raises `JobNotFound`."""
         until = time.monotonic() + timeout_s
-        with self._waiters.watch(job_id) as news:
+        with self._waiters.watch([job_id]) as inbox:
             while not self._has_ended(job_id):
-                if not news.wait(until - time.monotonic()):
+                if not inbox.wait(until - time.monotonic()):
                     break
-                news.clear()
+                inbox.take()
         return self._queue.get(job_id)
 
     def result(self, job_id: str, timeout_s: float) -> Job:
@@ -46,21 +51,25 @@ class Follower:
             raise failure(job_id, job.state, job.error or "no reason known")
         return job
 
-    def tokens(self, job_id: str, after: str = events.START) -> Iterator[TokenEvent | None]:
-        """A job's token events as they come, the last with its end; None while nothing comes.
+    def tokens(self, job_ids: Sequence[str], after: str = events.START) -> Iterator[Batch]:
+        """What comes for any of the jobs, together what came together, until all have ended.
 
-        The caller may use None to keep its connection alive, and to give up.
+        A batch is empty while nothing comes: the caller may use it to keep its connection alive,
+        and to give up.
         """
-        with self._waiters.watch(job_id, tokens=True) as news:
+        readers = {job_id: TokenReader(self._queue, job_id, after) for job_id in job_ids}
+        places = {job_id: place for place, job_id in enumerate(job_ids)}
+        with self._waiters.watch(job_ids, tokens=True) as inbox:
+            news: list[News] = [(job_id, None) for job_id in job_ids]
             while True:
-                for event in self._news(job_id, after):
-                    yield event
-                    after = event.place
-                    if event.state is not None:
-                        return
-                while not news.wait(KEEP_ALIVE_S):
-                    yield None
-                news.clear()
+                batch = [(places[job_id], event) for job_id, event in _behind(readers, news)]
+                if batch:
+                    yield batch
+                if not readers:
+                    return
+                while not inbox.wait(KEEP_ALIVE_S):
+                    yield []
+                news = inbox.take()
 
     def _has_ended(self, job_id: str) -> bool:
         """False while Redis is away: the caller has a job, and asking again would make another."""
@@ -69,26 +78,18 @@ class Follower:
         except RedisError:
             return False
 
-    def _news(self, job_id: str, after: str) -> list[TokenEvent]:
-        """What stands in the stream behind a place; where nothing does, an end that is missing."""
-        try:
-            return events.tokens(self._queue.redis, job_id, after) or self._ended_elsewhere(
-                job_id, after
-            )
-        except RedisError:
-            return []
 
-    def _ended_elsewhere(self, job_id: str, after: str) -> list[TokenEvent]:
-        """The end of a job that left no end in its stream: stock RQ cancelled or deleted it."""
-        try:
-            state = self._queue.state(job_id)
-            if not state.is_terminal:
-                return []
-        except JobNotFound:
-            state = JobState.CANCELLED
-        # It may have ended between the two looks.
-        last_words = events.tokens(self._queue.redis, job_id, after)
-        return last_words or [TokenEvent(after, (), "", state, state.value)]
+def _behind(
+    readers: dict[str, TokenReader], news: Iterable[News]
+) -> Iterator[tuple[str, TokenEvent]]:
+    """The entries that news bring to their readers; a reader that has the end is done."""
+    for job_id, told in news:
+        if job_id not in readers:
+            continue
+        for event in readers[job_id].take(told):
+            yield job_id, event
+            if event.state is not None:
+                del readers[job_id]
 
 
 def failure(job_id: str, state: JobState, reason: str) -> JobFailed:

@@ -88,10 +88,10 @@ def _blocks(job: Job, after: Place) -> Iterator[str]:
     waits = job.position is not None
     if waits:
         yield _position(job)
-    for event in services().follower.tokens(job.id, after.entry):
-        if event is not None:
+    for batch in services().follower.tokens([job.id], after.entry):
+        if batch:
             waits = False
-            yield from _events(job, event, after)
+            yield "".join(block for _job, event in batch for block in _events(job, event, after))
         else:
             yield _sign_of_life(job.id) if waits else event_stream.KEEP_ALIVE
 

@@ -2,48 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 from flask import Blueprint, Response, after_this_request, jsonify
-from redis.exceptions import RedisError
 
 from api import event_stream
 from api.access_log import JOB_HEADER
 from api.admission import KEY_HEADER
-from api.answers import Refused
 from api.disconnect import watch_disconnect, while_connected
 from api.engine_view import engines_json
-from api.errors import TABLE, error_body
-from api.follower import failure
-from api.interleave import interleave
 from api.jobs import server_timing
 from api.openai_answers import (
     ChatAnswer,
-    Chunk,
     CompletionAnswer,
     ModelList,
     ModelView,
     SamplingView,
 )
 from api.openai_shapes import Chat, Completion, Shape
+from api.openai_stream import ChunkStream
 from api.operation import SUBMISSION, SUBMITTED, TIMING_HEADER, Answer, Operation
 from api.schemas import ChatBody, CompletionBody, OpenAiBody
 from api.services import services
 from headrace.core.errors import (
     DeadlineExceeded,
     JobFailed,
-    JobNotFound,
     Unavailable,
     UnknownModel,
     WaitEnded,
 )
-from headrace.core.events import TokenEvent
-from headrace.core.jobs.job import Job
 from headrace.core.model_card import ModelCard
-from headrace.core.types import JobState, Request
+from headrace.core.types import Request
 
 blueprint = Blueprint("openai", __name__, url_prefix="/v1")
 
@@ -121,7 +112,7 @@ def _serve(requests: Sequence[Request], body: OpenAiBody, kind: type[Shape]) -> 
     shape = kind(requests, submitted, body.n, card, includes_usage)
     _name_jobs(shape.job_ids)
     if body.stream:
-        chunks = _stream(shape, includes_usage)
+        chunks = ChunkStream(shape, includes_usage).blocks()
         watched = while_connected(chunks, body.on_disconnect, shape.job_ids)
         return event_stream.respond(watched, ", ".join(shape.job_ids))
     with watch_disconnect(body.on_disconnect, shape.job_ids):
@@ -146,48 +137,3 @@ def _whole(shape: Shape) -> Response:
     slowest = max(jobs, key=lambda job: sum(job.timings.stages.values()))
     response.headers[TIMING_HEADER] = server_timing(slowest)
     return response
-
-
-def _stream(shape: Shape, includes_usage: bool) -> Iterator[str]:
-    """The chunks of all choices as they come; the first that fails ends it."""
-    for index in range(len(shape.job_ids)):
-        yield _event(shape.opening(index))
-    count = 0
-    for index, event in _events(shape.job_ids):
-        if event is None:
-            yield event_stream.KEEP_ALIVE
-        elif event.state in (None, JobState.SUCCEEDED):
-            count += len(event.token_ids)
-            piece = shape.piece(index, event)
-            if piece is not None:
-                yield _event(piece)
-        else:
-            yield _event(_error(shape.job_ids[index], event))
-            break
-    else:
-        if includes_usage:
-            yield _event(shape.tally(count, _jobs(shape.job_ids)))
-    yield "data: [DONE]\n\n"
-
-
-def _events(job_ids: Sequence[str]) -> Iterator[tuple[int, TokenEvent | None]]:
-    """The token events of all jobs, each with its job's place; None while one brings nothing."""
-    sources = [services().follower.tokens(job_id) for job_id in job_ids]
-    return interleave(sources) if len(sources) > 1 else ((0, event) for event in sources[0])
-
-
-def _jobs(job_ids: Sequence[str]) -> list[Job]:
-    """As they stand; none where they cannot be read: their tokens have been streamed already."""
-    try:
-        return [services().queue.get(job_id) for job_id in job_ids]
-    except (JobNotFound, RedisError):
-        return []
-
-
-def _error(job_id: str, event: TokenEvent) -> Refused:
-    error = failure(job_id, event.state or JobState.FAILED, event.reason)
-    return {"error": error_body(error, TABLE[type(error)].type)}
-
-
-def _event(data: Chunk | Refused) -> str:
-    return f"data: {json.dumps(data)}\n\n"

@@ -5,13 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import structlog
 
+from api.inbox import Inbox, News
+from api.subscription import Subscription
+from headrace.core import news
 from headrace.core.jobs import keys
 from headrace.core.jobs.queue import JobQueue
+
+CHANNELS = (keys.TOKENS_CHANNEL, keys.ENDED_CHANNEL)
 
 RECONNECT_S = 0.5
 LISTEN_S = 1.0
@@ -28,14 +33,16 @@ log = structlog.get_logger()
 class Waiters:
     """One listener thread (a greenlet under gevent), started with the first wait.
 
-    A wake-up says "look again", no more. What messages do not say, or what was missed of them while
-    the connection was away, the listener finds out for all who wait, so that none of them has to
-    ask by itself.
+    It hands the entries that messages tell to those who follow these jobs. What messages do not
+    tell, or what was missed of them while the connection was away, the listener finds out for all
+    who wait, so that none of them has to ask by itself.
     """
 
     def __init__(self, queue: JobQueue) -> None:
         self._queue = queue
-        self._events: dict[tuple[str, str], set[threading.Event]] = defaultdict(set)
+        self._inboxes: dict[str, defaultdict[str, set[Inbox]]] = {
+            channel: defaultdict(set) for channel in CHANNELS
+        }
         self._lock = threading.Lock()
         self._listener: threading.Thread | None = None
         self._closed = threading.Event()
@@ -48,23 +55,21 @@ class Waiters:
             self._listener.join()
 
     @contextmanager
-    def watch(self, job_id: str, tokens: bool = False) -> Iterator[threading.Event]:
-        """An event that is set when the job ends, or when it gains `tokens`."""
-        event = threading.Event()
-        channels = [keys.ENDED_CHANNEL, keys.TOKENS_CHANNEL] if tokens else [keys.ENDED_CHANNEL]
-        for channel in channels:
-            self._events[channel, job_id].add(event)
+    def watch(self, job_ids: Sequence[str], tokens: bool = False) -> Iterator[Inbox]:
+        """An inbox that hears when one of the jobs ends, and what it gains where `tokens`."""
+        inbox = Inbox(job_ids)
+        channels = CHANNELS if tokens else (keys.ENDED_CHANNEL,)
+        places = [(self._inboxes[channel], job_id) for channel in channels for job_id in job_ids]
+        for inboxes, job_id in places:
+            inboxes[job_id].add(inbox)
         try:
             self._ensure_listener()
-            yield event
+            yield inbox
         finally:
-            for channel in channels:
-                self._forget((channel, job_id), event)
-
-    def _forget(self, key: tuple[str, str], event: threading.Event) -> None:
-        self._events[key].discard(event)
-        if not self._events[key]:
-            del self._events[key]
+            for inboxes, job_id in places:
+                inboxes[job_id].discard(inbox)
+                if not inboxes[job_id]:
+                    del inboxes[job_id]
 
     def _ensure_listener(self) -> None:
         with self._lock:
@@ -81,19 +86,22 @@ class Waiters:
                 self._closed.wait(RECONNECT_S)
 
     def _relay(self) -> None:
-        with self._queue.redis.pubsub() as pubsub:
-            pubsub.subscribe(keys.TOKENS_CHANNEL, keys.ENDED_CHANNEL)
+        with Subscription(self._queue.redis, CHANNELS) as subscription:
             looked_at = time.monotonic()
             while not self._closed.is_set():
-                message = pubsub.get_message(timeout=min(LISTEN_S, LOOK_AGAIN_S))
-                if message and message["type"] == "message":
-                    self._wake(message["channel"].decode(), message["data"].decode().split())
-                elif message:  # subscribed: what was said before was missed
-                    self._wake(keys.TOKENS_CHANNEL, self._watched(keys.TOKENS_CHANNEL))
-                    self._wake_ended()
+                match subscription.next(min(LISTEN_S, LOOK_AGAIN_S)):
+                    case [b"message", channel, message]:
+                        self._hear(channel.decode(), message)
+                    case [b"subscribe", *_rest]:  # what was told before was missed
+                        self._wake(keys.TOKENS_CHANNEL, self._watched(keys.TOKENS_CHANNEL))
+                        self._wake_ended()
                 if time.monotonic() - looked_at >= LOOK_AGAIN_S:
                     self._wake_ended()
                     looked_at = time.monotonic()
+
+    def _hear(self, channel: str, message: bytes) -> None:
+        for item in news.read(message, self._inboxes[channel].keys()):
+            self._put(channel, item)
 
     def _wake_ended(self) -> None:
         """Wakes those whose job has ended, or is gone."""
@@ -105,9 +113,13 @@ class Waiters:
             self._wake(keys.ENDED_CHANNEL, ended)
 
     def _watched(self, channel: str) -> list[str]:
-        return [job_id for each, job_id in tuple(self._events) if each == channel]
+        return list(self._inboxes[channel])
 
     def _wake(self, channel: str, job_ids: Iterable[str]) -> None:
+        """Has those who wait for these jobs look for themselves."""
         for job_id in job_ids:
-            for event in tuple(self._events.get((channel, job_id), ())):
-                event.set()
+            self._put(channel, (job_id, None))
+
+    def _put(self, channel: str, item: News) -> None:
+        for inbox in tuple(self._inboxes[channel].get(item[0], ())):
+            inbox.put(item)

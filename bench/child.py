@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
+
 from headrace.cli.process import SessionProcess
 
 LOOK_S = 0.1
@@ -38,6 +40,12 @@ class Child(ABC):
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def cpu_s(self) -> float:
+        """CPU seconds, user and system, that its live processes have used so far."""
+        root = psutil.Process(self.pid)
+        times = [each.cpu_times() for each in (root, *root.children(recursive=True))]
+        return float(sum(each.user + each.system for each in times))
 
     def last_lines(self) -> str:
         """Of what it has written so far."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator
 
+from headrace.core import news
 from headrace.core.jobs import keys
 from headrace.core.jobs.job import Job
 from headrace.core.jobs.queue import JobQueue
@@ -48,4 +49,4 @@ class Endings:
         message = self._messages.get_message(timeout=ASK_S)
         if message is None:
             return list(open_ids)
-        return [job_id for job_id in message["data"].decode().split() if job_id in open_ids]
+        return [job_id for job_id in news.job_ids(message["data"]) if job_id in open_ids]

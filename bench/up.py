@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import httpx
-import psutil
 
 from bench.child import Child
 
@@ -29,12 +28,6 @@ class Up(Child):
         }
         command = [sys.executable, "-m", "headrace", "up", "--state-dir", str(state_dir)]
         super().__init__(command, ports | settings)
-
-    def cpu_s(self) -> float:
-        """CPU seconds that its live processes have used so far."""
-        root = psutil.Process(self.pid)
-        times = [each.cpu_times() for each in (root, *root.children(recursive=True))]
-        return float(sum(each.user + each.system for each in times))
 
     def answers(self) -> bool:
         try:

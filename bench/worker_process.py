@@ -33,10 +33,5 @@ class WorkerProcess(Child):
         """As the kernel sees it: `sleeping` where it waits."""
         return str(psutil.Process(self.pid).status())
 
-    def cpu_s(self) -> float:
-        """CPU seconds of all its threads so far."""
-        times = psutil.Process(self.pid).cpu_times()
-        return float(times.user + times.system)
-
     def answers(self) -> bool:
         return self.name in [worker.name for worker in self._roster.workers()]

@@ -35,7 +35,7 @@ class TokenEvent:
     @property
     def count(self) -> int:
         """Tokens of the job up to the end of this entry."""
-        return int(self.place.partition("-")[0])
+        return count(self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,11 @@ class Completion:
     reason: str
     timings: Timings
     report: Report | None
+
+
+def count(place: str) -> int:
+    """Tokens of a job up to a place of its stream."""
+    return int(place.partition("-")[0])
 
 
 def tokens(redis: Client, job_id: str, after: str = START) -> list[TokenEvent]:

@@ -46,7 +46,10 @@ HISTOGRAMS = {
 
 COUNTS = {
     "jobs_dead": ("dead", "Jobs that became dead letters."),
-    "jobs_redelivered": ("redelivered", "Jobs that waited again because their worker or its engine died."),
+    "jobs_redelivered": (
+        "redelivered",
+        "Jobs that waited again because their worker or its engine died.",
+    ),
     "engine_deaths": ("engine_deaths", "Engine processes that died under a worker that lives."),
     "jobs_retried": ("retried", "Tries that ended in an engine error and were repeated."),
     "slo": ("slo", "Jobs that ended, but for cancelled ones."),

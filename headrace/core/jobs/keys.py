@@ -71,7 +71,7 @@ PACE = "headrace:pace"
 
 TOKENS_CHANNEL = "headrace:events:tokens"
 ENDED_CHANNEL = "headrace:events:ended"
-"""Pub/sub channels; a message is a space-separated list of job ids."""
+"""Pub/sub channels; a message names jobs and tells their new entries, see `news.py`."""
 
 API_KEYS = "headrace:api-keys"
 """Hash: id of an API key -> the key as JSON; `LOCKED` -> Redis TIME at which the first was made."""

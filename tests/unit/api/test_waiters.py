@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from api.inbox import Inbox
 from api.waiters import Waiters
 from headrace.core.connection import Client
+from headrace.core.events import TokenEvent
 from headrace.core.jobs import keys
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.settings import Settings
@@ -17,51 +19,85 @@ from headrace.core.settings import Settings
 def waiters(redis: Client, settings: Settings) -> Iterator[Waiters]:
     """Already listening to both channels."""
     waiters = Waiters(JobQueue(redis, settings))
-    with waiters.watch("warm-up", tokens=True) as event:
+    with waiters.watch(["warm-up"], tokens=True) as inbox:
         for channel in (keys.TOKENS_CHANNEL, keys.ENDED_CHANNEL):
-            assert event.wait(10)
-            event.clear()
+            assert inbox.wait(10)
+            inbox.take()
             redis.publish(channel, "warm-up")
-            assert event.wait(10)
+            assert inbox.wait(10)
     yield waiters
     waiters.close()
+
+
+def empty(*inboxes: Inbox) -> None:
+    for inbox in inboxes:
+        inbox.take()
 
 
 def test_everyone_who_waits_for_a_job_is_woken_by_its_end_and_nobody_else(
     waiters: Waiters, redis: Client
 ) -> None:
-    with waiters.watch("a") as first, waiters.watch("a") as second, waiters.watch("b") as other:
-        for event in (first, second, other):
-            event.clear()
+    with (
+        waiters.watch(["a"]) as first,
+        waiters.watch(["a"]) as second,
+        waiters.watch(["b"]) as other,
+    ):
+        empty(first, second, other)
         redis.publish(keys.ENDED_CHANNEL, "a")
 
         assert first.wait(10)
         assert second.wait(10)
-        assert not other.is_set()
+        assert not other.wait(0)
 
 
 def test_tokens_wake_those_who_stream_and_not_those_who_wait_for_the_end(
     waiters: Waiters, redis: Client
 ) -> None:
-    with waiters.watch("a", tokens=True) as stream, waiters.watch("a") as end:
-        end.clear()
+    with waiters.watch(["a"], tokens=True) as stream, waiters.watch(["a"]) as end:
+        empty(end)
         redis.publish(keys.TOKENS_CHANNEL, "x a y")
 
         assert stream.wait(10)
-        assert not end.is_set()
+        assert not end.wait(0)
 
 
-def test_who_no_longer_waits_is_forgotten(waiters: Waiters) -> None:
-    with waiters.watch("a", tokens=True):
-        assert waiters._events
-    assert not waiters._events
+def test_every_stream_of_a_job_gets_the_entry_that_is_told(waiters: Waiters, redis: Client) -> None:
+    with (
+        waiters.watch(["a"], tokens=True) as first,
+        waiters.watch(["b", "a"], tokens=True) as second,
+    ):
+        empty(first, second)
+        redis.publish(keys.TOKENS_CHANNEL, 'x a y\n\n["1-0",[7],"!"]\n')
+
+        for inbox in (first, second):
+            assert inbox.wait(10)
+            assert inbox.take() == [("a", TokenEvent("1-0", (7,), "!"))]
+
+
+def test_a_message_of_ids_alone_has_a_stream_look_for_itself(
+    waiters: Waiters, redis: Client
+) -> None:
+    with waiters.watch(["a"], tokens=True) as inbox:
+        empty(inbox)
+        redis.publish(keys.TOKENS_CHANNEL, "x a y")
+
+        assert inbox.wait(10)
+        assert inbox.take() == [("a", None)]
+
+
+def test_whoever_no_longer_waits_is_forgotten(waiters: Waiters) -> None:
+    with waiters.watch(["a", "b"], tokens=True):
+        assert all(waiters._inboxes.values())
+    assert not any(waiters._inboxes.values())
 
 
 def test_everybody_looks_again_after_the_connection_was_lost(
     waiters: Waiters, redis: Client
 ) -> None:
-    with waiters.watch("a") as event:
-        event.clear()
+    with waiters.watch(["a"]) as end, waiters.watch(["b"], tokens=True) as stream:
+        empty(end, stream)
         redis.execute_command("CLIENT", "KILL", "TYPE", "PUBSUB")
 
-        assert event.wait(10)
+        assert end.wait(10)
+        assert stream.wait(10)
+        assert ("b", None) in stream.take()

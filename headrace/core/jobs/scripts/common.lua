@@ -31,6 +31,7 @@ local COMPLETION_LOG_MAX = {completion_log_max}
 local NEAR = 256 -- ids in which a search costs nothing
 local HOLE = 'headrace:hole'
 local AT_ONCE = 1000 -- members of one call, and ids looked at in one go
+local MOST_TOLD = 16384 -- bytes of an entry that a message tells; a longer one is read
 local LONGEST_S = 315360000 -- ten years: what others write as a time may be beyond any
 local SUSPECT_DEATHS = {suspect_deaths} -- from so many worker deaths a job runs alone
 -- How far back drain rate and service times reach: what is so old counts for a third.
@@ -105,7 +106,8 @@ end
 
 -- What one call can do for all jobs of a script is gathered here, and done by close() as its last
 -- act: every script that moves or ends jobs comes to it, by itself or through complete().
-local calls, lengths, holes, freed_tokens, ended, tally, histograms = {}, {}, {}, {}, {}, {}, {}
+local calls, lengths, holes, freed_tokens, tally, histograms = {}, {}, {}, {}, {}, {}
+local ends = {ids = {}, lines = {}}
 
 local function gathered(command, key)
   local call = calls[command .. key]
@@ -395,16 +397,50 @@ local function owns(id, eid, ...)
   return fields[1] == 'started' and fields[2] == eid, fields[1], fields
 end
 
--- Appends an entry to a job's token stream; one that stands there already stays as it is. Logprobs
--- are part of it only where they were asked for. Returns what Redis complains of, or nil.
-local function append(id, place, ids, text, logprobs, ...)
-  local entry = {'ids', ids, 'text', text, ...}
-  if logprobs and logprobs ~= '' then
-    entry[#entry + 1] = 'logprobs'
-    entry[#entry + 1] = logprobs
+-- The line of a message that tells an entry: JSON, as headrace/core/news.py reads it.
+local function told(place, ids, text, logprobs, status, reason)
+  local line = '["' .. place .. '",' .. ids .. ',' .. cjson.encode(text)
+  if status or logprobs then
+    line = line .. ',' .. cjson.encode(status or '') .. ',' .. cjson.encode(reason or '')
   end
+  if logprobs then line = line .. ',' .. logprobs end
+  return #line < MOST_TOLD and line .. ']' or ''
+end
+
+-- Appends an entry to a job's token stream; one that stands there already stays as it is. Logprobs
+-- are part of it only where they were asked for, status and reason only of the last one. Returns what
+-- Redis complains of, or nil, and the line that tells the entry: '' where readers have to look.
+local function append(id, place, ids, text, logprobs, status, reason)
+  local entry = {'ids', ids, 'text', text}
+  local function add(name, value)
+    entry[#entry + 1] = name
+    entry[#entry + 1] = value
+  end
+  if logprobs == '' then logprobs = nil end
+  if status then
+    add('end', status)
+    add('reason', reason)
+  end
+  if logprobs then add('logprobs', logprobs) end
   local added = redis.pcall('XADD', stream_key(id), place, unpack(entry))
-  if added.err and not string.find(added.err, 'equal or smaller') then return added end
+  if not added.err then return nil, told(place, ids, text, logprobs, status, reason) end
+  if string.find(added.err, 'equal or smaller') then return nil, '' end
+  return added
+end
+
+-- Adds a job and the line about it to a message. An id of a stock RQ job may have a space in it, and
+-- would move the lines that follow to other jobs: nobody is told of that one.
+local function add_news(message, id, line)
+  if string.find(id, '%s') then return end
+  table.insert(message.ids, id)
+  table.insert(message.lines, line)
+end
+
+-- Tells all readers at once.
+local function tell(channel, message)
+  if #message.ids == 0 then return end
+  redis.call('PUBLISH', channel,
+    table.concat(message.ids, ' ') .. '\n' .. table.concat(message.lines, '\n'))
 end
 
 -- Puts a leased job back to the front of its queue, with a deadline if it has one, and notes why.
@@ -550,7 +586,7 @@ local function close()
     redis.pcall('HINCRBY', COUNTS, field, string.format('%.0f', amount))
   end
   note_pace()
-  if #ended > 0 then redis.call('PUBLISH', ENDED_CHANNEL, table.concat(ended, ' ')) end
+  tell(ENDED_CHANNEL, ends)
 end
 
 -- Does a script's work and then what was gathered, even if it fails half-way: Redis takes nothing
@@ -645,8 +681,8 @@ local function end_job(id, outcome, job)
   local is_cancelled, is_canary = outcome.status == 'canceled', job[15] == CANARY
   outcome.prompt_tokens = tonumber(string.match(outcome.report, '"prompt_tokens":(%d+)') or nil) or 0
 
-  local problem = append(id, string.format('%d-1', outcome.count), outcome.ids, outcome.text,
-    outcome.logprobs, 'end', outcome.status, 'reason', outcome.reason)
+  local problem, line = append(id, string.format('%d-1', outcome.count), outcome.ids, outcome.text,
+    outcome.logprobs, outcome.status, outcome.reason)
   if problem then error(problem) end
   redis.call('HSET', key, 'status', outcome.status,
     'ended_at', is_cancelled and (job[11] or '') or outcome.ended_at,
@@ -684,7 +720,7 @@ local function end_job(id, outcome, job)
   redis.call('XADD', COMPLETIONS, 'MAXLEN', '~', COMPLETION_LOG_MAX, '*',
     'id', id, 'status', outcome.status, 'reason', outcome.reason, 'report', outcome.report,
     'stamps', table.concat(stamps, ' '))
-  table.insert(ended, id)
+  add_news(ends, id, line)
   count_end(outcome, accepted, claimed, first, last)
   count('tokens:ended', tonumber(job[13] or nil) or 1)
   if eid ~= '' and not is_cancelled then

@@ -7,16 +7,16 @@
 -- id is the token count, so an entry repeated after a lost answer is refused by Redis itself. A
 -- stream has no time to live before its job has ended: a job may wait for its second try.
 
-local results, woken = {}, {}
+local results, news = {}, {ids = {}, lines = {}}
 for i = 1, #ARGV, 7 do
   local id, eid, key = ARGV[i], ARGV[i + 1], job_key(ARGV[i])
   local is_mine, status, job = owns(id, eid, 'hr_claimed', 'hr_first_token')
   if is_mine then
-    local added = append(id, ARGV[i + 2] .. '-0', ARGV[i + 3], ARGV[i + 4], ARGV[i + 6])
-    if added then return added end
+    local problem, line = append(id, ARGV[i + 2] .. '-0', ARGV[i + 3], ARGV[i + 4], ARGV[i + 6])
+    if problem then return problem end
     local made = stamp(math.max(tonumber(job[3]), now - tonumber(ARGV[i + 5])))
     redis.call('HSET', key, 'hr_last_token', made, 'hr_first_token', job[4] or made)
-    table.insert(woken, id)
+    add_news(news, id, line)
     table.insert(results, 1)
   else
     count_late('publish', status)
@@ -24,5 +24,5 @@ for i = 1, #ARGV, 7 do
   end
 end
 close()
-if #woken > 0 then redis.call('PUBLISH', TOKENS_CHANNEL, table.concat(woken, ' ')) end
+tell(TOKENS_CHANNEL, news)
 return results

@@ -1,0 +1,94 @@
+"""The chunks of a stream of OpenAI's, as server-sent events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from redis.exceptions import RedisError
+
+from api.answers import Refused
+from api.errors import TABLE, error_body
+from api.event_stream import KEEP_ALIVE
+from api.follower import failure
+from api.openai_answers import Chunk
+from api.openai_shapes import Shape
+from api.services import services
+from headrace.core.errors import JobNotFound
+from headrace.core.events import START, TokenEvent
+from headrace.core.jobs.job import Job
+from headrace.core.types import JobState
+
+DONE = "data: [DONE]\n\n"
+
+ANY_TEXT = "\x00"
+"""Stands for the text in a rendered chunk. No text can break out of its JSON, this one included."""
+
+
+class Frame:
+    """The chunk of a choice around its text: all that is the same in every chunk of mere text."""
+
+    def __init__(self, shape: Shape, index: int) -> None:
+        chunk = shape.piece(index, TokenEvent(START, (), ANY_TEXT))
+        assert chunk is not None
+        # The text stands behind whatever else a caller named.
+        self._head, _text, self._tail = _block(chunk).rpartition(json.dumps(ANY_TEXT))
+
+    def around(self, text: str) -> str:
+        return f"{self._head}{json.dumps(text)}{self._tail}"
+
+
+class ChunkStream:
+    """The chunks of all choices as they come; the first choice that fails ends it."""
+
+    def __init__(self, shape: Shape, includes_usage: bool) -> None:
+        self._shape = shape
+        self._includes_usage = includes_usage
+        self._frames = [Frame(shape, index) for index in range(len(shape.job_ids))]
+        self._count = 0
+        self._has_failed = False
+
+    def blocks(self) -> Iterator[str]:
+        """What came together is one block."""
+        job_ids = self._shape.job_ids
+        yield "".join(_block(self._shape.opening(index)) for index in range(len(job_ids)))
+        for batch in services().follower.tokens(job_ids):
+            block = "".join(self._write(*item) for item in batch) if batch else KEEP_ALIVE
+            if block:
+                yield block
+            if self._has_failed:
+                break
+        else:
+            if self._includes_usage:
+                yield _block(self._shape.tally(self._count, _jobs(job_ids)))
+        yield DONE
+
+    def _write(self, index: int, event: TokenEvent) -> str:
+        """The chunk that an event brings; '' where it shows nothing."""
+        if self._has_failed:
+            return ""
+        if event.state not in (None, JobState.SUCCEEDED):
+            self._has_failed = True
+            return _block(_error(self._shape.job_ids[index], event))
+        self._count += len(event.token_ids)
+        if event.text and event.state is None and not event.logprobs:
+            return self._frames[index].around(event.text)
+        piece = self._shape.piece(index, event)
+        return "" if piece is None else _block(piece)
+
+
+def _jobs(job_ids: list[str]) -> list[Job]:
+    """As they stand; none where they cannot be read: their tokens have been streamed already."""
+    try:
+        return [services().queue.get(job_id) for job_id in job_ids]
+    except (JobNotFound, RedisError):
+        return []
+
+
+def _error(job_id: str, event: TokenEvent) -> Refused:
+    error = failure(job_id, event.state or JobState.FAILED, event.reason)
+    return {"error": error_body(error, TABLE[type(error)].type)}
+
+
+def _block(data: Chunk | Refused) -> str:
+    return f"data: {json.dumps(data)}\n\n"
