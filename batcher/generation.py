@@ -81,7 +81,7 @@ class Generation:
             return ""
         self.ids.append(token_id)
         # An end has no text, though it may be an ordinary token to its tokenizer.
-        text = "" if token_id in self._eos_token_ids else self._detokenizer.add((token_id,))
+        text = "" if token_id in self._eos_token_ids else self._detokenizer.add_one(token_id)
         self.finish_reason = self._ending(token_id)
         return text if self.finish_reason is None else text + self._detokenizer.flush()
 

@@ -7,6 +7,7 @@ that of a whole row does: torch splits a long sum over its threads.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,9 +21,9 @@ def maximum(rows: Tensor) -> tuple[Tensor, Tensor]:
     if rows.device.type != "cpu":
         return rows.max(dim=-1)
     block = _maxima(rows, _BLOCK).max(dim=-1, keepdim=True).indices
-    places = _places(block, _BLOCK).clamp(max=rows.shape[-1] - 1)
-    values, within = rows.gather(1, places).max(dim=-1, keepdim=True)
-    return values[:, 0], places.gather(1, within)[:, 0]
+    numbers, starts = _pick(rows, block, _BLOCK, -torch.inf)
+    values, within = numbers.max(dim=-1)
+    return values[:, 0], (starts + within)[:, 0]
 
 
 def largest(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -32,9 +33,25 @@ def largest(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
     before its own.
     """
     order = _maxima(rows, _SMALL_BLOCK).sort(dim=-1, descending=True, stable=True).indices
-    places = _places(order[:, :count].sort(dim=-1).values, _SMALL_BLOCK)
-    values = _gather(rows, places, -torch.inf).sort(dim=-1, descending=True, stable=True)
-    return values.values[:, :count], places.gather(1, values.indices[:, :count])
+    blocks = order[:, :count].sort(dim=-1).values
+    numbers, starts = _pick(rows, blocks, _SMALL_BLOCK, -torch.inf)
+    places = starts[:, :, None] + torch.arange(numbers.shape[-1], device=rows.device)
+    values = numbers.flatten(1).sort(dim=-1, descending=True, stable=True)
+    return values.values[:, :count], places.flatten(1).gather(1, values.indices[:, :count])
+
+
+def top_values(rows: Tensor, count: int) -> Tensor:
+    """The `count` largest of each row [rows, count] in falling order, on a CPU.
+
+    numpy sorts ten times as fast as torch.
+    """
+    numbers = rows
+    if rows.shape[-1] >= 2 * count * _SMALL_BLOCK:  # else most blocks would be looked at
+        blocks = _maxima(rows, _SMALL_BLOCK).topk(count, dim=-1, sorted=False).indices
+        numbers = _pick(rows, blocks, _SMALL_BLOCK, -torch.inf)[0].flatten(1)
+    rest = numbers.shape[-1] - count
+    head = np.partition(numbers.numpy(), rest, axis=-1)[:, rest:]
+    return torch.from_numpy(np.sort(head, axis=-1)).flip(-1)
 
 
 def block_sums(rows: Tensor) -> Tensor:
@@ -53,11 +70,11 @@ def invert(weights: Tensor, uniforms: Tensor) -> Tensor:
     target = uniforms * cumulated[:, -1:]
     block = torch.searchsorted(cumulated, target, right=True).clamp(max=sums.shape[-1] - 1)
     before = cumulated.gather(1, block) - sums.gather(1, block)
-    places = _places(block, _BLOCK)
-    inside = _gather(weights, places, 0).cumsum(dim=-1, dtype=torch.float64)
+    numbers, starts = _pick(weights, block, _BLOCK, 0)
+    inside = numbers[:, 0].cumsum(dim=-1, dtype=torch.float64)
     target = (target - before).clamp(min=0).minimum(inside[:, -1:] * (1 - 2.0**-52))
-    within = torch.searchsorted(inside, target, right=True).clamp(max=_BLOCK - 1)
-    return places.gather(1, within)[:, 0].clamp(max=weights.shape[-1] - 1)
+    within = torch.searchsorted(inside, target, right=True).clamp(max=inside.shape[-1] - 1)
+    return (starts + within)[:, 0]
 
 
 def _maxima(rows: Tensor, size: int) -> Tensor:
@@ -75,13 +92,19 @@ def _cut(rows: Tensor, size: int) -> tuple[Tensor, Tensor]:
     return rows[:, :end].view(len(rows), blocks, size), rows[:, end:]
 
 
-def _places(blocks: Tensor, size: int) -> Tensor:
-    """The places of all numbers of some `blocks` [rows, n]: [rows, n * size]."""
-    within = torch.arange(size, device=blocks.device)
-    return (blocks[:, :, None] * size + within).flatten(1)
+def _pick(rows: Tensor, blocks: Tensor, size: int, missing: float) -> tuple[Tensor, Tensor]:
+    """The numbers [rows, n, size] of some `blocks` [rows, n], and where in its row each begins.
 
-
-def _gather(rows: Tensor, places: Tensor, missing: float) -> Tensor:
-    """The numbers at `places`; `missing` behind the end of a row."""
-    end = rows.shape[-1]
-    return rows.gather(1, places.clamp(max=end - 1)).masked_fill(places >= end, missing)
+    A short block at the end of a row begins earlier instead, and `missing` stands for what it would
+    have of the block before it. The numbers of a row must not have gaps; rows may.
+    """
+    size = min(size, rows.shape[-1])
+    starts = (blocks * size).clamp(max=rows.shape[-1] - size)
+    gap = rows.stride(0)
+    windows = rows.as_strided(((len(rows) - 1) * gap + rows.shape[-1] - size + 1, size), (1, 1))
+    offsets = starts + torch.arange(len(rows), device=rows.device)[:, None] * gap
+    numbers = windows.index_select(0, offsets.flatten()).view(*blocks.shape, size)
+    if rows.shape[-1] % size:
+        before = (blocks * size - starts)[:, :, None]
+        numbers.masked_fill_(torch.arange(size, device=rows.device) < before, missing)
+    return numbers, starts

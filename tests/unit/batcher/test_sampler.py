@@ -14,8 +14,8 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from batcher.torch_engine.sampler import FAILED, sample
-from tests.unit.batcher.drawing import draw, draw_after, sample_ids, sample_one
+from batcher.torch_engine.sampler import FAILED
+from tests.unit.batcher.drawing import draw, draw_after, sample, sample_ids, sample_one
 
 VOCABULARY = 1000
 DRAWS = 40_000
