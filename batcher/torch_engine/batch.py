@@ -10,6 +10,7 @@ from torch import Tensor
 
 from batcher.torch_engine.cutoff import Cuts
 from batcher.torch_engine.draw import Draw, keys_of, uniforms
+from batcher.torch_engine.penalties import Penalties
 from batcher.torch_engine.subset import Subset
 from batcher.torch_engine.transfer import column
 
@@ -26,6 +27,7 @@ class Batch:
         self.asked = Subset(draws, lambda draw: draw.rules.logprobs is not None, device)
         self.counts = [draw.rules.logprobs or 0 for draw in self.asked.draws]
         self.shaped = Subset(draws, lambda draw: draw.has_penalties or not draw.is_greedy, device)
+        self.penalties = Penalties(self.shaped.draws, vocabulary, device)
         self.warm = Subset(self.shaped.draws, lambda draw: not draw.is_greedy, device)
         rules = [draw.rules for draw in self.warm.draws]
         self.temperatures = column([each.temperature for each in rules], device)

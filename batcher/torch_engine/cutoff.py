@@ -55,22 +55,27 @@ class Cuts:
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """Top-k and top-p of rows [rows, 1]; the vocabulary and infinity where they are off."""
+    """Top-k and top-p of rows [rows, 1]; the vocabulary and infinity where they are off.
+
+    `has_top_k` [rows, 1] is None where it is off in all rows.
+    """
 
     ks: Tensor
     shares: Tensor
-    has_top_k: Tensor
+    has_top_k: Tensor | None
 
     @classmethod
     def of(cls, draws: Sequence[Draw], vocabulary: int, device: torch.device) -> Heads:
         ks = [min(draw.rules.top_k, vocabulary) or vocabulary for draw in draws]
         shares = [draw.rules.top_p if draw.rules.top_p < 1 else torch.inf for draw in draws]
         limits = column(ks, device, torch.int64)
-        return cls(limits, column(shares, device, torch.float64), limits < vocabulary)
+        has_top_k = limits < vocabulary if min(ks, default=vocabulary) < vocabulary else None
+        return cls(limits, column(shares, device, torch.float64), has_top_k)
 
     def pick(self, rows: Sequence[int]) -> Heads:
         """Those of some rows."""
-        return Heads(self.ks[rows], self.shares[rows], self.has_top_k[rows])
+        has_top_k = None if self.has_top_k is None else self.has_top_k[rows]
+        return Heads(self.ks[rows], self.shares[rows], has_top_k)
 
 
 def _least_of_head(weights: Tensor, heads: Heads, head: int = _HEAD) -> Tensor:
@@ -86,13 +91,21 @@ def _least_of_head(weights: Tensor, heads: Heads, head: int = _HEAD) -> Tensor:
 
 def _least_kept(ordered: Tensor, weights: Tensor, heads: Heads) -> tuple[Tensor, Tensor]:
     """The same, and whether it is sure, from the largest weights in falling order."""
+    mass = _mass(weights)
+    if heads.has_top_k is None:
+        return _reach(ordered, ordered.cumsum(dim=-1, dtype=torch.float64), heads.shares * mass)
     kth = ordered.gather(1, heads.ks.clamp(max=ordered.shape[-1]) - 1)
-    kept = ordered.masked_fill(ordered < kth, 0)
-    cumulated = kept.cumsum(dim=-1, dtype=torch.float64)
-    wanted = heads.shares * torch.where(heads.has_top_k, cumulated[:, -1:], _mass(weights))
-    count = (cumulated - kept < wanted).sum(dim=-1, keepdim=True).clamp(min=1)
-    is_sure = torch.where(heads.has_top_k, ordered[:, -1:] < kth, cumulated[:, -1:] >= wanted)
-    return ordered.gather(1, count - 1).maximum(kth), is_sure
+    cumulated = ordered.masked_fill(ordered < kth, 0).cumsum(dim=-1, dtype=torch.float64)
+    wanted = heads.shares * torch.where(heads.has_top_k, cumulated[:, -1:], mass)
+    least, is_reached = _reach(ordered, cumulated, wanted)
+    is_sure = torch.where(heads.has_top_k, ordered[:, -1:] < kth, is_reached)
+    return least.maximum(kth), is_sure
+
+
+def _reach(ordered: Tensor, cumulated: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """The weight with which the cumulated ones reach what is `wanted`, and whether one does."""
+    place = torch.searchsorted(cumulated, wanted).clamp_(max=ordered.shape[-1] - 1)
+    return ordered.gather(1, place), cumulated[:, -1:] >= wanted
 
 
 def _mass(weights: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ class Draw:
     @cached_property
     def seen(self) -> Seen:
         """The ids that the penalties heed."""
-        return Seen(self.rules, self.ids, self.prompt_tokens)
+        return Seen(self.ids, self.prompt_tokens, self.rules.repetition_penalty != 1)
 
 
 def keys_of(seeds: Sequence[int]) -> Words:
@@ -51,13 +51,13 @@ def keys_of(seeds: Sequence[int]) -> Words:
 
 def uniforms(keys: Words, places: NDArray[np.int64]) -> NDArray[np.float64]:
     """A number in [0, 1) of each row's key and place, and of nothing else (splitmix64, 52 bits)."""
-    words = _mix(keys ^ places.astype(np.uint64)) >> 12
-    return words * 2.0**-52
+    words = _mix(keys ^ places.astype(np.uint64)) >> np.uint64(12)
+    return words.astype(np.float64) * 2.0**-52
 
 
 def _mix(words: Words) -> Words:
     """The finaliser of splitmix64 (Steele, Lea and Flood 2014): every bit stirs every other."""
-    words = words + 0x9E3779B97F4A7C15
-    words = (words ^ (words >> 30)) * 0xBF58476D1CE4E5B9
-    words = (words ^ (words >> 27)) * 0x94D049BB133111EB
-    return words ^ (words >> 31)
+    words = words + np.uint64(0x9E3779B97F4A7C15)
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))

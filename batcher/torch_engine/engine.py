@@ -78,11 +78,12 @@ class TorchEngine:
         plan = self._scheduler.plan()
         if not plan.is_empty:
             deltas += self._advance(plan)
-        order = {request_id: place for place, request_id in enumerate(self._generations)}
-        for delta in deltas:
+        found = {delta.request_id: delta for delta in deltas}
+        ordered = [found[request_id] for request_id in self._generations if request_id in found]
+        for delta in ordered:
             if delta.is_last:
                 del self._draws[self._generations.pop(delta.request_id)]
-        return sorted(deltas, key=lambda delta: order[delta.request_id])
+        return ordered
 
     def abort(self, request_id: str) -> None:
         generation = self._generations.pop(request_id, None)

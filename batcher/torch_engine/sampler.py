@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, threshold_
@@ -13,7 +13,6 @@ from batcher.torch_engine.batch import Batch
 from batcher.torch_engine.blocks import invert, maximum
 from batcher.torch_engine.draw import Draw
 from batcher.torch_engine.logprobs import logprob_table, read_row
-from batcher.torch_engine.penalties import penalise
 from headrace.core.types import TokenLogprobs
 
 FAILED = -1
@@ -24,8 +23,7 @@ _LEAST_WEIGHT = 1.001 * math.exp(_LEAST_LOG)
 """Of an id that can be drawn. Smaller ones are no normal float32, and take 50 times as long."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """What a row has drawn; `logprobs` where its request asked for them."""
 
     id: int
@@ -93,7 +91,7 @@ def _next_ids(logits: Tensor, batch: Batch) -> Tensor:
 def _shape(logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     """The largest of the penalised scores of `batch.shaped` and the id drawn from them."""
     scores = logits.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
-    penalise(scores, batch.shaped.draws)
+    batch.penalties.apply(scores)
     best, ids = maximum(scores)
     warm = batch.warm
     if warm:

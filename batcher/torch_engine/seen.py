@@ -1,48 +1,38 @@
-"""Seen: the ids that one row has had, and what its penalties take off their scores."""
+"""Seen: the ids that one row has had, and how often."""
 
 from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
-
-from headrace.core.types import Sampling
+from collections.abc import Sequence
 
 
 class Seen:
-    """Each id once, in the order in which they came; `catch_up` adds what came since.
+    """Each id once, in the order in which they came; lives and grows with its row.
 
-    `presence` and `frequency` are the amounts by which its score falls: 0 for an id that stands in
-    the prompt alone, which only the repetition penalty heeds. The arrays are int64 and float32.
+    `ids` are int64. `counts` are float32 and of the output alone: 0 for an id that only stands
+    among the first `prompt_tokens` of `row_ids`. These are left out unless `heeds_prompt`.
     """
 
-    def __init__(self, rules: Sampling, ids: Sequence[int], prompt_tokens: int) -> None:
-        self._row_ids = ids
-        self._presence = rules.presence_penalty
-        # The product with a count is then rounded once, as one of two float32 is.
-        self._frequency = array("f", [rules.frequency_penalty])[0]
-        prompt = ids[:prompt_tokens] if rules.repetition_penalty != 1 else ()
-        counts = {**dict.fromkeys(prompt, 0), **Counter(ids[prompt_tokens:])}
+    def __init__(self, row_ids: Sequence[int], prompt_tokens: int, heeds_prompt: bool) -> None:
+        self._row_ids = row_ids
+        self._known = len(row_ids)
+        prompt = row_ids[:prompt_tokens] if heeds_prompt else ()
+        counts = {**dict.fromkeys(prompt, 0), **Counter(row_ids[prompt_tokens:])}
         self._places = {token_id: place for place, token_id in enumerate(counts)}
-        self._counts = list(counts.values())
-        self._known = len(ids)
         self.ids = array("q", counts)
-        self.presence = array("f", (self._presence * (count > 0) for count in self._counts))
-        self.frequency = array("f", (self._frequency * count for count in self._counts))
+        self.counts = array("f", counts.values())
 
-    def catch_up(self) -> None:
-        """Counts the ids that the row got since the last time."""
-        self._count(self._row_ids[self._known :])
-        self._known = len(self._row_ids)
-
-    def _count(self, ids: Iterable[int]) -> None:
-        for token_id in ids:
-            place = self._places.setdefault(token_id, len(self._counts))
-            if place == len(self._counts):
-                self._counts.append(0)
+    def catch_up(self) -> list[int]:
+        """Counts the ids that the row got since the last time; returns their places in `ids`."""
+        places = []
+        for token_id in self._row_ids[self._known :]:
+            place = self._places.get(token_id)
+            if place is None:
+                place = self._places[token_id] = len(self.ids)
                 self.ids.append(token_id)
-                self.presence.append(0)
-                self.frequency.append(0)
-            self._counts[place] += 1
-            self.presence[place] = self._presence
-            self.frequency[place] = self._frequency * self._counts[place]
+                self.counts.append(0)
+            self.counts[place] += 1
+            places.append(place)
+        self._known += len(places)
+        return places

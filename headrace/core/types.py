@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -177,9 +177,8 @@ class TokenLogprobs:
         return TokenLogprobs(token_id, logprob, tuple((i, value) for i, value in top))
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """What one engine step added to one request.
+class Delta(NamedTuple):
+    """What one engine step added to one request: a tuple, which is made in a fifth of the time.
 
     `text` may lag behind `token_ids` while it could still become part of a character or a stop
     string. The last delta of a request has a `finish_reason` or an `error`; `may_pass` says that
