@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
 
 import numpy as np
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from batcher.torch_engine.draw import Draw
-from batcher.torch_engine.transfer import join, move, to_device
+from batcher.torch_engine.transfer import join, move
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -57,16 +56,18 @@ class Penalties:
         values = flat.index_select(0, places)
         if self._repeats:
             # One of both is 0. A choice by a mask of bools takes five times as long.
-            values = values.clamp(max=0).mul_(factors) + values.clamp(min=0).div_(factors)
+            raised, lowered = values.clamp(max=0).mul_(factors), values.clamp(min=0).div_(factors)
+            values = lowered.add_(raised)
         flat.scatter_(0, places, values.sub_(presence).sub_(frequency))
 
     def _lay_out(self) -> None:
         """Makes the entries of all rows, and room for some more."""
         for seen in self._seen:
             seen.catch_up()
-        self._sizes = [len(seen.ids) for seen in self._seen]
-        *self._starts, self._end = accumulate(self._sizes, initial=0)
-        self._late: list[list[int]] = [[] for _seen in self._seen]
+        self._sizes = np.array([len(seen.ids) for seen in self._seen], dtype=np.int64)
+        self._starts = np.cumsum(self._sizes) - self._sizes
+        self._end = int(self._sizes.sum())
+        self._late: dict[tuple[int, int], int] = {}
         spare = _SPARE * len(self._seen)
         owners = np.repeat(np.arange(len(self._seen)), self._sizes)
         ids = join([seen.ids for seen in self._seen], np.int64)
@@ -84,29 +85,27 @@ class Penalties:
 
     def _catch_up(self) -> None:
         """Brings the entries of the newest ids up to date."""
-        entries, rows, ids, counts = [], [], [], []
-        for row, seen in enumerate(self._seen):
-            for place in seen.catch_up():
-                entries.append(self._entry(row, place))
-                rows.append(row)
-                ids.append(seen.ids[place])
-                counts.append(seen.counts[place])
+        newest = [
+            (row, place, seen.ids[place], seen.counts[place])
+            for row, seen in enumerate(self._seen)
+            for place in seen.catch_up()
+        ]
+        if not newest:
+            return
+        rows, numbers, ids, counts = map(np.array, zip(*newest, strict=True))
+        where = self._starts[rows] + numbers
+        for late in np.flatnonzero(numbers >= self._sizes[rows]):
+            where[late] = self._late_entry(rows[late], ids[late])
         if self._end > len(self._places):
             self._lay_out()
-        elif entries:
-            where = to_device(entries, self._device)
-            places, amounts = self._entries(
-                np.array(rows), np.array(ids), np.array(counts, dtype=np.float32)
-            )
-            self._places.index_copy_(0, where, move(places, self._device))
-            self._amounts.index_copy_(1, where, move(amounts, self._device))
+            return
+        entries = move(torch.from_numpy(where), self._device)
+        places, amounts = self._entries(rows, ids, counts.astype(np.float32))
+        self._places.index_copy_(0, entries, move(places, self._device))
+        self._amounts.index_copy_(1, entries, move(amounts, self._device))
 
-    def _entry(self, row: int, place: int) -> int:
-        number = place - self._sizes[row]
-        if number < 0:
-            return self._starts[row] + place
-        late = self._late[row]
-        if number == len(late):
-            late.append(self._end)
-            self._end += 1
-        return late[number]
+    def _late_entry(self, row: int, token_id: int) -> int:
+        """The entry of an id that came behind all that were laid out."""
+        entry = self._late.setdefault((row, token_id), self._end)
+        self._end = max(self._end, entry + 1)
+        return entry
