@@ -180,7 +180,7 @@ def _variants(
         if case.rules == "greedy":
             yield "simulated", partial(make_simulated, SMALL), case
     for case in cases if arguments.openvino else ():
-        if case.rows <= _settings(1).max_slots:
+        if case.rows <= load_settings().max_slots:
             yield "openvino", make_openvino, case
 
 
