@@ -33,6 +33,6 @@ def join(arrays: Sequence[array[Any]], dtype: type[Number]) -> NDArray[Number]:
 
 def move(tensor: Tensor, device: torch.device) -> Tensor:
     """`tensor` on `device`; the host does not wait for a GPU to take it."""
-    if device.type == "cuda":
-        tensor = tensor.pin_memory()
-    return tensor.to(device, non_blocking=True)
+    if device.type == "cpu":
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)
