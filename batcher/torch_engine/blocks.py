@@ -15,14 +15,17 @@ _BLOCK = 256
 _SMALL_BLOCK = 64
 """For the largest few: as many blocks as numbers are wanted are sorted."""
 
-_LEAST_CUT = 4096
-"""Numbers of a row: looking for the largest of fewer takes less time than cutting them up."""
+_LEAST_PARTED = 4096
+"""Numbers of a row: sorting fewer takes no longer than taking them apart before."""
 
 
 def maximum(rows: Tensor) -> tuple[Tensor, Tensor]:
     """The largest of each row [rows] and its place; the first of equals. NaN is the largest."""
-    if rows.device.type != "cpu" or rows.shape[-1] < _LEAST_CUT:
+    if rows.device.type != "cpu":
         return rows.max(dim=-1)
+    if rows.dtype == torch.float32:
+        places = torch.from_numpy(rows.numpy().argmax(axis=-1, keepdims=True))
+        return rows.gather(1, places)[:, 0], places[:, 0]
     block = _maxima(rows, _BLOCK).max(dim=-1, keepdim=True).indices
     numbers, starts = _pick(rows, block, _BLOCK, -torch.inf)
     values, within = numbers.max(dim=-1)
@@ -50,11 +53,13 @@ def top_values(rows: Tensor, count: int) -> Tensor:
     """
     numbers = rows
     if rows.shape[-1] >= 2 * count * _SMALL_BLOCK:  # else most blocks would be looked at
-        blocks = _maxima(rows, _SMALL_BLOCK).topk(count, dim=-1, sorted=False).indices
-        numbers = _pick(rows, blocks, _SMALL_BLOCK, -torch.inf)[0].flatten(1)
-    rest = numbers.shape[-1] - count
-    head = np.partition(numbers.numpy(), rest, axis=-1)[:, rest:]
-    return torch.from_numpy(np.sort(head, axis=-1)).flip(-1)
+        maxima = _maxima(rows, _SMALL_BLOCK).numpy()
+        blocks = np.argpartition(maxima, -count, axis=-1)[:, -count:]
+        numbers = _pick(rows, torch.from_numpy(blocks), _SMALL_BLOCK, -torch.inf)[0].flatten(1)
+    rest, head = numbers.shape[-1] - count, numbers.numpy()
+    if numbers.shape[-1] > _LEAST_PARTED:
+        head, rest = np.partition(head, rest, axis=-1)[:, rest:], 0
+    return torch.from_numpy(np.sort(head, axis=-1)[:, rest:]).flip(-1)
 
 
 def block_sums(rows: Tensor) -> Tensor:

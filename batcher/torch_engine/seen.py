@@ -27,9 +27,8 @@ class Seen:
         """Counts the ids that the row got since the last time; returns their places in `ids`."""
         places = []
         for token_id in self._row_ids[self._known :]:
-            place = self._places.get(token_id)
-            if place is None:
-                place = self._places[token_id] = len(self.ids)
+            place = self._places.setdefault(token_id, len(self.ids))
+            if place == len(self.ids):
                 self.ids.append(token_id)
                 self.counts.append(0)
             self.counts[place] += 1
