@@ -145,8 +145,7 @@ def run(make: Callable[[Case], Subject], case: Case, steps: int) -> dict[str, An
 def make_torch(vocabulary: int, case: Case) -> Subject:
     settings = _settings(case.rows, dtype="float32", device="cpu")
     forward, sampler = Stopwatch(), Stopwatch()
-    with torch.inference_mode():
-        model: Any = make_model(vocabulary)
+    model = make_model(vocabulary)
     forward.attach(model, "forward")
     engine = TorchEngine(make_ready(model, settings), settings, make_card(vocabulary))
     sampler.attach(engine, "_sampler")
