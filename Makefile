@@ -11,7 +11,7 @@ DOCKER_BUILD_ARGS ?=
 
 .PHONY: help install serve test check fuzz-api up down test-slow test-templates test-docker test-monitoring test-browser bench-smoke \
   bench-metrics bench-tracing \
-  bench-queue bench-overhead bench-throughput bench-fairness bench-api bench-stream bench-engine bench-fidelity bench-autoscale bench-sharing bench-capacity bench-compare \
+  bench-queue bench-overhead bench-throughput bench-fairness bench-api bench-stream bench-engine bench-host bench-fidelity bench-autoscale bench-sharing bench-capacity bench-compare \
   bench-service \
   soak-engine \
   chaos clean
@@ -98,6 +98,9 @@ bench-stream: $(INSTALLED)  ## Measure the API's CPU for each streamed token (1 
 
 bench-engine: $(INSTALLED)  ## Measure the engines beside others (30 minutes, and 20 of compiling those)
 	$(BIN)/python -m bench.engine --llama-cpp $(ARGS)
+
+bench-host: $(INSTALLED)  ## Measure what a step takes beside the model's forward (2 minutes)
+	$(BIN)/python -m bench.host_time --openvino $(ARGS)
 
 bench-fidelity: $(INSTALLED)  ## Measure how truly every engine answers, and how fast (10 minutes; ARGS=--peers: others too)
 	$(BIN)/python -m bench.fidelity --assert $(ARGS)

@@ -26,7 +26,13 @@ class Detokenizer:
 
     def add(self, ids: Iterable[int]) -> str:
         """The text that `ids` release; empty once a stop string has been met."""
-        return "".join(self._add(token_id) for token_id in ids)
+        return "".join(map(self.add_one, ids))
+
+    def add_one(self, token_id: int) -> str:
+        """The text that one id releases."""
+        if self._stop:
+            return "" if self.stopped else self._release(self._text.add(token_id))
+        return self._text.add(token_id)
 
     def flush(self) -> str:
         """The text still held, for an output that ends without a stop string."""
@@ -34,9 +40,6 @@ class Detokenizer:
             return ""
         rest, self._held = self._held + self._text.flush(), ""
         return rest
-
-    def _add(self, token_id: int) -> str:
-        return "" if self.stopped else self._release(self._text.add(token_id))
 
     def _release(self, fresh: str) -> str:
         self._held += fresh

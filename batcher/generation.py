@@ -29,6 +29,8 @@ class Generation:
         self.error: str | None = None
         self.may_pass = False
         self._eos_token_ids = card.eos_token_ids
+        self._most_ids = request.cost_tokens
+        self._wants_logprobs = request.sampling.logprobs is not None
         self._detokenizer = Detokenizer(card.token_bytes, request.prompt_ids, request.sampling.stop)
         if request.sampling.max_tokens <= 0:
             self.finish_reason = FinishReason.LENGTH
@@ -81,16 +83,15 @@ class Generation:
             return ""
         self.ids.append(token_id)
         # An end has no text, though it may be an ordinary token to its tokenizer.
-        text = "" if token_id in self._eos_token_ids else self._detokenizer.add((token_id,))
-        self.finish_reason = self._ending(token_id)
-        return text if self.finish_reason is None else text + self._detokenizer.flush()
-
-    def _ending(self, token_id: int) -> FinishReason | None:
-        if self._detokenizer.stopped or token_id in self._eos_token_ids:
-            return FinishReason.STOP
-        if self.output_tokens >= self.request.sampling.max_tokens:
-            return FinishReason.LENGTH
-        return None
+        is_end = token_id in self._eos_token_ids
+        text = "" if is_end else self._detokenizer.add_one(token_id)
+        if is_end or self._detokenizer.stopped:
+            self.finish_reason = FinishReason.STOP
+        elif len(self.ids) >= self._most_ids:
+            self.finish_reason = FinishReason.LENGTH
+        else:
+            return text
+        return text + self._detokenizer.flush()
 
     def _delta(
         self,
@@ -98,18 +99,17 @@ class Generation:
         text: str = "",
         logprobs: tuple[TokenLogprobs, ...] = (),
     ) -> Delta:
-        asked = self.request.sampling.logprobs is not None
         return Delta(
             self.request.id,
-            token_ids=token_ids,
-            text=text,
-            logprobs=logprobs if asked else None,
-            finish_reason=None if self.error else self.finish_reason,
-            error=self.error,
-            may_pass=self.may_pass,
-            cached_tokens=self.cached_tokens,
-            prefill_s=self.prefill_s,
-            decode_s=self.decode_s,
+            token_ids,
+            text,
+            logprobs if self._wants_logprobs else None,
+            None if self.error else self.finish_reason,
+            self.error,
+            self.may_pass,
+            self.cached_tokens,
+            self.prefill_s,
+            self.decode_s,
         )
 
 

@@ -232,8 +232,9 @@ class OpenVinoEngine:
             return self._lost(row) if handle and _has_ended(handle) else []
         deltas = []
         for output in handle.read().values():
-            for place, token_id in enumerate(output.generated_ids):
-                deltas += self._take(row, token_id, output.generated_log_probs[place])
+            tokens = zip(output.generated_ids, output.generated_log_probs, strict=True)
+            for token_id, logprob in tokens:
+                deltas += self._take(row, token_id, logprob)
         if row in self._running and _has_ended(handle):
             return self._lost(row)
         return deltas

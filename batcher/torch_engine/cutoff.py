@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from batcher.torch_engine.blocks import block_sums
+from batcher.torch_engine.blocks import block_sums, top_values
 from batcher.torch_engine.draw import Draw
-from batcher.torch_engine.transfer import column, select, to_device
+from batcher.torch_engine.subset import Subset
+from batcher.torch_engine.transfer import column
 
 _HEAD = 64
 """So many of the largest are looked at first, then eight times as many.
@@ -19,61 +21,91 @@ hold the mass that is asked for. A GPU sorts it all rather than ask the host.
 """
 
 
-def cut_off(weights: Tensor, draws: Sequence[Draw]) -> None:
-    """Zeroes what the rules of each row leave out; equals of the last one kept stay.
+class Cuts:
+    """What the rules of some rows leave out of distributions over `vocabulary` ids.
 
-    `weights` [rows, vocabulary]: probabilities, divided by the largest of their row. Top-k goes
-    first, then top-p keeps the fewest that reach its share of what is left, then min-p all above
-    its share of the largest. Each keeps what is above a limit: the highest of the three counts.
+    Top-k goes first, then top-p keeps the fewest that reach its share of what is left, then min-p
+    all above its share of the largest. Each keeps what is above a limit: the highest of the three
+    counts. Equals of the last one kept stay.
     """
-    limited = [row for row, draw in enumerate(draws) if _has_head(draw, weights)]
-    if not limited and all(draw.rules.min_p <= 0 for draw in draws):
-        return
-    least = column([draw.rules.min_p for draw in draws], weights.device)
-    if limited:
-        head = _least_of_head(select(weights, limited), [draws[row] for row in limited])
-        rows = to_device(limited, weights.device)
-        least = least.index_copy(0, rows, head.maximum(select(least, limited)))
-    weights.masked_fill_(weights < least, 0)
+
+    def __init__(self, draws: Sequence[Draw], vocabulary: int, device: torch.device) -> None:
+        def has_head(draw: Draw) -> bool:
+            return draw.rules.top_p < 1 or 0 < draw.rules.top_k < vocabulary
+
+        self._limited = Subset(draws, has_head, device)
+        self._heads = Heads.of(self._limited.draws, vocabulary, device)
+        self._is_idle = not self._limited and all(draw.rules.min_p <= 0 for draw in draws)
+        self._min_ps = column([draw.rules.min_p for draw in draws], device)
+
+    def apply(self, weights: Tensor) -> None:
+        """Zeroes what is left out of `weights` [rows, vocabulary].
+
+        They are probabilities, divided by the largest of their row.
+        """
+        if self._is_idle:
+            return
+        least, limited = self._min_ps, self._limited
+        if limited:
+            head = _least_of_head(limited.of(weights), self._heads)
+            least = limited.put(least, head.maximum(limited.of(least)))
+        # Filling by a mask of bools takes three times as long.
+        weights.mul_(weights.clone().ge_(least))
 
 
-def _has_head(draw: Draw, weights: Tensor) -> bool:
-    """Whether top-k or top-p has a say."""
-    return draw.rules.top_p < 1 or 0 < draw.rules.top_k < weights.shape[-1]
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """Top-k and top-p of rows [rows, 1]; the vocabulary and infinity where they are off.
+
+    `has_top_k` [rows, 1] is None where it is off in all rows.
+    """
+
+    ks: Tensor
+    shares: Tensor
+    has_top_k: Tensor | None
+
+    @classmethod
+    def of(cls, draws: Sequence[Draw], vocabulary: int, device: torch.device) -> Heads:
+        ks = [min(draw.rules.top_k, vocabulary) or vocabulary for draw in draws]
+        shares = [draw.rules.top_p if draw.rules.top_p < 1 else torch.inf for draw in draws]
+        limits = column(ks, device, torch.int64)
+        has_top_k = limits < vocabulary if min(ks, default=vocabulary) < vocabulary else None
+        return cls(limits, column(shares, device, torch.float64), has_top_k)
+
+    def pick(self, rows: Sequence[int]) -> Heads:
+        """Those of some rows."""
+        has_top_k = None if self.has_top_k is None else self.has_top_k[rows]
+        return Heads(self.ks[rows], self.shares[rows], has_top_k)
 
 
-def _least_of_head(weights: Tensor, draws: Sequence[Draw], head: int = _HEAD) -> Tensor:
+def _least_of_head(weights: Tensor, heads: Heads, head: int = _HEAD) -> Tensor:
     """The least weight [rows, 1] that top-k and top-p keep."""
     if weights.device.type != "cpu" or head >= weights.shape[-1]:
-        return _least_kept(weights.sort(dim=-1, descending=True).values, weights, draws)[0]
-    least, is_sure = _least_kept(weights.topk(head, dim=-1).values, weights, draws)
+        return _least_kept(weights.sort(dim=-1, descending=True).values, weights, heads)[0]
+    least, is_sure = _least_kept(top_values(weights, head), weights, heads)
     unsure = [row for row, sure in enumerate(is_sure[:, 0].tolist()) if not sure]
     if unsure:
-        rest = [draws[row] for row in unsure]
-        least[unsure] = _least_of_head(select(weights, unsure), rest, 8 * head)
+        least[unsure] = _least_of_head(weights[unsure], heads.pick(unsure), 8 * head)
     return least
 
 
-def _least_kept(ordered: Tensor, weights: Tensor, draws: Sequence[Draw]) -> tuple[Tensor, Tensor]:
+def _least_kept(ordered: Tensor, weights: Tensor, heads: Heads) -> tuple[Tensor, Tensor]:
     """The same, and whether it is sure, from the largest weights in falling order."""
-    ks, shares = _limits(draws, weights)
-    kth = ordered.gather(1, ks.clamp(max=ordered.shape[-1]) - 1)
-    kept = ordered.masked_fill(ordered < kth, 0)
-    cumulated = kept.cumsum(dim=-1, dtype=torch.float64)
-    has_top_k = ks < weights.shape[-1]
-    wanted = shares * torch.where(has_top_k, cumulated[:, -1:], _mass(weights))
-    count = (cumulated - kept < wanted).sum(dim=-1, keepdim=True).clamp(min=1)
-    is_sure = torch.where(has_top_k, ordered[:, -1:] < kth, cumulated[:, -1:] >= wanted)
-    return ordered.gather(1, count - 1).maximum(kth), is_sure
+    mass = _mass(weights)
+    if heads.has_top_k is None:
+        return _reach(ordered, ordered.cumsum(dim=-1, dtype=torch.float64), heads.shares * mass)
+    kth = ordered.gather(1, heads.ks.clamp(max=ordered.shape[-1]) - 1)
+    cumulated = ordered.masked_fill(ordered < kth, 0).cumsum(dim=-1, dtype=torch.float64)
+    wanted = heads.shares * torch.where(heads.has_top_k, cumulated[:, -1:], mass)
+    least, is_reached = _reach(ordered, cumulated, wanted)
+    is_sure = torch.where(heads.has_top_k, ordered[:, -1:] < kth, is_reached)
+    return least.maximum(kth), is_sure
 
 
-def _limits(draws: Sequence[Draw], weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Top-k and top-p [rows, 1]; the vocabulary and infinity where they are off."""
-    end = weights.shape[-1]
-    ks = [min(draw.rules.top_k, end) or end for draw in draws]
-    shares = [draw.rules.top_p if draw.rules.top_p < 1 else torch.inf for draw in draws]
-    device = weights.device
-    return column(ks, device, torch.int64), column(shares, device, torch.float64)
+def _reach(ordered: Tensor, cumulated: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """The weight with which the cumulated ones reach what is `wanted`, and whether one does."""
+    place = torch.searchsorted(cumulated, wanted).clamp_(max=ordered.shape[-1] - 1)
+    return ordered.gather(1, place), cumulated[:, -1:] >= wanted
 
 
 def _mass(weights: Tensor) -> Tensor:

@@ -1,47 +1,63 @@
-"""Draw: all that decides about one row's next token, but for its logits."""
+"""Draw: all that decides about a row's next token, but for its logits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
+
+from batcher.torch_engine.seen import Seen
 from headrace.core.types import Sampling
 
 _MASK_64 = (1 << 64) - 1
 
+Words = NDArray[np.uint64]
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(eq=False)
 class Draw:
-    """How one token is drawn: the request's rules, and its `ids` so far, prompt and output."""
+    """How the tokens of one row are drawn: the request's rules, and the row's `ids` so far.
+
+    `ids` are prompt and output, and grow with the row, which keeps its draw to its end.
+    """
 
     rules: Sampling
     ids: Sequence[int]
     prompt_tokens: int
 
-    @property
+    @cached_property
     def is_greedy(self) -> bool:
         return self.rules.temperature <= 0
 
-    @property
+    @cached_property
     def has_penalties(self) -> bool:
         rules = self.rules
         penalties = (rules.repetition_penalty - 1, rules.presence_penalty, rules.frequency_penalty)
         return penalties != (0, 0, 0)
 
-    @property
-    def uniform(self) -> float:
-        """The draw's one random number, in [0, 1)."""
-        return uniform(self.rules.seed, len(self.ids) - self.prompt_tokens)
+    @cached_property
+    def seen(self) -> Seen:
+        """The ids that the penalties heed."""
+        return Seen(self.ids, self.prompt_tokens, self.rules.repetition_penalty != 1)
 
 
-def uniform(seed: int, place: int) -> float:
-    """A number in [0, 1) that depends on its arguments only (splitmix64, 52 bits)."""
-    return (_mix(_mix(seed & _MASK_64) ^ place) >> 12) * 2.0**-52
+def keys_of(seeds: Sequence[int]) -> Words:
+    """What `uniforms` makes of each seed once and for all."""
+    return _mix(np.array([seed & _MASK_64 for seed in seeds], dtype=np.uint64))
 
 
-def _mix(number: int) -> int:
+def uniforms(keys: Words, places: NDArray[np.int64]) -> NDArray[np.float64]:
+    """A number in [0, 1) of each row's key and place, and of nothing else (splitmix64, 52 bits)."""
+    words = _mix(keys ^ places.astype(np.uint64)) >> np.uint64(12)
+    return words.astype(np.float64) * 2.0**-52
+
+
+def _mix(words: Words) -> Words:
     """The finaliser of splitmix64 (Steele, Lea and Flood 2014): every bit stirs every other."""
-    number = (number + 0x9E3779B97F4A7C15) & _MASK_64
-    number = ((number ^ (number >> 30)) * 0xBF58476D1CE4E5B9) & _MASK_64
-    number = ((number ^ (number >> 27)) * 0x94D049BB133111EB) & _MASK_64
-    return number ^ (number >> 31)
+    words = words + np.uint64(0x9E3779B97F4A7C15)
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))

@@ -13,7 +13,7 @@ from batcher.torch_engine.cache import SlotCache, layer_shapes
 from batcher.torch_engine.cache_size import cache_size
 from batcher.torch_engine.draw import Draw
 from batcher.torch_engine.forward import Forward
-from batcher.torch_engine.sampler import Token, sample
+from batcher.torch_engine.sampler import Sampler, Token
 from batcher.torch_engine.scheduler import Plan, Scheduler
 from batcher.torch_engine.self_check import Reference, check
 from batcher.torch_engine.slots import Slots
@@ -48,6 +48,8 @@ class TorchEngine:
         self._size = size
         self._scheduler = Scheduler(slots, settings.prefill_tokens, size.tokens)
         self._forward = Forward(model, cache)
+        self._sampler = Sampler()
+        self._draws: dict[Generation, Draw] = {}
         self._generations: dict[str, Generation] = {}
         self._stats = EngineStats(slots=size.slots)
 
@@ -65,6 +67,8 @@ class TorchEngine:
             raise ValueError(f"request {request.id} is in the engine already")
         generation = Generation.begin(request, self._card, self._vocabulary, resume_ids)
         self._generations[request.id] = generation
+        prompt_tokens = len(request.prompt_ids)
+        self._draws[generation] = Draw(request.sampling, generation.ids, prompt_tokens)
         if not generation.is_over:
             self._scheduler.add(generation)
 
@@ -74,15 +78,19 @@ class TorchEngine:
         plan = self._scheduler.plan()
         if not plan.is_empty:
             deltas += self._advance(plan)
-        order = {request_id: place for place, request_id in enumerate(self._generations)}
-        for delta in deltas:
+        found = {delta.request_id: delta for delta in deltas}
+        ordered = [found[request_id] for request_id in self._generations if request_id in found]
+        for delta in ordered:
             if delta.is_last:
-                del self._generations[delta.request_id]
-        return sorted(deltas, key=lambda delta: order[delta.request_id])
+                del self._draws[self._generations.pop(delta.request_id)]
+        return ordered
 
     def abort(self, request_id: str) -> None:
         generation = self._generations.pop(request_id, None)
-        if generation is not None and not generation.is_over:
+        if generation is None:
+            return
+        del self._draws[generation]
+        if not generation.is_over:
             self._scheduler.remove(generation)
 
     def room(self) -> Room:
@@ -95,6 +103,7 @@ class TorchEngine:
 
     def close(self) -> None:
         self._generations.clear()
+        self._draws.clear()
         self._forward.close()
 
     @property
@@ -126,12 +135,10 @@ class TorchEngine:
     @torch.inference_mode()
     def _run(self, plan: Plan) -> list[Token]:
         """The next token of each of the plan's rows."""
-        draws = [
-            Draw(row.request.sampling, row.ids, len(row.request.prompt_ids)) for row in plan.rows
-        ]
+        draws = [self._draws[row] for row in plan.rows]
         try:
             logits = self._forward(plan)
-            return sample(logits, draws) if draws else []
+            return self._sampler(logits, draws) if draws else []
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:

@@ -32,6 +32,8 @@ class Forward:
         self._device: torch.device = model.device
         self._dtype: torch.dtype = model.dtype
         self._multiple = PACKED_ROWS if is_packed(model) else 1
+        seen = torch.zeros(cache.max_tokens, dtype=self._dtype, device=self._device)
+        self._edge = torch.cat((seen, torch.full_like(seen, -torch.inf)))
 
     def __call__(self, plan: Plan) -> Tensor:
         """[rows, vocabulary]: the logits behind the last id of each of the plan's rows."""
@@ -83,13 +85,13 @@ class Forward:
         return Layout(spans, self._decode_mask(lengths), self._segments(plan))
 
     def _decode_mask(self, lengths: list[int]) -> Tensor | None:
+        """A row's is a window on zeros and what follows them: moved, it shows fewer of them."""
         if not lengths:
             return None
-        ends = to_device(lengths, self._device)
-        places = torch.arange(max(lengths), device=self._device)
-        hidden = places[None, :] >= ends[:, None]
-        mask = torch.zeros(hidden.shape, dtype=self._dtype, device=self._device)
-        return mask.masked_fill_(hidden, -torch.inf)[:, None, None]
+        most, longest = self._cache.max_tokens, max(lengths)
+        windows = self._edge.as_strided((most + 1, longest), (1, 1))
+        starts = to_device([most - length for length in lengths], self._device)
+        return windows.index_select(0, starts)[:, None, None]
 
     def _segments(self, plan: Plan) -> list[Segment]:
         segments: list[Segment] = []

@@ -57,16 +57,15 @@ def spans_of(lengths: Sequence[int], slots: Sequence[int], call_tokens: int) -> 
     A call of the kernel takes about as long as attending to `call_tokens` tokens of a row.
     """
     spans: list[Span] = []
+    start = longest = 0
     for row, (length, slot) in enumerate(zip(lengths, slots, strict=True)):
-        last = spans[-1] if spans else None
-        if last is not None and last.slot + last.rows == slot:
-            joined = Span(last.start, row + 1, last.slot, max(last.length, length))
-            if _tokens(joined) <= _tokens(last) + length + call_tokens:
-                spans[-1] = joined
-                continue
-        spans.append(Span(row, row + 1, slot, length))
+        rows, most = row - start, max(longest, length)
+        is_run = slot == slots[start] + rows
+        if is_run and (rows + 1) * most <= rows * longest + length + call_tokens:
+            longest = most
+        else:
+            spans.append(Span(start, row, slots[start], longest))
+            start, longest = row, length
+    if lengths:
+        spans.append(Span(start, len(lengths), slots[start], longest))
     return spans
-
-
-def _tokens(span: Span) -> int:
-    return span.rows * span.length

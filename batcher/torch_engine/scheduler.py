@@ -95,7 +95,7 @@ class Scheduler:
         """Frees what the generation has of the cache."""
         if generation in self._waiting:
             self._waiting.remove(generation)
-        if generation in self._slots.taken:
+        if generation in self._slots:
             self._slots.remove(generation, keep=not self._waiting)
 
     def _budget(self, rows: int) -> int:
@@ -121,7 +121,7 @@ class Scheduler:
         ids = generation.ids[start : start + budget]
         is_last = start + len(ids) == len(generation.ids)
         if generation.read_tokens:
-            slot = self._slots.taken[generation]
+            slot = self._slots.slot_of(generation)
         else:
             slot = self._slots.begin(generation, match, is_whole=is_last)
             generation.cached_tokens = min(match.tokens, len(generation.request.prompt_ids))

@@ -6,7 +6,7 @@ of reading it again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,6 +54,7 @@ class Slots:
         self._high: list[Generation] = []
         self._reading: Generation | None = None
         self._left: dict[int, Sequence[int]] = {}
+        self._rows: Mapping[Generation, int] | None = None
 
     @property
     def taken(self) -> dict[Generation, int]:
@@ -66,16 +67,27 @@ class Slots:
         }
 
     @property
-    def rows(self) -> dict[Generation, int]:
-        """Those that decode, and their slots."""
-        taken = self.taken
-        if self._reading is not None:
-            del taken[self._reading]
-        return taken
+    def rows(self) -> Mapping[Generation, int]:
+        """Those that decode, and their slots: one object for as long as they are the same."""
+        if self._rows is None:
+            rows = self.taken
+            if self._reading is not None:
+                del rows[self._reading]
+            self._rows = rows
+        return self._rows
 
     @property
     def is_full(self) -> bool:
         return len(self._low) + len(self._high) == self._memory.slots
+
+    def __contains__(self, generation: Generation) -> bool:
+        return generation in self._low or generation in self._high
+
+    def slot_of(self, generation: Generation) -> int:
+        """Raises `ValueError` where it has none."""
+        if generation in self._low:
+            return self._low.index(generation)
+        return self._memory.slots - 1 - self._high.index(generation)
 
     def match(self, ids: Sequence[int]) -> Match:
         """The slot that holds most of the beginning of `ids`."""
@@ -90,7 +102,8 @@ class Slots:
         zone = self._low if is_whole else self._high
         zone.append(generation)
         self._reading = self._reading if is_whole else generation
-        slot = self.taken[generation]
+        self._rows = None
+        slot = self.slot_of(generation)
         if match.tokens and match.slot == slot:
             del self._left[slot]
             return slot
@@ -104,7 +117,7 @@ class Slots:
     def end_reading(self, generation: Generation) -> None:
         """The prompt has been read to its end: it decodes from here on, where it is."""
         if generation is self._reading:
-            self._reading = None
+            self._reading = self._rows = None
 
     def remove(self, generation: Generation, keep: bool) -> None:
         """Frees the slot; the innermost row of its zone moves into it.
@@ -113,7 +126,7 @@ class Slots:
         """
         zone = self._low if generation in self._low else self._high
         mover = zone[-1]
-        slot, end = self.taken[generation], self.taken[mover]
+        slot, end = self.slot_of(generation), self.slot_of(mover)
         held: Sequence[int] = generation.ids[:-1]
         if generation.error is not None or generation is self._reading:
             self._memory.scrub(slot, len(generation.ids))
@@ -125,6 +138,7 @@ class Slots:
             held = ()
         zone[zone.index(generation)] = mover
         zone.pop()
+        self._rows = None
         self.end_reading(generation)
         if mover is not generation:
             self._memory.release(slot, len(mover.ids))

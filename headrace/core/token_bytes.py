@@ -28,7 +28,8 @@ class TokenBytes:
         self._added = tokenizer.get_added_tokens_decoder()
         self._is_byte_level = b'"ByteLevel"' in decoder
         self._falls_back = b'"ByteFallback"' in decoder
-        self._fixed = cache(self._look_up)  # at each token of each output
+        self._fixed = cache(self._look_up)
+        self.whole_text = cache(self._whole_text)  # at each token of each output
 
     def of(self, token_id: int) -> bytes:
         """The bytes of a token in the middle of a text; of a special token its name.
@@ -52,6 +53,19 @@ class TokenBytes:
     def has_text(self, token_id: int) -> bool:
         """False for special tokens, which are no part of an answer's text, and for unknown ids."""
         return not self._is_special(token_id) and self._fixed(token_id) != b""
+
+    def _whole_text(self, token_id: int) -> str | None:
+        """The text of a token that is whole characters, and alike in all places.
+
+        Empty for a token without text; None for one that needs its neighbours.
+        """
+        if not self.has_text(token_id):
+            return ""
+        data = self._fixed(token_id)
+        try:
+            return None if data is None else data.decode()
+        except UnicodeDecodeError:
+            return None
 
     def _is_special(self, token_id: int) -> bool:
         return token_id in self._added and self._added[token_id].special

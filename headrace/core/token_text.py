@@ -33,7 +33,12 @@ class TokenText:
 
     def add(self, token_id: int) -> str:
         """The text that an id completes."""
-        return self._own(self._read(token_id)) if self._tokens.has_text(token_id) else ""
+        text = self._tokens.whole_text(token_id)
+        if text is None or self._characters.getstate()[0]:
+            return self._own(self._read(token_id)) if self._tokens.has_text(token_id) else ""
+        if text:
+            self._last = token_id
+        return text
 
     def flush(self) -> str:
         """The rest, of an output that ends in the middle of a character."""

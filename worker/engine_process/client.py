@@ -25,7 +25,6 @@ from worker.engine_process.messages import (
     Loaded,
     Stepped,
     Taken,
-    decode_delta,
 )
 
 APPROACH_S = 0.004
@@ -260,8 +259,7 @@ class EngineProcess:
         self._stats = step.stats
         self._pace.append(step.seconds)
         self._stepped_at = step.ended
-        deltas = map(decode_delta, step.deltas)
-        return [delta for delta in deltas if self._is_current(delta.request_id, step.seen)]
+        return [delta for delta in step.deltas if self._is_current(delta.request_id, step.seen)]
 
     def _is_current(self, request_id: str, seen: int) -> bool:
         row = self._rows.get(request_id)

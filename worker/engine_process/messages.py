@@ -48,14 +48,13 @@ class Taken(NamedTuple):
 class Stepped(NamedTuple):
     """One step is over, at `ended` of the machine's monotonic clock, after `seconds`.
 
-    It heeded the first `seen` commands. `deltas` are the fields of each `Delta`: a tuple is pickled
-    several times as fast.
+    It heeded the first `seen` commands.
     """
 
     seen: int
     ended: float
     seconds: float
-    deltas: Sequence[tuple[object, ...]]
+    deltas: Sequence[Delta]
     stats: EngineStats
 
 
@@ -66,11 +65,3 @@ class Failed(NamedTuple):
 
 
 Command = Add | Abort
-
-
-def encode_delta(delta: Delta) -> tuple[object, ...]:
-    return tuple([getattr(delta, name) for name in Delta.__slots__])
-
-
-def decode_delta(fields: tuple[object, ...]) -> Delta:
-    return Delta(*fields)  # type: ignore[arg-type]

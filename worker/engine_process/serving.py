@@ -17,7 +17,6 @@ from worker.engine_process.messages import (
     Loaded,
     Stepped,
     Taken,
-    encode_delta,
 )
 
 
@@ -89,6 +88,5 @@ class _Server:
         deltas = self._engine.step()
         ended = time.monotonic()
         self._failpoints.hit(Failpoint.AFTER_ENGINE_STEP)
-        encoded = [encode_delta(delta) for delta in deltas]
         stats = self._engine.stats()
-        self._channel.send(Stepped(self._seen, ended, ended - began, encoded, stats))
+        self._channel.send(Stepped(self._seen, ended, ended - began, deltas, stats))

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from batcher.torch_engine.draw import Draw
-from batcher.torch_engine.sampler import Token, sample
+from batcher.torch_engine.sampler import Sampler, Token
 from headrace.core.types import Sampling
 
 
@@ -23,6 +23,11 @@ def draw_after(prompt: Sequence[int], output: Sequence[int], **rules: Any) -> Dr
 
 def make_rules(rules: dict[str, Any]) -> Sampling:
     return Sampling(max_tokens=1, **{"temperature": 1.0, **rules})
+
+
+def sample(logits: Tensor, draws: Sequence[Draw]) -> list[Token]:
+    """By a sampler that has seen no other rows."""
+    return Sampler()(logits, draws)
 
 
 def sample_ids(logits: Tensor, draws: Sequence[Draw]) -> list[int]:

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from batcher.torch_engine.blocks import invert, largest, maximum
+from batcher.torch_engine.blocks import invert, largest, maximum, top_values
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
-WIDTHS = [1, 63, 64, 65, 255, 256, 257, 1000, 4096]
+WIDTHS = [1, 63, 64, 65, 255, 256, 257, 1000, 4096, 4100, 4097]
 
 
 def with_equals(width: int, dtype: torch.dtype = torch.float32, rows: int = 5) -> Tensor:
@@ -49,9 +49,18 @@ def test_the_largest_come_in_the_order_of_a_stable_sort(width: int, dtype: torch
         assert torch.equal(places, expected.indices[:, :count])
 
 
+@pytest.mark.parametrize("width", [3, 64, 65, 1000, 4096, 4097, 9000])
+def test_the_top_values_are_those_of_a_sort(width: int) -> None:
+    rows = torch.randn(4, width, generator=torch.Generator().manual_seed(width))
+    rows[1] = with_equals(width, rows=1)[0]
+    ordered = rows.sort(dim=-1, descending=True).values
+    for count in {1, min(3, width), min(64, width)}:
+        assert torch.equal(top_values(rows, count), ordered[:, :count])
+
+
 def test_rows_may_be_views_with_gaps_between_them() -> None:
-    whole = with_equals(700)
-    part = whole[::2, 3:600]
+    whole = with_equals(7000)
+    part = whole[::2, 3:6000]
     assert torch.equal(maximum(part)[1], maximum(part.clone())[1])
     assert torch.equal(largest(part, 4)[1], largest(part.clone(), 4)[1])
 

@@ -1,15 +1,23 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
-from batcher.torch_engine.cutoff import cut_off
+from batcher.torch_engine.cutoff import Cuts
+from batcher.torch_engine.draw import Draw
 from tests.unit.batcher.drawing import draw
 
 VOCABULARY = 5000
 ROUNDING = 1e-6
+
+
+def cut_off(weights: Tensor, draws: Sequence[Draw]) -> None:
+    Cuts(draws, weights.shape[-1], weights.device).apply(weights)
 
 
 def least_kept(weights: list[float], top_k: int, top_p: float, min_p: float) -> float:

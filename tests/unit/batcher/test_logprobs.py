@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from batcher.torch_engine.sampler import sample
 from headrace.core.types import TokenLogprobs
-from tests.unit.batcher.drawing import draw, draw_after, sample_one
+from tests.unit.batcher.drawing import draw, draw_after, sample, sample_one
 
 
 def some_logits(vocabulary: int = 1000, rows: int = 1) -> Tensor:

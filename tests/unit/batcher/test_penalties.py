@@ -1,17 +1,25 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from transformers import RepetitionPenaltyLogitsProcessor
 
-from batcher.torch_engine.penalties import penalise
-from tests.unit.batcher.drawing import draw_after, sample_ids
+from batcher.torch_engine import penalties
+from batcher.torch_engine.draw import Draw
+from batcher.torch_engine.penalties import Penalties
+from tests.unit.batcher.drawing import draw_after, make_rules, sample_ids
 
 VOCABULARY = 20
 IDS = st.lists(st.integers(0, VOCABULARY - 1), max_size=12)
+
+
+def penalise(scores: Tensor, draws: Sequence[Draw]) -> None:
+    Penalties(draws, scores.shape[-1], scores.device).apply(scores)
 
 
 def some_logits(rows: int = 1) -> Tensor:
@@ -79,3 +87,34 @@ def test_a_penalty_smaller_than_the_steps_of_bfloat16_counts() -> None:
     rows = torch.tensor([[64.0, 64.0]], dtype=torch.bfloat16)
     rules = {"temperature": 0.0, "frequency_penalty": 0.01}
     assert sample_ids(rows, [draw_after([], [0], **rules)]) == [1]
+
+
+@pytest.mark.parametrize("spare", [1, 64])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    histories=st.lists(st.tuples(IDS, IDS), min_size=1, max_size=3),
+    later=st.lists(st.lists(st.integers(0, VOCABULARY - 1), min_size=3, max_size=3), max_size=12),
+)
+def test_rows_that_grow_are_penalised_as_if_they_had_come_as_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+    histories: list[tuple[list[int], list[int]]],
+    later: list[list[int]],
+    spare: int,
+) -> None:
+    monkeypatch.setattr(penalties, "_SPARE", spare)
+    rules = {"repetition_penalty": 1.3, "presence_penalty": 0.4, "frequency_penalty": 0.2}
+    rows = len(histories)
+    growing_ids = [[*prompt, *output] for prompt, output in histories]
+    draws = [
+        Draw(make_rules(rules), ids, len(prompt))
+        for ids, (prompt, _) in zip(growing_ids, histories, strict=True)
+    ]
+    growing = Penalties(draws, VOCABULARY, torch.device("cpu"))
+    for ids in later:
+        found, expected = some_logits(rows), some_logits(rows)
+        growing.apply(found)
+        penalise(expected, [draw_after(*history, **rules) for history in histories])
+        assert torch.equal(found, expected)
+        for ids_of_row, (_, output), token_id in zip(growing_ids, histories, ids, strict=False):
+            output.append(token_id)
+            ids_of_row.append(token_id)

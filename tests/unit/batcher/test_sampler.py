@@ -14,8 +14,16 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from batcher.torch_engine.sampler import FAILED, sample
-from tests.unit.batcher.drawing import draw, draw_after, sample_ids, sample_one
+from batcher.torch_engine.draw import Draw
+from batcher.torch_engine.sampler import FAILED, Sampler
+from tests.unit.batcher.drawing import (
+    draw,
+    draw_after,
+    make_rules,
+    sample,
+    sample_ids,
+    sample_one,
+)
 
 VOCABULARY = 1000
 DRAWS = 40_000
@@ -165,3 +173,24 @@ def test_ids_that_are_ruled_out_are_never_drawn(dtype: torch.dtype) -> None:
     rows[:, [2, 11]] = 1
     ids = sample_ids(rows, [draw(place) for place in range(200)])
     assert set(ids) == {2, 11}
+
+
+def test_a_weight_that_is_no_normal_number_counts_as_none() -> None:
+    logits = torch.tensor([0.0, 86.0, -1.0])
+    ids = sample_ids(logits.expand(300, -1), [draw(place, temperature=0.5) for place in range(300)])
+    assert set(ids) == {1}
+
+
+def test_a_sampler_that_sees_rows_come_and_go_draws_as_a_new_one() -> None:
+    rows = torch.randn(3, VOCABULARY, generator=torch.Generator().manual_seed(5)) * 3
+    rules: dict[str, Any] = {"top_p": 0.9, "presence_penalty": 0.5, "logprobs": 1}
+    ids = [[1, 2, 3 + row] for row in range(3)]
+    draws = [Draw(make_rules({**rules, "seed": row}), ids[row], 2) for row in range(3)]
+    sampler = Sampler()
+    for rows_there in ([0, 1], [0, 1], [0, 1, 2], [2, 1], [2, 1], [0]):
+        logits = rows[rows_there]
+        tokens = sampler(logits, [draws[row] for row in rows_there])
+        fresh = [draw_after(ids[row][:2], ids[row][2:], **rules, seed=row) for row in rows_there]
+        assert tokens == sample(logits, fresh)
+        for row, token in zip(rows_there, tokens, strict=True):
+            ids[row].append(token.id)

@@ -191,6 +191,26 @@ def test_long_prompts_stand_in_the_highest_slots(bench: Bench) -> None:
     assert [*bench.slots.rows.values()] == [0, 3]
 
 
+def test_the_rows_are_one_object_until_one_comes_or_goes(bench: Bench) -> None:
+    bench.start([1] * 20)
+    rows = bench.slots.rows
+    assert bench.slots.rows is rows
+    bench.start(SYSTEM)
+    assert [*bench.slots.rows.values()] == [0, 1]
+    assert [*rows.values()] == [0]
+    bench.end(0)
+    assert [*bench.slots.rows.values()] == [0]
+
+
+def test_every_generation_is_found_in_its_slot(bench: Bench) -> None:
+    bench.start([1] * 20)
+    bench.start(SYSTEM, is_whole=False)
+    bench.start([2] * 20)
+    for generation, slot in bench.slots.taken.items():
+        assert generation in bench.slots
+        assert bench.slots.slot_of(generation) == slot
+
+
 def test_a_half_read_prompt_follows_when_the_zone_shrinks(bench: Bench) -> None:
     bench.start([1] * 20, is_whole=False)
     bench.finish_reading()
