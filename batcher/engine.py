@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol
@@ -9,6 +10,7 @@ from typing import Protocol
 from batcher.engine_choice import EngineName
 from batcher.model_store import PreparedModel
 from batcher.simulated import SimulatedEngine
+from batcher.trial_process import TrialProcess
 from headrace.core.errors import ModelError
 from headrace.core.settings import Settings
 from headrace.core.types import Delta, EngineStats, Feature, Request, Room
@@ -74,6 +76,15 @@ def load_engine(settings: Settings, model: PreparedModel, worker: int | None = N
     if model.engine == "torch":
         return _load_torch(settings, model, worker)
     return SimulatedEngine(settings, model.card)
+
+
+def make_trial(settings: Settings, model: PreparedModel) -> TrialProcess:
+    """The helper that tries JSON schemas as the engine of `model` would compile them.
+
+    Only for an engine with `Feature.JSON_SCHEMA`.
+    """
+    command = [sys.executable, "-m", "batcher.openvino_engine.schema_trial", str(model.path)]
+    return TrialProcess(command, settings.schema_compile_ms / 1000)
 
 
 def _load_torch(settings: Settings, model: PreparedModel, worker: int | None) -> Engine:

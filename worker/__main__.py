@@ -31,6 +31,8 @@ from headrace.core.telemetry import configure_logging
 from headrace.core.unknown_variables import warn_of_unknown_variables
 from worker.batch_worker import BatchWorker
 from worker.heartbeat import Heartbeat
+from worker.schema_desk import make_schema_desk
+from worker.schema_gate import make_schema_gate
 from worker.traces import make_traces
 
 log = structlog.get_logger()
@@ -84,7 +86,11 @@ def serve(settings: Settings, name: str) -> None:
 
     clock, leases = SystemClock(), Leases(redis, settings)
     queue, admission = JobQueue(redis, settings), make_admission(settings, clock)
-    worker = BatchWorker(queue, leases, engine, admission, clock, name, model.card.hash, traces)
+    gate = make_schema_gate(redis, engine, model.card, settings)
+    worker = BatchWorker(
+        queue, leases, engine, admission, clock, name, model.card.hash, traces, gate
+    )
+    desk = make_schema_desk(settings, engine, model)
     counters = Counters(redis, settings)
     heartbeat = Heartbeat(
         worker, leases, counters, roster, cards, model.card, clock, model.fidelity
@@ -93,10 +99,12 @@ def serve(settings: Settings, name: str) -> None:
     heartbeat.beat()
     roster.arrive(name, process_age_s())
     heartbeat.start()
+    desk.start()
     try:
         worker.run()
     finally:
         heartbeat.stop()
+        desk.stop()
         traces.close()
         engine.close()
 

@@ -1,0 +1,54 @@
+"""Compiling a schema's grammar apart from the pipeline, on a model that computes nothing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import openvino_genai
+
+from batcher.openvino_engine.probe_model import write_probe_model
+from batcher.openvino_engine.row import tensor
+
+_PLAIN = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
+"""In bf16 the plugin divides by zero where a model is this small."""
+
+_PROMPT = [1]
+
+
+class GrammarCompiler:
+    """A pipeline with a tokenizer and a size of vocabulary, and one empty layer.
+
+    Both decide what a compile takes: each state of a grammar is held against every token. The
+    tokenizer keeps the grammars that were compiled, so another pipeline with the same `tokenizer`
+    and `vocabulary` finds them there.
+    """
+
+    def __init__(self, tokenizer: openvino_genai.Tokenizer, vocabulary: int) -> None:
+        scheduling = openvino_genai.SchedulerConfig()
+        scheduling.num_kv_blocks = 16
+        with TemporaryDirectory(prefix="headrace-") as folder:
+            file = write_probe_model(Path(folder) / "probe.gguf", vocabulary)
+            self._pipeline = openvino_genai.ContinuousBatchingPipeline(
+                file, tokenizer, scheduling, "CPU", **_PLAIN
+            )
+
+    def compile(self, schema: str) -> str | None:
+        """Returns why no grammar can be made of the schema; None where one was made.
+
+        Other threads of Python go on meanwhile, which they do not during a `step`.
+        """
+        config = openvino_genai.GenerationConfig(max_new_tokens=1)
+        config.structured_output_config = openvino_genai.StructuredOutputConfig(json_schema=schema)
+        try:
+            self._pipeline.generate([tensor(_PROMPT)], [config])
+        except (RuntimeError, MemoryError) as error:
+            return _reason(error)
+        return None
+
+
+def _reason(error: Exception) -> str:
+    """What the compiler says, without the place in its source."""
+    lines = str(error).strip().splitlines()
+    return re.sub(r"^.*\.(cc|cpp|h|hpp):\d+: ", "", lines[0] if lines else "unusable")[:500]
