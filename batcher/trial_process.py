@@ -81,7 +81,7 @@ class TrialProcess:
             return Verdict(self._limit_s, is_whole=False)
         if exit_code in FROM_OUTSIDE:
             return None
-        return Verdict(0.0, f"the grammar's compiler failed on it (exit code {exit_code})")
+        return Verdict(0.0, refusal=f"the grammar's compiler failed on it (exit code {exit_code})")
 
     def _end(self) -> int:
         """Kills the helper where it still runs. Returns its exit code."""

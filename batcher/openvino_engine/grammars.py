@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
+from batcher.background import step_back
 from batcher.openvino_engine.grammar_compiler import GrammarCompiler
 from batcher.openvino_engine.pipeline import Pipeline
 from headrace.core.errors import InvalidRequest
-
-PRIORITY = 10
-"""Niceness of the compiling thread: it gets a tenth of a core that a step could use."""
 
 REMEMBERED = 256
 """Schemas of which a grammar is known to be there."""
@@ -30,7 +25,7 @@ class Grammars:
         self._pipeline: Pipeline | None = pipeline
         self._compiler: GrammarCompiler | None = None
         self._complaints: dict[str, str | None] = {}
-        self._thread = ThreadPoolExecutor(1, "grammars", _step_back)
+        self._thread = ThreadPoolExecutor(1, "grammars", step_back)
         self._compile: Future[None] | None = None
 
     def may_enter(self, schema: str, others_enter: bool) -> bool:
@@ -81,11 +76,3 @@ class Grammars:
         if len(self._complaints) == REMEMBERED:
             del self._complaints[next(iter(self._complaints))]
         self._complaints[schema] = complaint
-
-
-def _step_back() -> None:
-    """Linux keeps a niceness for each thread, and hands it on to those that the thread starts."""
-    if sys.platform == "linux":
-        thread = threading.get_native_id()
-        niceness = max(PRIORITY, os.getpriority(os.PRIO_PROCESS, thread))
-        os.setpriority(os.PRIO_PROCESS, thread, niceness)

@@ -138,7 +138,7 @@ class Settings(BaseSettings):
         " with OpenVINO always half.",
     )
     schema_compile_ms: PositiveInt = Field(
-        5000,
+        2000,
         description="CPU time that the grammar of a JSON schema may take to compile; it is taken"
         " beside the steps.",
     )

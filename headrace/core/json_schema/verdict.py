@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
+MOST_STEP_S = 0.01
+"""CPU time that a grammar may take for a token: all rows of a step wait for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """`compile_s` is the CPU time of the grammar's compiler; `refusal` its reason to give up.
 
-    A trial that was broken off after `compile_s` is not `is_whole`.
+    `step_s` is the CPU time that the grammar took for a token. A trial that was broken off after
+    `compile_s` is not `is_whole`.
     """
 
     compile_s: float
+    step_s: float = 0.0
     refusal: str | None = None
     is_whole: bool = True
 
@@ -26,7 +31,10 @@ class Verdict:
         if self.refusal is not None:
             return self.refusal
         if self.compile_s >= most_s:
-            return f"its grammar takes {most_s:g} s of CPU time or more to compile"
+            return f"its grammar takes {most_s:g} s of CPU time or more"
+        if self.step_s > MOST_STEP_S:
+            took_ms, most_ms = round(self.step_s * 1000), round(MOST_STEP_S * 1000)
+            return f"its grammar takes {took_ms} ms of CPU time a token, at most {most_ms}"
         return None
 
     def encode(self) -> str:
