@@ -83,7 +83,8 @@ def make_trial(settings: Settings, model: PreparedModel) -> TrialProcess:
 
     Only for an engine with `Feature.JSON_SCHEMA`.
     """
-    command = [sys.executable, "-m", "batcher.openvino_engine.schema_trial", str(model.path)]
+    module = "batcher.openvino_engine.schema_trial"
+    command = [sys.executable, "-P", "-m", module, str(model.path)]
     return TrialProcess(command, settings.schema_compile_ms / 1000)
 
 

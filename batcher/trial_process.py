@@ -11,8 +11,8 @@ from contextlib import suppress
 
 from headrace.core.json_schema.verdict import Verdict
 
-PATIENCE_S = 30.0
-"""Longest wait for the helper, which runs only while others leave it a core."""
+START_S, PATIENCE_S = 300.0, 60.0
+"""Longest waits for the helper, to start and for a verdict: it gets little of busy cores."""
 
 FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM)
 """Exit codes of a helper that somebody ended: they say nothing about the schema."""
@@ -50,7 +50,7 @@ class TrialProcess:
         None where the helper starved, did not start or was ended from outside.
         """
         self.start()
-        if not self._is_ready and self._hear() is None:
+        if not self._is_ready and self._hear(START_S) is None:
             self._end()
             return None
         self._is_ready = True
@@ -66,12 +66,12 @@ class TrialProcess:
         assert self._helper is not None and self._helper.stdin is not None
         with suppress(BrokenPipeError):
             print(json.dumps(schema), file=self._helper.stdin, flush=True)
-        return self._hear()
+        return self._hear(self._patience_s)
 
-    def _hear(self) -> str | None:
+    def _hear(self, patience_s: float) -> str | None:
         """The helper's next line; None where it ended or said nothing for too long."""
         assert self._helper is not None and self._helper.stdout is not None
-        heard, _, _ = select.select([self._helper.stdout], [], [], self._patience_s)
+        heard, _, _ = select.select([self._helper.stdout], [], [], patience_s)
         return self._helper.stdout.readline() or None if heard else None
 
     def _lost(self) -> Verdict | None:

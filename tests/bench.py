@@ -23,6 +23,7 @@ from headrace.core.settings import Settings
 from headrace.core.types import EngineStats, JobState, Request
 from tests.fakes import CARD, FakeClock
 from worker.batch_worker import BatchWorker
+from worker.schema_gate import SchemaGate
 
 
 class Bench:
@@ -36,6 +37,7 @@ class Bench:
         publish_interval_ms: int = 0,
         clock: Clock | None = None,
         card: ModelCard = CARD,
+        gate: SchemaGate | None = None,
     ) -> None:
         law = {f"simulated_{part}_s": 0.0 for part in ("alpha", "beta", "gamma")}
         settings = settings.model_copy(update=law | {"publish_interval_ms": publish_interval_ms})
@@ -46,7 +48,14 @@ class Bench:
         self.counters = Counters(redis, settings)
         self.engine = SimulatedEngine(settings, card, self.clock)
         self.worker = BatchWorker(
-            self.queue, self.leases, self.engine, ContinuousAdmission(), self.clock, name, card.hash
+            self.queue,
+            self.leases,
+            self.engine,
+            ContinuousAdmission(),
+            self.clock,
+            name,
+            card.hash,
+            gate=gate,
         )
         CardStore(redis).put(card)
 

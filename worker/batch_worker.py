@@ -101,7 +101,7 @@ class BatchWorker(SimpleWorker):
         self._clock = clock
         self._card_hash = card_hash
         self._traces = traces or NoTraces()
-        self._gate = gate or NoGate()
+        self._gate = NoGate() if gate is None else gate  # an empty one is false
         self.settings = queue.settings
         self.steps = StepCounts() if self.settings.metrics else NoStepCounts()
         self._failpoints = make_failpoints(self.settings.failpoints)

@@ -136,7 +136,7 @@ time.sleep(60)
         stack.callback(trial.close)
         trial.start()
         assert trial._helper is not None
-        line = trial._hear()
+        line = trial._hear(60)
         assert line is not None
         os.kill(trial._helper.pid, signal.SIGKILL)
         eventually(lambda: not Path(f"/proc/{int(line)}/exe").exists())

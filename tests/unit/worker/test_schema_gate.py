@@ -29,9 +29,7 @@ def verdicts(redis: Client) -> VerdictStore:
 @pytest.fixture
 def bench(redis: Client, settings: Settings, verdicts: VerdictStore) -> Bench:
     """Its engine refuses whatever has a schema, which shows what came through the gate."""
-    bench = Bench(redis, settings)
-    bench.worker._gate = TrialGate(verdicts)
-    return bench
+    return Bench(redis, settings, gate=TrialGate(verdicts))
 
 
 def with_schema(job_id: str, schema: str = SCHEMA, **changes: Any) -> Request:
