@@ -1,4 +1,4 @@
-"""Threads that have what others leave of the cores."""
+"""Threads of the lowest priority."""
 
 from __future__ import annotations
 
