@@ -23,6 +23,7 @@ from api.errors import register_error_handlers
 from api.follower import Follower
 from api.http_metrics import make_http_metrics
 from api.intake import Intake
+from api.schema_check import SchemaCheck
 from api.services import KEY, Services
 from api.traces import make_traces
 from api.waiters import Waiters
@@ -52,6 +53,7 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
     require_lock(settings, api_keys)
     cards, waiters = CardStore(queue.redis), Waiters(queue)
     roster = Roster(queue.redis, settings.lease_s)
+    schemas = SchemaCheck(queue.redis, roster, settings)
     pace, metrics = PaceMeter(queue.redis, roster), make_http_metrics(settings)
     traces = make_traces(settings)
 
@@ -64,7 +66,7 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
         dead_letters=dead_letters,
         cards=cards,
         roster=roster,
-        intake=Intake(cards, roster, settings, metrics, traces),
+        intake=Intake(cards, roster, schemas, settings, metrics, traces),
         admission=Admission(bundles, dead_letters, pace, traces),
         pace=pace,
         waiters=waiters,

@@ -15,6 +15,7 @@ from api import request_id
 from api.caller import caller
 from api.http_metrics import HttpMetrics
 from api.prompts import Prompt
+from api.schema_check import SchemaCheck
 from api.schemas import NO_DEFAULTS, Body, ChatBody, CompletionBody, JobBody, Message
 from api.traces import Traces
 from headrace.core.card_store import CardStore
@@ -44,12 +45,14 @@ class Intake:
         self,
         cards: CardStore,
         roster: Roster,
+        schemas: SchemaCheck,
         settings: Settings,
         metrics: HttpMetrics,
         traces: Traces,
     ) -> None:
         self._cards = cards
         self._roster = roster
+        self._schemas = schemas
         self._settings = settings
         self._metrics = metrics
         self._traces = traces
@@ -113,6 +116,8 @@ class Intake:
             for index, prompt_ids in enumerate(choices)
         ]
         self._refuse_unable(requests[0].sampling)
+        if (schema := requests[0].sampling.json_schema) is not None:
+            self._schemas.require(schema, card)
         return requests
 
     def _tokenize(

@@ -21,6 +21,7 @@ from headrace.core.errors import (
     IdempotencyConflict,
     LimitExceeded,
     QueueFull,
+    SchemaUndecided,
     Unavailable,
     UnknownModel,
 )
@@ -30,7 +31,7 @@ View = Callable[..., Response]
 TIMING_HEADER = "Server-Timing"
 
 SUBMISSION = (
-    *(UnknownModel, QueueFull, DeadlineUnmeetable),
+    *(UnknownModel, QueueFull, DeadlineUnmeetable, SchemaUndecided),
     *(LimitExceeded, IdempotencyConflict, Unavailable),
 )
 """What may be said to who asks for a new job."""

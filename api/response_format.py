@@ -8,10 +8,9 @@ from typing import Annotated, Any, Literal, Self
 from jsonschema_rs import ValidationError, meta
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-ANY_OBJECT = {"type": "object", "additionalProperties": True}
-MOST_LEVELS = 64
-"""Of a schema: those who read it go down by recursion."""
+from headrace.core.json_schema.cost import MOST_BYTES, MOST_LEVELS, complaint
 
+ANY_OBJECT = {"type": "object", "additionalProperties": True}
 DIALECTS = (
     "http://json-schema.org/draft-04/schema",
     "http://json-schema.org/draft-06/schema",
@@ -30,12 +29,9 @@ EITHER: list[JsonValue] = [
 ]
 
 
-def _is_flat_enough(schema: dict[str, Any]) -> dict[str, Any]:
-    level: list[Any] = [schema]
-    for _depth in range(MOST_LEVELS + 1):
-        level = [part for value in level for part in _parts(value)]
-    if level:
-        raise ValueError(f"nested deeper than {MOST_LEVELS} levels")
+def _is_bounded(schema: dict[str, Any]) -> dict[str, Any]:
+    if (reason := complaint(schema)) is not None:
+        raise ValueError(reason)
     return schema
 
 
@@ -52,12 +48,6 @@ def _is_json_schema(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-def _parts(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
-
-
 class JsonSchema(BaseModel):
     """`strict` changes nothing: output is held to the schema either way."""
 
@@ -66,10 +56,11 @@ class JsonSchema(BaseModel):
     name: str = ""
     description: str | None = None
     schema_: Annotated[
-        dict[str, Any], AfterValidator(_is_flat_enough), AfterValidator(_is_json_schema)
+        dict[str, Any], AfterValidator(_is_bounded), AfterValidator(_is_json_schema)
     ] = Field(
         alias="schema",
-        description=f"At most {MOST_LEVELS} levels deep; 2020-12 unless `$schema` says otherwise.",
+        description=f"At most {MOST_LEVELS} levels deep and {MOST_BYTES} bytes long, and quick to "
+        "compile; 2020-12 unless `$schema` says otherwise.",
     )
     strict: bool | None = None
 

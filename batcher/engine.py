@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Protocol
 
 from batcher.engine_choice import EngineName
 from batcher.model_store import PreparedModel
 from batcher.simulated import SimulatedEngine
+from batcher.trial_process import TrialProcess
 from headrace.core.errors import ModelError
 from headrace.core.settings import Settings
 from headrace.core.types import Delta, EngineStats, Feature, Request, Room
@@ -74,6 +77,16 @@ def load_engine(settings: Settings, model: PreparedModel, worker: int | None = N
     if model.engine == "torch":
         return _load_torch(settings, model, worker)
     return SimulatedEngine(settings, model.card)
+
+
+def make_trial(settings: Settings, model_path: Path) -> TrialProcess:
+    """The helper that tries JSON schemas as the engine of a model would compile them.
+
+    Only for an engine with `Feature.JSON_SCHEMA`.
+    """
+    module = "batcher.openvino_engine.schema_trial"
+    command = [sys.executable, "-P", "-m", module, str(model_path)]
+    return TrialProcess(command, settings.schema_compile_ms / 1000)
 
 
 def _load_torch(settings: Settings, model: PreparedModel, worker: int | None) -> Engine:

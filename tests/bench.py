@@ -24,6 +24,7 @@ from headrace.core.types import EngineStats, JobState, Request
 from tests.fakes import CARD, FakeClock
 from worker.batch_worker import BatchWorker
 from worker.engine_port import LocalEngine
+from worker.schema_gate import SchemaGate
 
 
 class Bench:
@@ -37,6 +38,7 @@ class Bench:
         publish_interval_ms: int = 0,
         clock: Clock | None = None,
         card: ModelCard = CARD,
+        gate: SchemaGate | None = None,
     ) -> None:
         law = {f"simulated_{part}_s": 0.0 for part in ("alpha", "beta", "gamma")}
         settings = settings.model_copy(update=law | {"publish_interval_ms": publish_interval_ms})
@@ -54,6 +56,7 @@ class Bench:
             self.clock,
             name,
             card.hash,
+            gate=gate,
         )
         CardStore(redis).put(card)
 

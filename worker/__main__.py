@@ -8,6 +8,7 @@ import secrets
 import signal
 import socket
 import sys
+from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
@@ -35,15 +36,18 @@ from worker.engine_process.child import launcher
 from worker.engine_process.client import EngineProcess
 from worker.heartbeat import Heartbeat
 from worker.loading import load
+from worker.schema_desk import make_schema_desk
+from worker.schema_gate import make_schema_gate
 from worker.traces import make_traces
 
 log = structlog.get_logger()
 
 
 class Model(NamedTuple):
-    """What other processes learn of the model that a worker runs."""
+    """The model that a worker runs; `path` is what its engine has loaded."""
 
     card: ModelCard
+    path: Path
     fidelity: Fidelity | None
 
 
@@ -80,7 +84,11 @@ def serve(settings: Settings, name: str) -> None:
 
     clock, leases = SystemClock(), Leases(redis, settings)
     queue, admission = JobQueue(redis, settings), make_admission(settings, clock)
-    worker = BatchWorker(queue, leases, engine, admission, clock, name, model.card.hash, traces)
+    gate = make_schema_gate(redis, engine, model.card, settings)
+    worker = BatchWorker(
+        queue, leases, engine, admission, clock, name, model.card.hash, traces, gate
+    )
+    desk = make_schema_desk(settings, engine, model.card, model.path)
     counters = Counters(redis, settings)
     heartbeat = Heartbeat(
         worker, leases, counters, roster, cards, model.card, clock, model.fidelity
@@ -89,10 +97,12 @@ def serve(settings: Settings, name: str) -> None:
     heartbeat.beat()
     roster.arrive(name, process_age_s())
     heartbeat.start()
+    desk.start()
     try:
         worker.run()
     finally:
         heartbeat.stop()
+        desk.stop()
         traces.close()
         engine.close()
 
@@ -101,9 +111,9 @@ def start_engine(settings: Settings, name: str) -> tuple[EnginePort, Model]:
     """The engine, loaded, and the model that it runs. Raises `ModelError`, `EngineError`."""
     if settings.engine_process:
         process = EngineProcess(settings, launcher(name))
-        return process, Model(process.card, process.fidelity)
+        return process, Model(process.card, process.model_path, process.fidelity)
     prepared, engine = load(settings, name)
-    return LocalEngine(engine), Model(prepared.card, prepared.fidelity)
+    return LocalEngine(engine), Model(prepared.card, prepared.path, prepared.fidelity)
 
 
 def _end(signum: int, frame: FrameType | None) -> None:

@@ -35,12 +35,16 @@ from headrace.core.types import Priority, Room
 from worker.backoff import Backoff
 from worker.engine_port import EnginePort
 from worker.request_log import log_end, log_unclaimed
-from worker.running import REFUSED, TIMEOUT, Running
+from worker.running import ENGINE_ERROR, REFUSED, TIMEOUT, Running
+from worker.schema_gate import NoGate, SchemaGate
 from worker.step_counts import NoStepCounts, StepCounts
 from worker.traces import NoTraces, Traces
 
 IDLE_WAIT_S = 1.0
 """Longest sleep of an idle worker: jobs that stock RQ enqueued ring no doorbell."""
+
+LOOK_S = 0.02
+"""Longest sleep of a worker whose jobs all wait at the gate: a verdict rings no doorbell."""
 
 RETRY_FIRST_S, RETRY_MOST_S = 0.05, 2.0
 PAUSE_S = 0.2
@@ -83,6 +87,7 @@ class BatchWorker(SimpleWorker):
         name: str,
         card_hash: str,
         traces: Traces | None = None,
+        gate: SchemaGate | None = None,
     ) -> None:
         super().__init__(
             list(keys.QUEUE_NAMES.values()),
@@ -100,6 +105,7 @@ class BatchWorker(SimpleWorker):
         self._clock = clock
         self._card_hash = card_hash
         self._traces = traces or NoTraces()
+        self._gate = NoGate() if gate is None else gate  # an empty one is false
         self.settings = queue.settings
         self.steps = StepCounts() if self.settings.metrics else NoStepCounts()
         self._failpoints = make_failpoints(self.settings.failpoints)
@@ -149,7 +155,8 @@ class BatchWorker(SimpleWorker):
         began, self._waited_s = self._clock.now(), 0.0
         self._obey()
         self._admit()
-        if steps := self._admission.may_step(len(self.running)):
+        self._let_in()
+        if steps := self._admission.may_step(self._rows):
             self._step()
         else:
             self._rest()
@@ -209,7 +216,7 @@ class BatchWorker(SimpleWorker):
 
     def _admit(self) -> None:
         """Claims the jobs that there is room for."""
-        room = self._admission.room(self.engine.room(), len(self.running))
+        room = self._admission.room(self._gate.room(self.engine.room()), len(self.running))
         if self._drain_until is not None or room.slots == 0 or self._is_isolating:
             return
         self.engine.approach()
@@ -273,13 +280,29 @@ class BatchWorker(SimpleWorker):
         if claim.is_alone:
             log.warning("runs alone: workers died while they ran it", job_id=claim.job_id)
         self.running[claim.job_id] = Running(claim, request, self.name, self._clock.now())
-        self.engine.add(request, claim.published_ids)
+        if not self._gate.hold(request):
+            self.engine.add(request, claim.published_ids)
+
+    def _let_in(self) -> None:
+        """Adds the jobs whose schemas passed their trial, and ends those that were refused."""
+        for job_id, complaint in self._insist(lambda: self._gate.decided(self.running)):
+            job = self.running[job_id]
+            if complaint is None:
+                self.engine.add(job.request, job.claim.published_ids)
+            else:
+                self._end([job.failure(ENGINE_ERROR, complaint, self._clock.now())])
+
+    @property
+    def _rows(self) -> int:
+        """How many jobs are inside the engine: the others wait at the gate."""
+        return len(self.running) - len(self._gate)
 
     def _rest(self) -> None:
-        """Nothing to run yet: waits for a job, or for the batch to be closed."""
+        """Nothing to run yet: waits for a job, a verdict, or for the batch to be closed."""
         self.engine.check()
-        until_closed_s = self._admission.wait_s(len(self.running))
-        wait_s = IDLE_WAIT_S if until_closed_s is None else min(until_closed_s, IDLE_WAIT_S)
+        most_s = LOOK_S if len(self._gate) else IDLE_WAIT_S
+        until_closed_s = self._admission.wait_s(self._rows)
+        wait_s = most_s if until_closed_s is None else min(until_closed_s, most_s)
         if self.activity == "ready":
             self._insist(lambda: self._queue.wait_for_ring(wait_s, self._card_hash))
         else:  # a ring is for those who may claim
@@ -287,7 +310,7 @@ class BatchWorker(SimpleWorker):
         self.last_progress = self._clock.now()
 
     def _step(self) -> None:
-        rows = len(self.running)
+        rows = self._rows
         deltas = self.engine.step()
         self._failpoints.hit(Failpoint.MID_STEP)
         now = self.last_progress = self._clock.now()

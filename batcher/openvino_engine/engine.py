@@ -13,7 +13,7 @@ from openvino_genai import GenerationStatus
 
 from batcher.fidelity.record import Probe
 from batcher.generation import Generation
-from batcher.openvino_engine.json_schema import SchemaCheck
+from batcher.openvino_engine.grammars import Grammars
 from batcher.openvino_engine.pipeline import Pipeline
 from batcher.openvino_engine.prefix_guard import PrefixGuard
 from batcher.openvino_engine.row import DIVERGED, Row, tensor
@@ -25,6 +25,9 @@ from headrace.core.errors import EngineError, InvalidRequest
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import Settings
 from headrace.core.types import Delta, EngineStats, Feature, Request, Room, TokenLogprobs
+
+IDLE_S = 0.02
+"""How long a step waits for a grammar, where it has nothing else to do."""
 
 OUT_OF_MEMORY = "the engine ran out of memory"
 
@@ -55,7 +58,7 @@ class OpenVinoEngine:
         self._clock = clock or SystemClock()
         self._slots = settings.max_slots
         self._is_exact = settings.dtype == "float32"
-        self._schemas = SchemaCheck()
+        self._grammars = Grammars(pipeline)
         self._guard = PrefixGuard(pipeline.cache.blocks) if settings.prefix_caching else None
         self._rows: dict[str, Row] = {}
         self._waiting: deque[Row] = deque()
@@ -97,6 +100,8 @@ class OpenVinoEngine:
         deltas += self._admit()
         if self._running:
             deltas += self._advance()
+        elif self._waiting:
+            self._grammars.wait(IDLE_S)
         order = {request_id: place for place, request_id in enumerate(self._rows)}
         for delta in deltas:
             if delta.is_last:
@@ -127,7 +132,7 @@ class OpenVinoEngine:
             self._clear()  # one that still holds requests complains when it is freed
         self._rows.clear()
         self._waiting.clear()
-        self._schemas.close()
+        self._grammars.close()
         self._runner = None
 
     @property
@@ -141,7 +146,7 @@ class OpenVinoEngine:
     # -- into the pipeline -----------------------------------------------------------------------
 
     def _admit(self) -> list[Delta]:
-        """First come, first served, but for those that the guard lets wait for a step.
+        """First come, first served, but for those that wait for the guard or for their grammar.
 
         Returns the ends of those that cannot be served.
         """
@@ -150,6 +155,8 @@ class OpenVinoEngine:
             if not self._fits(row):
                 break
             if self._guard is not None and not self._guard.may_enter(row, self._running):
+                continue
+            if not self._has_grammar(row):
                 continue
             self._waiting.remove(row)
             try:
@@ -163,11 +170,15 @@ class OpenVinoEngine:
         blocks = sum(mate.blocks for mate in inside) + row.blocks
         return len(inside) < self._slots and blocks <= self._cache.blocks
 
+    def _has_grammar(self, row: Row) -> bool:
+        """Whether the pipeline finds the grammar that the row needs, if it needs one."""
+        others_enter = any(mate.schema is not None and not mate.brought for mate in self._running)
+        return row.schema is None or self._grammars.may_enter(row.schema, others_enter)
+
     def _enter(self, row: Row) -> None:
         """Raises `InvalidRequest` where the pipeline refuses the request's rules."""
-        schema = row.generation.request.sampling.json_schema
-        if schema is not None:
-            self._schemas.check(schema)
+        if row.schema is not None:
+            self._grammars.require(row.schema)
         self._entered += 1
         try:
             row.handle = self._runner.add_request(
@@ -258,7 +269,7 @@ class OpenVinoEngine:
 
     def _diverge(self, row: Row) -> list[Delta]:
         self._leave(row)
-        if row.generation.request.sampling.json_schema is not None:
+        if row.schema is not None:
             return [row.generation.fail(DIVERGED, may_pass=True)]
         again = self._rows[row.generation.request.id] = row.continued()
         self._waiting.appendleft(again)

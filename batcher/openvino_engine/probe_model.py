@@ -9,15 +9,16 @@ from gguf import GGUFWriter
 from numpy.typing import NDArray
 
 _WIDTH = 64  # heads below 16 would crash a cache of 8 bits
-_TOKENS = ["<|end|>", *(chr(code) for code in range(ord("!"), ord("~") + 1))]
+_LAYER = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
 
 
-def write_probe_model(file: Path) -> Path:
-    """A Llama of one layer whose weights are zero; its tokens are the printable ASCII ones."""
+def write_probe_model(file: Path, vocabulary: int) -> Path:
+    """A Llama of one layer whose weights are zero; its tokens have numbers for names."""
     writer = GGUFWriter(file, "llama")
-    _describe(writer)
-    for name, rows in _MATRICES.items():
-        writer.add_tensor(name, np.zeros((rows, _WIDTH), np.float16))
+    _describe(writer, vocabulary)
+    rows = {"token_embd": vocabulary, "output": vocabulary}
+    for name, count in (rows | {f"blk.0.{part}": _WIDTH for part in _LAYER}).items():
+        writer.add_tensor(f"{name}.weight", np.zeros((count, _WIDTH), np.float16))
     for name in ("output_norm.weight", "blk.0.attn_norm.weight", "blk.0.ffn_norm.weight"):
         writer.add_tensor(name, _ones())
     writer.write_header_to_file()
@@ -27,17 +28,7 @@ def write_probe_model(file: Path) -> Path:
     return file
 
 
-_MATRICES = {
-    "token_embd.weight": len(_TOKENS),
-    "output.weight": len(_TOKENS),
-    **{
-        f"blk.0.{name}.weight": _WIDTH
-        for name in ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
-    },
-}
-
-
-def _describe(writer: GGUFWriter) -> None:
+def _describe(writer: GGUFWriter, vocabulary: int) -> None:
     writer.add_context_length(_WIDTH)
     writer.add_embedding_length(_WIDTH)
     writer.add_feed_forward_length(_WIDTH)
@@ -49,9 +40,9 @@ def _describe(writer: GGUFWriter) -> None:
     writer.add_file_type(1)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("smollm")
-    writer.add_token_list(_TOKENS)
-    writer.add_token_types([3] + [1] * (len(_TOKENS) - 1))
-    writer.add_token_merges(["! !"])
+    writer.add_token_list([str(token_id) for token_id in range(vocabulary)])
+    writer.add_token_types([3] + [1] * (vocabulary - 1))
+    writer.add_token_merges(["1 2"])
     for add in (writer.add_bos_token_id, writer.add_eos_token_id, writer.add_pad_token_id):
         add(0)
 

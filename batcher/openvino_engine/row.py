@@ -50,6 +50,11 @@ class Row:
         return cls(generation, eos_token_ids, first + published, deque())
 
     @property
+    def schema(self) -> str | None:
+        """The text of the JSON schema that its output has to fit."""
+        return self.generation.request.sampling.json_schema
+
+    @property
     def blocks(self) -> int:
         """The most of the cache that it can fill."""
         return blocks_of(self.generation.request.cost_tokens)

@@ -6,6 +6,7 @@ import hashlib
 
 import openvino_genai
 
+from batcher.openvino_engine.json_schema import unheld
 from headrace.core.types import Sampling
 
 
@@ -60,6 +61,8 @@ def complaint(sampling: Sampling) -> str | None:
             "logprobs: this engine knows the logprob of each token, not of its alternatives;"
             " ask for 0 alternatives"
         )
+    if sampling.json_schema is not None and (reason := unheld(sampling.json_schema)) is not None:
+        return f"json_schema: {reason}"
     return None
 
 

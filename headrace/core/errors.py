@@ -12,6 +12,7 @@ HeadraceError
 ├── NotReplayable       a dead letter whose request no worker could run
 ├── MayRetry            refused for now; says when to ask again
 │   ├── QueueFull       the queue is at its bound
+│   ├── SchemaUndecided no worker has tried a JSON schema yet
 │   └── DeadlineUnmeetable the backlog is too long for a job's deadline
 ├── LimitExceeded       the caller's key is at one of its limits; `code` says which
 ├── IdempotencyConflict one idempotency key, two requests
@@ -97,6 +98,13 @@ class QueueFull(MayRetry):
     """Raised by submit when as many jobs or tokens wait as `HEADRACE_QUEUE_MAX_…` allows."""
 
     code = "queue_full"
+
+
+class SchemaUndecided(MayRetry):
+    """Raised when no worker has said in time whether it can hold output to a JSON schema."""
+
+    param = "response_format.json_schema.schema"
+    code = "schema_undecided"
 
 
 class DeadlineUnmeetable(MayRetry):

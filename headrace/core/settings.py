@@ -137,6 +137,11 @@ class Settings(BaseSettings):
         description="Prompt tokens that one step reads; beside rows that decode down to a fifth,"
         " with OpenVINO always half.",
     )
+    schema_compile_ms: PositiveInt = Field(
+        2000,
+        description="CPU time that the grammar of a JSON schema may take to compile; it is taken"
+        " beside the steps.",
+    )
     admission: Literal["continuous", "micro"] = Field(
         "continuous",
         description="`continuous` fills free slots before every step; `micro` runs closed batches.",

@@ -38,7 +38,8 @@ def test_a_killed_engine_is_loaded_anew_and_its_jobs_go_on(
     deployment: Deployment, uninterrupted: list[str]
 ) -> None:
     ids, worker = start_jobs(deployment), deployment.pid("worker-1")
-    (engine,) = psutil.Process(worker).children()
+    children = psutil.Process(worker).children()
+    (engine,) = (child for child in children if "worker.engine_process" in child.cmdline())
     engine.kill()
 
     assert deployment.texts(ids) == uninterrupted

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from headrace.core.errors import EngineDied, EngineError
 from headrace.core.fidelity import Fidelity
@@ -146,8 +147,8 @@ class EngineProcess:
         return self._loaded.fidelity
 
     @property
-    def model_path(self) -> str:
-        return self._loaded.model_path
+    def model_path(self) -> Path:
+        return Path(self._loaded.model_path)
 
     def approach(self) -> None:
         if self._pace and any(row.is_taken for row in self._rows.values()):

@@ -181,6 +181,21 @@ def slo(day: str) -> str:
     return f"headrace:slo:{day}"
 
 
+def schema_questions(engine: str, card_hash: str) -> str:
+    """List: JSON schemas that wait for a trial by any worker with this engine and card."""
+    return f"headrace:schema-questions:{engine}:{card_hash}"
+
+
+def schema_question(engine: str, card_hash: str, digest: str) -> str:
+    """String that expires when nobody waits for the schema's trial any more."""
+    return f"headrace:schema-question:{engine}:{card_hash}:{digest}"
+
+
+def schema_verdict(engine: str, card_hash: str, digest: str) -> str:
+    """String: what became of a schema's trial, as JSON; see `json_schema/verdict.py`."""
+    return f"headrace:schema-verdict:{engine}:{card_hash}:{digest}"
+
+
 def worker(name: str) -> str:
     """String: a worker's last heartbeat as JSON; it expires with the worker."""
     return f"headrace:worker:{name}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -60,11 +61,14 @@ def test_nothing_that_a_schema_names_is_fetched() -> None:
             server.accept()
 
 
-def test_a_schema_of_two_megabytes_holds_nobody_up() -> None:
+@pytest.mark.parametrize("fields", [300, 25_000])
+def test_a_large_schema_holds_nobody_up(fields: int) -> None:
     field = {"type": "string", "pattern": "^(a|b)+$", "minLength": 1}
-    schema = {"properties": {f"field {number}": field for number in range(25_000)}}
+    names = [f"field {number}" for number in range(fields)]
+    schema = {"properties": {name: field for name in names}, "required": names}
 
     began = time.perf_counter()
-    parse(schema)
+    with nullcontext() if fields == 300 else pytest.raises(InvalidRequest, match="at most 65536"):
+        parse(schema)
 
     assert time.perf_counter() - began < 2

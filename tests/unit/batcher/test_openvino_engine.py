@@ -15,7 +15,7 @@ from batcher.openvino_engine.engine import OpenVinoEngine
 from headrace.core.errors import EngineError, ModelError
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import load_settings
-from headrace.core.types import FinishReason, Room
+from headrace.core.types import Delta, FinishReason, Room
 from tests.unit.batcher.driving import Output, a_request, drain, run_alone, take
 
 NUMBER = json.dumps({"type": "integer", "minimum": 10, "maximum": 99})
@@ -55,13 +55,11 @@ class BrokenRunner:
     ("schema", "complaint"),
     [
         ("{not json", "not JSON"),
-        ('{"type": "nonsense"}', "Unsupported type"),
-        ('{"$ref": "#/nowhere"}', "Cannot find field nowhere"),
-        ('{"type": "string", "pattern": "(unclosed"}', "parenthesis is not closed"),
         ('{"type": "integer", "multipleOf": 5}', "cannot hold output to multipleOf"),
         ('{"allOf": [{"type": "string"}, {"minLength": 2}]}', "hold output to allOf of several"),
         ('{"anyOf": [{"not": {}}]}', "cannot hold output to not"),
-        ("[1]", "should be an object or bool"),
+        ('{"type": "nonsense"}', "Unsupported type"),
+        ('{"$ref": "#/nowhere"}', "Cannot find field nowhere"),
     ],
 )
 def test_a_schema_that_no_grammar_can_be_made_of_fails_alone(
@@ -77,6 +75,32 @@ def test_a_schema_that_no_grammar_can_be_made_of_fails_alone(
     assert str(outputs["bad"].error).startswith("json_schema: ")
     assert complaint in str(outputs["bad"].error)
     assert outputs["good"] == expected
+
+
+def test_others_go_on_while_a_grammar_is_compiled(make_engine: Any) -> None:
+    schema = json.dumps({"type": "string", "maxLength": 100})
+    engine = make_engine()
+    outputs: dict[str, Output] = {}
+    engine.add(a_request("good", [40, 41], max_tokens=100))
+    take(engine.step(), outputs)
+    engine.add(a_request("schema", [40, 41], max_tokens=3, json_schema=schema))
+    take(engine.step(), outputs)
+    take(engine.step(), outputs)
+    assert "schema" not in outputs
+    assert len(outputs["good"].ids) == 3
+    drain(engine, outputs)
+    assert len(outputs["schema"].ids) == 3
+
+
+def test_requests_whose_grammars_are_compiled_one_after_the_other_are_all_served(
+    make_engine: Any,
+) -> None:
+    engine = make_engine()
+    schemas = [json.dumps({"enum": [f"wheel {n % 5}"]}) for n in range(12)]
+    for number, schema in enumerate(schemas):
+        engine.add(a_request(f"r{number}", [40], max_tokens=40, json_schema=schema))
+    outputs = drain(engine)
+    assert [json.dumps({"enum": [json.loads(outputs[f"r{n}"].text)]}) for n in range(12)] == schemas
 
 
 def test_a_property_may_be_called_like_a_keyword(make_engine: Any) -> None:
@@ -105,7 +129,9 @@ def test_a_schema_that_the_published_ids_do_not_fit_is_given_up_on(make_engine: 
     request = a_request("a", [40, 41], max_tokens=20, json_schema=NUMBER)
     engine = make_engine()
     engine.add(request, [90, 91])
-    deltas = [delta for _ in range(3) for delta in engine.step()]
+    deltas: list[Delta] = []
+    while not deltas:
+        deltas = engine.step()
     assert [delta.may_pass for delta in deltas] == [True]
     assert "cannot be continued under its json_schema" in str(deltas[0].error)
     assert run_alone(engine, a_request("later", [40])).error is None

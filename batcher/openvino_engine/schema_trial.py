@@ -1,0 +1,99 @@
+"""A process that tries JSON schemas: `python -m batcher.openvino_engine.schema_trial FOLDER S`.
+
+It says when it is ready, then reads a schema a line and answers with a verdict a line (JSON both).
+A compile cannot be interrupted from within, nor can a step: what takes more than S seconds of CPU
+time ends the process (SIGPROF). It has what others leave of a core, and ends with its parent.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from batcher.background import step_back
+from batcher.openvino_engine.json_schema import unheld
+from headrace.core.json_schema.verdict import Verdict
+
+if TYPE_CHECKING:
+    from batcher.openvino_engine.grammar_compiler import GrammarCompiler
+
+PR_SET_PDEATHSIG = 1
+OUTLIERS = 2
+
+
+def main() -> None:
+    folder, limit_s = Path(sys.argv[1]), float(sys.argv[2])
+    step_back()
+    _end_with_parent()
+    answers = _own_output()
+    compiler = _load(folder)
+    print("ready", file=answers, flush=True)
+    for line in sys.stdin:
+        print(_judge(json.loads(line), compiler, limit_s).encode(), file=answers, flush=True)
+
+
+def _end_with_parent() -> None:
+    """Also goes first where memory is short. Ctrl-C is the parent's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        with suppress(OSError):  # a container may not allow it
+            Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def _own_output() -> TextIO:
+    """Standard output for answers alone: libraries that print are sent to standard error."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return answers
+
+
+def _load(folder: Path) -> GrammarCompiler:
+    import openvino_genai  # takes a second
+
+    from batcher.openvino_engine.grammar_compiler import GrammarCompiler
+
+    tokenizer = openvino_genai.Tokenizer(folder)
+    return GrammarCompiler(tokenizer, len(tokenizer.get_vocab()))
+
+
+def _judge(schema: str, compiler: GrammarCompiler, limit_s: float) -> Verdict:
+    """CPU times are those of all threads of this process."""
+    refusal = unheld(schema)
+    if refusal is not None:
+        return Verdict(0.0, refusal=refusal)
+    with _limit(limit_s):
+        began = time.process_time()
+        refusal = compiler.compile(schema)
+        compile_s = time.process_time() - began
+    if refusal is not None:
+        return Verdict(compile_s, refusal=refusal)
+    with _limit(limit_s):
+        return Verdict(compile_s, _step_s(compiler.token_times(schema)))
+
+
+def _step_s(times: Iterator[float]) -> float:
+    """What a token takes at its slowest, but for the two times that chance made longest."""
+    longest = sorted(islice(times, 1, None), reverse=True)[: OUTLIERS + 1]
+    return min(longest, default=0.0) if len(longest) > OUTLIERS else 0.0
+
+
+@contextmanager
+def _limit(limit_s: float) -> Iterator[None]:
+    """Ends the process after so much CPU time within the block."""
+    signal.setitimer(signal.ITIMER_PROF, limit_s)
+    yield
+    signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""A helper that is lost over a schema: with helpers of a few lines, and with the real one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from batcher.engine import make_trial
+from batcher.model_store import PreparedModel
+from batcher.trial_process import TrialProcess
+from headrace.core.json_schema.verdict import Verdict
+from headrace.core.model_card import ModelCard
+from headrace.core.settings import load_settings
+from tests.waiting import eventually
+
+HELPER = """
+import json, os, signal, sys
+print("ready", flush=True)
+for line in sys.stdin:
+    ending = json.loads(line)
+    if ending.startswith("SIG"):
+        os.kill(os.getpid(), signal.Signals[ending])
+    elif ending == "starve":
+        signal.pause()
+    print(json.dumps({"compile_s": 0.5}), flush=True)
+"""
+BOOLEAN = '{"type": "boolean"}'
+ENDLESS = '{"type": "string", "pattern": "^((([a-y]{1,40}){1,40}){1,40}){1,40}$"}'
+
+Make = Callable[..., TrialProcess]
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    with ExitStack() as stack:
+
+        def start(script: str = HELPER, patience_s: float = 20.0) -> TrialProcess:
+            trial = TrialProcess([sys.executable, "-c", script], 2.0, patience_s)
+            stack.callback(trial.close)
+            return trial
+
+        yield start
+
+
+def test_one_trial_follows_the_other(make: Make) -> None:
+    trial = make()
+    trial.start()
+    assert [trial.judge(BOOLEAN), trial.judge(BOOLEAN)] == [Verdict(0.5)] * 2
+
+
+@pytest.mark.parametrize(
+    ("ending", "verdict"),
+    [
+        ("SIGPROF", Verdict(2.0, is_whole=False)),
+        ("SIGSEGV", Verdict(0.0, refusal="the grammar's compiler failed on it (exit code -11)")),
+        ("SIGKILL", None),
+    ],
+)
+def test_a_helper_that_dies_is_started_again(
+    make: Make, ending: str, verdict: Verdict | None
+) -> None:
+    trial = make()
+    assert trial.judge(ending) == verdict
+    assert trial.judge(BOOLEAN) == Verdict(0.5)
+
+
+def test_a_helper_that_starves_is_given_up(make: Make) -> None:
+    assert make(patience_s=1.0).judge("starve") is None
+
+
+def test_a_helper_that_does_not_start_has_no_verdict(make: Make) -> None:
+    assert make("raise SystemExit(3)").judge(BOOLEAN) is None
+
+
+@pytest.fixture(scope="module")
+def real(tiny_openvino: Path, card: ModelCard) -> Iterator[TrialProcess]:
+    settings = load_settings(schema_compile_ms=700)
+    trial = make_trial(settings, PreparedModel("openvino", tiny_openvino, card))
+    yield trial
+    trial.close()
+
+
+def test_a_good_schema_has_its_times(real: TrialProcess) -> None:
+    verdict = real.judge('{"type": "string", "maxLength": 30}')
+    assert verdict is not None
+    assert verdict.complaint(most_s=0.7) is None
+    assert 0 < verdict.step_s < verdict.compile_s
+
+
+@pytest.mark.parametrize(
+    ("schema", "complaint"),
+    [
+        ("{not json", "not JSON"),
+        ('{"type": "nonsense"}', "Unsupported type"),
+        ('{"$ref": "#/nowhere"}', "Cannot find field nowhere"),
+        ('{"type": "string", "pattern": "(unclosed"}', "parenthesis is not closed"),
+        ('{"type": "integer", "multipleOf": 5}', "cannot hold output to multipleOf"),
+        ('{"type": "integer", "minimum": 5, "maximum": 1}', "minimum greater than maximum"),
+        ("[1]", "should be an object or bool"),
+    ],
+)
+def test_a_schema_that_no_grammar_can_be_made_of_is_refused_and_harms_no_other(
+    real: TrialProcess, schema: str, complaint: str
+) -> None:
+    verdict = real.judge(schema)
+    assert verdict is not None
+    assert complaint in str(verdict.refusal)
+    assert real.judge(BOOLEAN) is not None
+
+
+def test_a_schema_that_compiles_for_ever_is_broken_off(real: TrialProcess) -> None:
+    assert real.judge(ENDLESS) == Verdict(0.7, is_whole=False)
+    verdict = real.judge(BOOLEAN)
+    assert verdict is not None and verdict.refusal is None
+
+
+def test_a_helper_ends_with_its_worker(tiny_openvino: Path) -> None:
+    """Even one that is killed in the middle of a trial."""
+    parent = f"""
+import json, subprocess, sys, time
+command = [sys.executable, "-m", "batcher.openvino_engine.schema_trial", {str(tiny_openvino)!r}]
+helper = subprocess.Popen([*command, "60"], stdin=-1, stdout=-1, text=True)
+helper.stdout.readline()
+print(json.dumps({ENDLESS!r}), file=helper.stdin, flush=True)
+print(helper.pid, flush=True)
+time.sleep(60)
+"""
+    with ExitStack() as stack:
+        trial = TrialProcess([sys.executable, "-c", parent], 2.0)
+        stack.callback(trial.close)
+        trial.start()
+        assert trial._helper is not None
+        line = trial._hear(60)
+        assert line is not None
+        os.kill(trial._helper.pid, signal.SIGKILL)
+        eventually(lambda: not Path(f"/proc/{int(line)}/exe").exists())
