@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from batcher.model_store import PreparedModel
 from batcher.simulated import SimulatedEngine
 from batcher.trial_process import TrialProcess
 from headrace.core.connection import Client
@@ -15,6 +14,7 @@ from headrace.core.json_schema.verdict_store import VerdictStore
 from headrace.core.settings import Settings
 from tests.fakes import CARD
 from tests.waiting import eventually
+from worker.engine_port import LocalEngine
 from worker.schema_desk import NoDesk, SchemaDesk, make_schema_desk
 
 
@@ -55,6 +55,6 @@ def test_questions_are_answered_though_a_trial_breaks(
 
 
 def test_an_engine_that_holds_output_to_no_schema_has_no_desk(settings: Settings) -> None:
-    model = PreparedModel("simulated", Path(), CARD)
-    desk = make_schema_desk(settings, SimulatedEngine(settings, CARD), model)
+    engine = LocalEngine(SimulatedEngine(settings, CARD))
+    desk = make_schema_desk(settings, engine, CARD, Path())
     assert isinstance(desk, NoDesk)

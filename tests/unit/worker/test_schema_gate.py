@@ -15,6 +15,7 @@ from headrace.core.settings import Settings
 from headrace.core.types import Feature, JobState, Request, Room, Sampling
 from tests.bench import Bench
 from tests.fakes import CARD, make_request
+from worker.engine_port import LocalEngine
 from worker.schema_gate import NoGate, TrialGate, make_schema_gate
 
 SCHEMA = '{"type": "boolean"}'
@@ -145,6 +146,7 @@ class HoldingEngine(SimulatedEngine):
 def test_only_engines_that_hold_output_to_schemas_have_a_gate(
     redis: Client, settings: Settings
 ) -> None:
-    plain, holding = SimulatedEngine(settings, CARD), HoldingEngine(settings, CARD)
+    plain = LocalEngine(SimulatedEngine(settings, CARD))
+    holding = LocalEngine(HoldingEngine(settings, CARD))
     assert isinstance(make_schema_gate(redis, plain, CARD, settings), NoGate)
     assert isinstance(make_schema_gate(redis, holding, CARD, settings), TrialGate)
