@@ -18,7 +18,7 @@ from api.openai_answers import (
 from api.openai_logprobs import ChatLogprobs, CompletionLogprobs, NoLogprobs
 from headrace.core.events import TokenEvent
 from headrace.core.jobs.handover import Submitted
-from headrace.core.jobs.job import Job
+from headrace.core.jobs.job import Job, Report
 from headrace.core.model_card import ModelCard
 from headrace.core.types import FinishReason, Request, TokenLogprobs
 
@@ -78,9 +78,9 @@ class Shape:
             return None
         return self._piece(index, self.delta(event.text), logprobs, finish_reason)
 
-    def tally(self, output_tokens: int, jobs: Sequence[Job]) -> Chunk:
-        """The last chunk of a stream that asked for its usage; `jobs` where they are known."""
-        return self._chunk([]) | {"usage": self._usage(output_tokens, jobs)}
+    def tally(self, output_tokens: int, reports: Sequence[Report | None]) -> Chunk:
+        """The last chunk of a stream that asked for its usage; `reports` where they are known."""
+        return self._chunk([]) | {"usage": self._usage(output_tokens, reports)}
 
     def first_delta(self) -> dict[str, Any]:
         raise NotImplementedError
@@ -107,18 +107,18 @@ class Shape:
 
     def _whole_usage(self, jobs: Sequence[Job]) -> Usage:
         made = sum((job.result or {})["usage"]["completion_tokens"] for job in jobs)
-        return self._usage(made, jobs)
+        return self._usage(made, [job.report for job in jobs])
 
-    def _usage(self, output_tokens: int, jobs: Sequence[Job]) -> Usage:
+    def _usage(self, output_tokens: int, reports: Sequence[Report | None]) -> Usage:
         """A prompt counts once, however many choices it got; so do its cached tokens."""
         usage: Usage = {
             "prompt_tokens": self._prompt_tokens,
             "completion_tokens": output_tokens,
             "total_tokens": self._prompt_tokens + output_tokens,
         }
-        reports = [job.report for job in jobs[:: self._n] if job.report is not None]
-        if reports:
-            cached = sum(report.cached_tokens for report in reports)
+        known = [report for report in reports[:: self._n] if report is not None]
+        if known:
+            cached = sum(report.cached_tokens for report in known)
             usage["prompt_tokens_details"] = {"cached_tokens": cached}
         return usage
 

@@ -14,9 +14,8 @@ from api.follower import failure
 from api.openai_answers import Chunk
 from api.openai_shapes import Shape
 from api.services import services
-from headrace.core.errors import JobNotFound
 from headrace.core.events import START, TokenEvent
-from headrace.core.jobs.job import Job
+from headrace.core.jobs.job import Report
 from headrace.core.types import JobState
 
 DONE = "data: [DONE]\n\n"
@@ -60,7 +59,7 @@ class ChunkStream:
                 break
         else:
             if self._includes_usage:
-                yield _block(self._shape.tally(self._count, _jobs(job_ids)))
+                yield _block(self._shape.tally(self._count, _reports(job_ids)))
         yield DONE
 
     def _write(self, index: int, event: TokenEvent) -> str:
@@ -77,12 +76,12 @@ class ChunkStream:
         return "" if piece is None else _block(piece)
 
 
-def _jobs(job_ids: list[str]) -> list[Job]:
-    """As they stand; none where they cannot be read: their tokens have been streamed already."""
+def _reports(job_ids: list[str]) -> list[Report | None]:
+    """None for those that cannot be read: their tokens have been streamed already."""
     try:
-        return [services().queue.get(job_id) for job_id in job_ids]
-    except (JobNotFound, RedisError):
-        return []
+        return services().queue.reports(job_ids)
+    except RedisError:
+        return [None] * len(job_ids)
 
 
 def _error(job_id: str, event: TokenEvent) -> Refused:

@@ -27,7 +27,7 @@ from headrace.core.jobs.handover import (
     Replay,
     Submitted,
 )
-from headrace.core.jobs.job import Job, decode_job
+from headrace.core.jobs.job import Job, Report, decode_job
 from headrace.core.jobs.pace import UNKNOWN, Pace, Place
 from headrace.core.jobs.submission import Answer, Call, Submission
 from headrace.core.settings import Settings
@@ -247,6 +247,13 @@ class JobQueue:
         if status is None:
             raise JobNotFound(f"no job {job_id}")
         return _tenant(tenant)
+
+    def reports(self, job_ids: Sequence[str]) -> list[Report | None]:
+        """What workers reported of ended jobs; None for each that is gone or that none ended."""
+        with self.redis.pipeline(transaction=False) as pipeline:
+            for job_id in job_ids:
+                pipeline.hget(rq_adapter.job_key(job_id), "hr_report")
+            return [Report.decode(text) for text in pipeline.execute()]
 
     def get(self, job_id: str) -> Job:
         """Raises `JobNotFound`, also for an RQ job that is not ours."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from flask.testing import FlaskClient
 
-from headrace.core.errors import JobNotFound
-from headrace.core.jobs.job import Job
 from tests.bench import Bench
 from tests.unit.api.openai_calls import CHAT, TEXT, chunks, seeds
 
@@ -55,14 +53,14 @@ def test_usage_of_a_job_that_was_purged_while_it_streamed_lacks_what_is_not_know
     body = TEXT | {"stream": True, "stream_options": {"include_usage": True}}
     response = client.post("/v1/completions", json=body)
     bench.turn(3)
-    client.application.extensions["headrace"].queue.get = _gone
+    client.application.extensions["headrace"].queue.reports = _gone
 
     *_events, last = chunks(response.text)
     assert last["usage"] == {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}
 
 
-def _gone(job_id: str) -> Job:
-    raise JobNotFound(job_id)
+def _gone(job_ids: list[str]) -> list[None]:
+    return [None] * len(job_ids)
 
 
 def test_each_choice_is_a_job_of_its_own(served: FlaskClient, bench: Bench) -> None:
