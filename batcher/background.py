@@ -10,14 +10,13 @@ LOWEST_PRIORITY = 19
 
 
 def step_back() -> None:
-    """Gives the calling thread, and those that it starts, what others leave of one core.
+    """Gives the calling thread, and those that it starts, a tenth of one core where others want it.
 
-    A compiler of grammars starts eight threads: on all cores they would outnumber the model's
-    where these have a low priority as well. Elsewhere than on Linux this lowers the priority of the
-    whole process.
+    A compiler of grammars starts eight threads: each has the lowest weight, and on all cores they
+    would meet the model's threads on each of them. Elsewhere than on Linux this lowers the priority
+    of the whole process.
     """
     os.nice(LOWEST_PRIORITY)
     if sys.platform == "linux":
         with suppress(OSError):  # a container may not allow it
             os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

@@ -24,6 +24,7 @@ from tests.bench import Bench
 from tests.fakes import make_card, make_request
 from tests.waiting import eventually
 from worker.batch_worker import IDLE_WAIT_S
+from worker.engine_port import LocalEngine
 
 Rq = Callable[..., str]
 
@@ -109,11 +110,13 @@ def test_rq_info_counts_our_jobs_and_shows_the_worker(live: Bench, queue: Queue,
 def test_rq_requeue_has_a_failed_job_run_again(
     bench: Bench, rq: Rq, options: tuple[str, ...]
 ) -> None:
-    bench.worker.engine = SimulatedEngine(bench.queue.settings, make_card(context_tokens=1))
+    bench.worker.engine = LocalEngine(
+        SimulatedEngine(bench.queue.settings, make_card(context_tokens=1))
+    )
     bench.submit(make_request())
     bench.turn(1)
     assert bench.state() is JobState.FAILED
-    bench.worker.engine = bench.engine
+    bench.worker.engine = LocalEngine(bench.engine)
 
     rq("requeue", "--queue", "headrace-default", *options, "job-1")
     run_until_idle(bench)

@@ -371,8 +371,8 @@ def test_stats_count_rows_and_tokens(make_engine: MakeEngine, endless: ModelCard
     assert stats.mean_batch_size == 2
 
 
-def test_model_seconds_only_grow(make_engine: MakeEngine, endless: ModelCard) -> None:
-    engine = make_engine(endless, simulated_alpha_s=0.001)
+def test_model_seconds_only_grow(make_local_engine: MakeEngine, endless: ModelCard) -> None:
+    engine = make_local_engine(endless, simulated_alpha_s=0.001)
     engine.add(a_request("a", [40, 41, 42], max_tokens=3))
     deltas = [delta for _ in range(3) for delta in engine.step()]
     assert 0 < deltas[0].prefill_s == deltas[2].prefill_s

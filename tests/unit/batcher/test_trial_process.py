@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from batcher.engine import make_trial
-from batcher.model_store import PreparedModel
 from batcher.trial_process import TrialProcess
 from headrace.core.json_schema.verdict import Verdict
 from headrace.core.model_card import ModelCard
@@ -81,7 +80,7 @@ def test_a_helper_that_does_not_start_has_no_verdict(make: Make) -> None:
 @pytest.fixture(scope="module")
 def real(tiny_openvino: Path, card: ModelCard) -> Iterator[TrialProcess]:
     settings = load_settings(schema_compile_ms=700)
-    trial = make_trial(settings, PreparedModel("openvino", tiny_openvino, card))
+    trial = make_trial(settings, tiny_openvino)
     yield trial
     trial.close()
 

@@ -18,6 +18,7 @@ from headrace.core.types import CANARY_TENANT
 from headrace.monitor.canary import Canary
 from tests.bench import Bench
 from tests.fakes import make_card, make_request
+from worker.engine_port import LocalEngine
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def test_a_canary_that_ends_without_a_token_has_failed(
     canary: Canary, redis: Client, settings: Settings
 ) -> None:
     bench = Bench(redis, settings, clock=SystemClock())
-    bench.worker.engine = SimulatedEngine(settings, make_card(context_tokens=1))
+    bench.worker.engine = LocalEngine(SimulatedEngine(settings, make_card(context_tokens=1)))
     with bench.serving():
         flight = canary.fly()
 
