@@ -2,7 +2,7 @@
 
 It says when it is ready, then reads a schema a line and answers with a verdict a line (JSON both).
 A compile cannot be interrupted from within, nor can a step: what takes more than S seconds of CPU
-time ends the process (SIGPROF). It has what others leave of a core, and ends with its parent.
+time ends the process (SIGPROF). It has the lowest priority, one core, and ends with its parent.
 """
 
 from __future__ import annotations

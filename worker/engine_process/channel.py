@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import struct
 from multiprocessing.connection import Connection
 from typing import Any, Self
 
@@ -23,15 +24,21 @@ class Channel:
         self._poll.register(descriptor, select.POLLIN)
 
     @classmethod
-    def pair(cls) -> tuple[Self, int]:
-        """This end, and the descriptor of the other one, which a child may inherit."""
+    def pair(cls, timeout_s: float) -> tuple[Self, int]:
+        """This end, and the descriptor of the other one, which a child may inherit.
+
+        `send` at this end raises where the other one does not read for longer than the time-out.
+        """
         ours, theirs = socket.socketpair()
         for end in (ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
+        seconds, microseconds = divmod(round(timeout_s * 1e6), 10**6)
+        time_out = struct.pack("ll", seconds, microseconds)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, time_out)
         return cls(ours.detach()), theirs.detach()
 
     def send(self, message: Any) -> None:
-        """Raises `OSError` where the other end is gone."""
+        """Raises `OSError` where the other end is gone, or does not read."""
         self._connection.send(message)
 
     def receive(self) -> Any:

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from headrace.core.errors import EngineDied, EngineError
@@ -72,6 +73,7 @@ class EngineProcess:
         self._earlier = EngineStats()
         self._pace: deque[float] = deque(maxlen=STEPS_KEPT)
         self._stepped_at = 0.0
+        self._steps: list[Stepped] = []
         self._start(lambda: False)
 
     # -- the engine's protocol -------------------------------------------------------------------
@@ -100,14 +102,15 @@ class EngineProcess:
 
     def step(self) -> list[Delta]:
         """Waits for one step at least. Raises `EngineDied`."""
+        self._listen()  # first: an engine whose messages nobody reads would not read ours either
         self._send_rows()
-        if not self._rows:
-            return []
+        while self._rows and not self._steps:
+            self._await_news()
+        steps, self._steps = self._steps, []
         brought: dict[str, Delta] = {}
-        for step in self._steps():
-            for delta in self._current_deltas(step):
-                earlier = brought.get(delta.request_id)
-                brought[delta.request_id] = earlier.then(delta) if earlier else delta
+        for delta in chain.from_iterable(map(self._current_deltas, steps)):
+            earlier = brought.get(delta.request_id)
+            brought[delta.request_id] = earlier.then(delta) if earlier else delta
         ordered = [brought[request_id] for request_id in self._rows if request_id in brought]
         for delta in ordered:
             if delta.is_last:
@@ -169,8 +172,10 @@ class EngineProcess:
     # -- starting ----------------------------------------------------------------------------------
 
     def _start(self, is_over: Callable[[], bool]) -> bool:
-        self._channel, theirs = Channel.pair()
+        self._channel, theirs = Channel.pair(self._stall_s)
         self._sent, self._stats, self._ending = 0, EngineStats(), ""
+        self._is_silent = False
+        self._steps = []
         self._pace.clear()
         try:
             self._process = self._launch(theirs, self._child_failpoints)
@@ -217,39 +222,40 @@ class EngineProcess:
         self._sent += len(commands)
         try:
             self._channel.send(commands)
+        except BlockingIOError:
+            self._kill("it did not read")
         except OSError:
             return  # it has died: `step` will say so, behind what it had said before
 
-    def _steps(self) -> list[Stepped]:
-        """Those that are over and were not told of, one at least. Raises `EngineDied`."""
-        steps: list[Stepped] = []
-        while not steps or self._channel.has_news():
-            message = self._receive()
-            if message is None and steps:
-                break  # the next call finds the end again
+    def _await_news(self) -> None:
+        """Raises `EngineDied` where none will come any more."""
+        if self._is_silent:
+            raise self._died()
+        if self._channel.has_news(self._stall_s):
+            self._listen()
+        else:
+            self._kill("it said nothing")
+            self._is_silent = True
+
+    def _kill(self, why: str) -> None:
+        self._ending = f"was killed: {why} for {self._stall_s:g} s"
+        self._process.kill()
+
+    def _listen(self) -> None:
+        """Takes in all that has come."""
+        while not self._is_silent and self._channel.has_news():
+            try:
+                message = self._channel.receive()
+            except (EOFError, OSError):
+                self._is_silent = True
+                return
             match message:
-                case None:
-                    raise self._died()
                 case Taken(seen):
                     self._note_taken(seen)
+                case Failed(error):
+                    self._is_silent, self._ending = True, f"gave up: {error}"
                 case _:
-                    steps.append(message)
-        return steps
-
-    def _receive(self) -> Taken | Stepped | None:
-        """The next message; None where none will come any more."""
-        if not self._channel.has_news(self._stall_s):
-            self._ending = f"was killed: it said nothing for {self._stall_s:g} s"
-            self._process.kill()
-            return None
-        try:
-            message = self._channel.receive()
-        except (EOFError, OSError):
-            return None
-        if isinstance(message, Failed):
-            self._ending = f"gave up: {message.error}"
-            return None
-        return message  # type: ignore[no-any-return]
+                    self._steps.append(message)
 
     def _note_taken(self, seen: int) -> None:
         for row in self._rows.values():

@@ -1,4 +1,4 @@
-"""Threads that have what others leave of a core."""
+"""Threads of the lowest priority, on one core."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from headrace.core.errors import EngineDied, EngineError, ModelError
@@ -177,6 +178,32 @@ def test_what_it_said_before_its_death_is_told_first(start: MakeProcess) -> None
     (delta,) = engine.step()
     assert delta.token_ids
     assert death_of(engine).request_ids == {"a"}
+
+
+def test_a_long_prompt_reaches_an_engine_that_nobody_has_listened_to(start: MakeProcess) -> None:
+    """Both pipes are full: the engine waits to be heard, and the worker has much to say."""
+    engine = start(simulated_alpha_s=0, max_slots=64)
+    begin(engine, *(make_request(f"row-{number}", max_tokens=240) for number in range(60)))
+    eventually(lambda: is_waiting(engine.pid))
+    engine.add(make_request("long", prompt_ids=tuple(range(40, 240)) * 3000))
+
+    assert "exceed the context" in str(run(engine)["long"].error)
+
+
+def is_waiting(pid: int) -> bool:
+    """Whether a process has not computed for a while."""
+    before = sum(psutil.Process(pid).cpu_times()[:2])
+    time.sleep(0.2)
+    return sum(psutil.Process(pid).cpu_times()[:2]) == before
+
+
+def test_one_that_does_not_read_is_killed(start: MakeProcess) -> None:
+    engine = start(engine_stall_s=0.5)
+    begin(engine, make_request("a", max_tokens=200))
+    os.kill(engine.pid, signal.SIGSTOP)
+    engine.add(make_request("long", prompt_ids=tuple(range(40, 240)) * 10_000))
+
+    assert "a" in death_of(engine).request_ids
 
 
 def test_an_idle_engine_that_died_is_missed_without_a_request(start: MakeProcess) -> None:
