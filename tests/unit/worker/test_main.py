@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from batcher.model_store import PreparedModel
+from batcher.simulated import SimulatedEngine
 from headrace.core.errors import (
     CANNOT_EVER,
     EngineError,
@@ -12,7 +16,12 @@ from headrace.core.errors import (
     SettingsError,
     Unavailable,
 )
+from headrace.core.settings import Settings
+from tests.engine_thread import threads_of
+from tests.fakes import CARD
 from worker import __main__ as worker
+from worker.engine_port import LocalEngine
+from worker.engine_process.client import EngineProcess
 
 
 def ending(
@@ -48,3 +57,29 @@ def test_its_exit_code_says_whether_a_second_start_can_help(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert ending(error, monkeypatch, capsys) == (code, f"worker: {error}\n")
+
+
+def test_an_engine_may_stay_in_the_workers_own_process(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    model = PreparedModel("simulated", Path("/models/tiny"), CARD)
+    monkeypatch.setattr(worker, "load", lambda *_: (model, SimulatedEngine(settings, CARD)))
+    inside = settings.model_copy(update={"engine_process": False})
+
+    engine, found = worker.start_engine(inside, "worker-1")
+    assert isinstance(engine, LocalEngine)
+    assert (found.card, found.path) == (CARD, model.path)
+
+
+def test_an_engine_has_a_process_of_its_own_otherwise(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    monkeypatch.setattr(worker, "launcher", lambda _name: threads_of(make_engine, CARD))
+
+    def make_engine() -> SimulatedEngine:
+        return SimulatedEngine(settings, CARD)
+
+    engine, found = worker.start_engine(settings, "worker-1")
+    assert isinstance(engine, EngineProcess)
+    assert found.card.hash == CARD.hash
+    engine.close()
