@@ -9,6 +9,7 @@ from redis import BlockingConnectionPool, Redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import (
     ConnectionError,
+    NoScriptError,
     OutOfMemoryError,
     RedisError,
     ResponseError,
@@ -50,9 +51,12 @@ def connect(url: str, timeout_s: float) -> Client:
 
 
 def passes_by_itself(error: RedisError) -> bool:
-    """True where the server may take the same call later: it is away, or has no room to write."""
+    """True where the server may take the same call later: it is away, or has no room to write.
+
+    Or its scripts were flushed again just when one had been loaded.
+    """
     if isinstance(error, ResponseError):
-        return isinstance(error, OutOfMemoryError) or "MISCONF" in str(error)
+        return isinstance(error, OutOfMemoryError | NoScriptError) or "MISCONF" in str(error)
     return isinstance(error, ConnectionError | TimeoutError)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from structlog.testing import capture_logs
 
@@ -45,6 +45,7 @@ def test_a_server_without_a_log_is_named_but_taken(redis: Client) -> None:
     ("error", "passes"),
     [
         (RedisConnectionError("gone"), True),
+        (NoScriptError("No matching script."), True),
         (OutOfMemoryError("full"), True),
         (ResponseError("MISCONF Errors writing to the AOF file: No space left"), True),
         (ResponseError("WRONGTYPE"), False),
