@@ -52,7 +52,7 @@ class Follower:
         return job
 
     def tokens(self, job_ids: Sequence[str], after: str = events.START) -> Iterator[Batch]:
-        """What comes for any of the jobs, together what came together, until all have ended.
+        """Yields new entries of any of the jobs, in batches as they arrive, until all have ended.
 
         A batch is empty while nothing comes: the caller may use it to keep its connection alive,
         and to give up.

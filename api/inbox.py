@@ -1,4 +1,4 @@
-"""What one caller is told about the jobs that it waits for, since it looked last."""
+"""News of the jobs that one caller waits for, since it looked last."""
 
 from __future__ import annotations
 

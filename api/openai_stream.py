@@ -48,7 +48,7 @@ class ChunkStream:
         self._has_failed = False
 
     def blocks(self) -> Iterator[str]:
-        """What came together is one block."""
+        """Yields one block for all chunks that arrive together."""
         job_ids = self._shape.job_ids
         yield "".join(_block(self._shape.opening(index)) for index in range(len(job_ids)))
         for batch in services().follower.tokens(job_ids):
@@ -77,7 +77,7 @@ class ChunkStream:
 
 
 def _reports(job_ids: list[str]) -> list[Report | None]:
-    """None for those that cannot be read: their tokens have been streamed already."""
+    """Reads the reports; None for those that cannot be read: their tokens are out already."""
     try:
         return services().queue.reports(job_ids)
     except RedisError:

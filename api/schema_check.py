@@ -51,7 +51,7 @@ class SchemaCheck:
 
 
 def _wait(store: VerdictStore, schema: str) -> str | None:
-    """What speaks against the schema, None where nothing does; only its own caller waits."""
+    """Waits for the verdict, and returns the complaint about the schema or None."""
     until, pause_s = time.monotonic() + WAIT_S, FIRST_LOOK_S
     while schema not in (decided := store.complaints([schema])):
         if time.monotonic() >= until:

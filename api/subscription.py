@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -12,7 +10,7 @@ from headrace.core.connection import Client
 
 
 class Subscription:
-    """Hears channels while its `with` block lasts.
+    """Hears channels until it is closed.
 
     redis-py's `get_message` polls the socket twice before it reads it, and its handler prints every
     message for a log line that nobody reads: together they took a third of what a message cost.
@@ -20,18 +18,9 @@ class Subscription:
 
     def __init__(self, redis: Client, channels: Sequence[str]) -> None:
         self._pubsub = redis.pubsub(push_handler_func=_as_it_is)
-        self._channels = channels
+        self._pubsub.subscribe(*channels)
 
-    def __enter__(self) -> Self:
-        self._pubsub.subscribe(*self._channels)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._pubsub.close()
 
     def next(self, timeout_s: float) -> list[bytes] | None:

@@ -43,7 +43,7 @@ class TokenReader:
         return told.count - len(told.token_ids) == self._count
 
     def _look(self) -> list[TokenEvent]:
-        """What stands behind the place; where nothing does, an end that is missing."""
+        """Reads the entries behind the place; where there are none, an end that is missing."""
         try:
             return self._read() or self._ended_elsewhere()
         except RedisError:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import structlog
 
@@ -86,7 +86,7 @@ class Waiters:
                 self._closed.wait(RECONNECT_S)
 
     def _relay(self) -> None:
-        with Subscription(self._queue.redis, CHANNELS) as subscription:
+        with closing(Subscription(self._queue.redis, CHANNELS)) as subscription:
             looked_at = time.monotonic()
             while not self._closed.is_set():
                 match subscription.next(min(LISTEN_S, LOOK_AGAIN_S)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -85,7 +86,7 @@ def make_trial(settings: Settings, model_path: Path) -> TrialProcess:
     Only for an engine with `Feature.JSON_SCHEMA`.
     """
     module = "batcher.openvino_engine.schema_trial"
-    command = [sys.executable, "-P", "-m", module, str(model_path)]
+    command = [sys.executable, "-P", "-m", module, str(model_path), str(os.getpid())]
     return TrialProcess(command, settings.schema_compile_ms / 1000)
 
 

@@ -1,4 +1,4 @@
-"""What a step of an engine takes beside the forward of its model.
+"""Time of an engine's step outside the forward of its model.
 
     python -m bench.host_time [--rows 32,256] [--openvino] [--json bench/results/host.json]
 

@@ -1,4 +1,4 @@
-"""What each process of a deployment is there for, and the CPU time of each role."""
+"""Roles of the processes of a deployment, and the CPU time of each role."""
 
 from __future__ import annotations
 

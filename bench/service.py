@@ -41,7 +41,7 @@ ENGINES = ("openvino", "torch", "simulated")
 USERS = [1, 8, SLOTS, 64]
 PAIRS = 12
 LEAD_S = 0.5
-"""What a process may take to get a run's requests ready."""
+"""Seconds that a process may take to get a run's requests ready."""
 
 
 def main() -> None:
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def describe(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What every report begins with; its engines are filled in as they are measured."""
+    """The beginning of every report; its engines are filled in as they are measured."""
     settings = with_fair_threads(load_settings())
     return {
         "engines": {},

@@ -57,7 +57,7 @@ def measure(
 
 
 def figures(runs: Mapping[int, Sequence[Run]]) -> dict[str, Any]:
-    """What one server did, by number of users."""
+    """Figures of one server, by number of users."""
     return {
         "tokens_per_s": {
             str(users): round(statistics.median(run.tokens_per_s for run in each), 1)

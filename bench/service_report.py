@@ -1,4 +1,4 @@
-"""What the runs of the service benchmark say about one engine, and what is asked of it."""
+"""Figures of one engine from the runs of the service benchmark, and its targets."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def engine_report(found: Mapping[int, Pairs]) -> dict[str, Any]:
 
 
 def cpu_ms_per_token(runs: Mapping[int, Sequence[Run]]) -> dict[str, dict[str, float]]:
-    """By role and number of users, over all runs: one alone is short for the ticks of the clock."""
+    """Sums by role and number of users, over all runs: one is short for the ticks of the clock."""
     roles = dict.fromkeys(role for each in runs.values() for run in each for role in run.cpu_s)
     return {
         role: {

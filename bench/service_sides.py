@@ -21,12 +21,12 @@ from headrace.core.settings import as_environment, load_settings
 
 GENERATOR, DIRECT = "load generator", "engine called directly"
 LAW_S = {"alpha": 0.021, "beta": 0.0012, "gamma": 0.0001}
-"""Of the simulated engine: a step takes 22 ms with one row and 59 ms with 32, as SmolLM2's does."""
+"""Law of the simulated engine: a step of 22 ms with one row and 59 ms with 32, as SmolLM2's."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one side did in its window of `seconds`; `idle_cpu_s` is what the other side used then.
+    """Figures of one side in its window of `seconds`; `idle_cpu_s` is what the other one used.
 
     `cpu_s` is by role, `first_token_s` by request.
     """

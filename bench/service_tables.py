@@ -29,7 +29,7 @@ NOT_MEASURED = "Not measured yet."
 
 
 def marks(name: str) -> tuple[str, str]:
-    """Where the table of a result begins and ends."""
+    """Marks around the table of a result."""
     return f"<!-- make bench-service: {name} -->", f"<!-- end of make bench-service: {name} -->"
 
 

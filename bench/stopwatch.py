@@ -1,4 +1,4 @@
-"""What some calls of an object take, and how long the processor works on them."""
+"""Durations of some calls of an object, and their CPU time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Stopwatch:
         self._total = Span()
 
     def reset(self) -> Span:
-        """What came together since the last reset."""
+        """Sums since the last reset."""
         total, self._total = self._total, Span()
         return total
 

@@ -1,4 +1,4 @@
-"""What a streamed token costs the API: CPU milliseconds of its processes for each.
+"""The API's CPU time for each streamed token, in milliseconds over its processes.
 
     python -m bench.stream_cost [--streams 32] [--tokens 200] [--json bench/results/stream.json]
 

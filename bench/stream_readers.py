@@ -23,7 +23,7 @@ LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What all streams brought together."""
+    """Sums over all streams."""
 
     marks: int
     whole: int

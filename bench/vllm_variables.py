@@ -42,7 +42,7 @@ def vllm_server_variables(home: Path, threads: int) -> dict[str, str]:
 
 
 def _shared(home: Path) -> dict[str, str]:
-    """What it compiles is kept in `home`, where Intel's OpenMP is; tcmalloc is the machine's."""
+    """Variables of a server that compiles into `home`, where Intel's OpenMP is, too."""
     libraries = [str(home / "lib" / "libiomp5.so"), find_library("tcmalloc_minimal")]
     return FIXED | {
         "VLLM_CACHE_ROOT": str(home / "cache"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 
 
@@ -12,3 +13,14 @@ def eventually(condition: Callable[[], object], timeout_s: float = 10.0) -> None
     while not condition():
         assert time.monotonic() < deadline, f"not within {timeout_s} s: {condition}"
         time.sleep(0.01)
+
+
+def steady(read: Callable[[], object], looks: int = 20) -> Callable[[], bool]:
+    """A condition for `eventually`: the same was read at this many looks in a row."""
+    seen: deque[object] = deque(maxlen=looks)
+
+    def is_steady() -> bool:
+        seen.append(read())
+        return len(seen) == looks and len(set(seen)) == 1
+
+    return is_steady

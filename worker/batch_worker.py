@@ -6,7 +6,6 @@ import logging
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from queue import SimpleQueue
 from types import FrameType
 from typing import Any, TypeVar
@@ -22,7 +21,7 @@ from rq.worker.base import WorkerStatus
 from batcher.admission import Admission
 from headrace.core.clock import Clock
 from headrace.core.connection import passes_by_itself
-from headrace.core.errors import EngineDied, EngineError
+from headrace.core.errors import EngineDied
 from headrace.core.jobs import keys
 from headrace.core.jobs.failpoints import Failpoint, make_failpoints
 from headrace.core.jobs.handover import Claim, Claimed, Outcome
@@ -32,9 +31,10 @@ from headrace.core.jobs.queue import JobQueue
 from headrace.core.jobs.rq_adapter import EXPIRED
 from headrace.core.roster import Activity
 from headrace.core.types import Priority, Room
-from worker.backoff import Backoff
+from worker.commands import DROP_EXECUTION, Command
 from worker.engine_port import EnginePort
 from worker.request_log import log_end, log_unclaimed
+from worker.revival import Revival
 from worker.running import ENGINE_ERROR, REFUSED, TIMEOUT, Running
 from worker.schema_gate import NoGate, SchemaGate
 from worker.step_counts import NoStepCounts, StepCounts
@@ -47,28 +47,9 @@ LOOK_S = 0.02
 """Longest sleep of a worker whose jobs all wait at the gate: a verdict rings no doorbell."""
 
 RETRY_FIRST_S, RETRY_MOST_S = 0.05, 2.0
-PAUSE_S = 0.2
-"""How soon a worker that waits for its engine heeds a signal."""
-
-STOP_JOB, STOP_EXECUTION, DROP_EXECUTION = "stop-job", "stop-execution", "drop-execution"
-"""Commands about one job: the first two are RQ's, the last comes from `cancel.lua`."""
-
-COMMAND_FIELDS = ("command", "job_id", "execution_id")
 
 T = TypeVar("T")
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """What somebody wants of a running job; of one execution, where it names one."""
-
-    name: str
-    job_id: str
-    execution_id: str
-
-    def means(self, claim: Claim) -> bool:
-        return self.execution_id in ("", claim.execution_id)
 
 
 class BatchWorker(SimpleWorker):
@@ -114,7 +95,7 @@ class BatchWorker(SimpleWorker):
         self._ending: frozenset[str] = frozenset()
         self._waited_s = 0.0
         self._is_restarting = False
-        self._backoff = Backoff(clock)
+        self._revival = Revival(clock)
         self._capacity = engine.room()
         self._last_publish = clock.now()
         self._drain_until: float | None = None
@@ -144,8 +125,9 @@ class BatchWorker(SimpleWorker):
         try:
             self._turn()
         except EngineDied as death:
+            self._is_restarting = True
             self._bury(death)
-            self._revive()
+            self._is_restarting = not self._revival.revive(self.engine, self._has_drained)
 
     def _turn(self) -> None:
         """Obeys, admits, steps or rests, publishes, finishes and polices, once.
@@ -177,14 +159,11 @@ class BatchWorker(SimpleWorker):
         """A command of RQ or of `cancel.lua`, from the thread that listens to them."""
         try:
             payload = parse_payload(message)
-            command = Command(*(payload.get(name, "") for name in COMMAND_FIELDS))
+            command = Command.decode(payload)
         except (ValueError, AttributeError):  # an error would end the thread
             log.warning("unreadable command ignored")
             return
-        if not all(isinstance(part, str) for part in (command.job_id, command.execution_id)):
-            log.warning("unreadable command ignored")
-            return
-        if command.name in (STOP_JOB, STOP_EXECUTION, DROP_EXECUTION):
+        if command.is_about_a_job:
             self._commands.put(command)
         else:
             handle_command(self, payload)
@@ -359,7 +338,6 @@ class BatchWorker(SimpleWorker):
         """
         log.error("engine died", reason=str(death), ran=len(death.request_ids))
         self.steps.engine_died()
-        self._is_restarting = True
         if news := [job for job in self.running.values() if job.has_news]:
             self._stream(news, self._clock.now())
         claims = {job_id: job.claim for job_id, job in self.running.items()}
@@ -369,22 +347,6 @@ class BatchWorker(SimpleWorker):
         self._insist(lambda: self._leases.bury(self.name)).log()
         self.running.clear()
         self._traces.rested()
-
-    def _revive(self) -> None:
-        """Has the engine loaded anew, however often that takes, unless the worker is to end."""
-        while not self._has_drained():
-            self._pause(self._backoff.wait_s())
-            try:
-                if self.engine.restart(self._has_drained):
-                    self._is_restarting = False
-                    return
-            except EngineError as error:
-                log.error("engine does not start", error=str(error))
-
-    def _pause(self, wait_s: float) -> None:
-        until = self._clock.now() + wait_s
-        while not self._has_drained() and self._clock.now() < until:
-            self._clock.sleep(min(PAUSE_S, wait_s))
 
     # -- ends ----------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What a worker asks of its engine, wherever that runs."""
+"""The doors of an engine to its worker, wherever it runs."""
 
 from __future__ import annotations
 

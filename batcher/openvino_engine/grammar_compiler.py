@@ -66,6 +66,6 @@ def _config(schema: str, tokens: int) -> openvino_genai.GenerationConfig:
 
 
 def _reason(error: Exception) -> str:
-    """What the compiler says, without the place in its source."""
+    """The compiler's message, without the place in its source."""
     lines = str(error).strip().splitlines()
     return re.sub(r"^.*\.(cc|cpp|h|hpp):\d+: ", "", lines[0] if lines else "unusable")[:500]

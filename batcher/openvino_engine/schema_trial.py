@@ -1,4 +1,6 @@
-"""A process that tries JSON schemas: `python -m batcher.openvino_engine.schema_trial FOLDER S`.
+"""A process that tries JSON schemas.
+
+    python -m batcher.openvino_engine.schema_trial FOLDER PARENT S
 
 It says when it is ready, then reads a schema a line and answers with a verdict a line (JSON both).
 A compile cannot be interrupted from within, nor can a step: what takes more than S seconds of CPU
@@ -7,7 +9,6 @@ time ends the process (SIGPROF). It has the lowest priority, one core, and ends 
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
@@ -22,18 +23,19 @@ from typing import TYPE_CHECKING, TextIO
 from batcher.background import step_back
 from batcher.openvino_engine.json_schema import unheld
 from headrace.core.json_schema.verdict import Verdict
+from headrace.core.parent_death import end_with
 
 if TYPE_CHECKING:
     from batcher.openvino_engine.grammar_compiler import GrammarCompiler
 
-PR_SET_PDEATHSIG = 1
 OUTLIERS = 2
 
 
 def main() -> None:
-    folder, limit_s = Path(sys.argv[1]), float(sys.argv[2])
+    folder, parent, limit_s = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    end_with(parent, signal.SIGKILL)
     step_back()
-    _end_with_parent()
+    _go_first()
     answers = _own_output()
     compiler = _load(folder)
     print("ready", file=answers, flush=True)
@@ -41,13 +43,11 @@ def main() -> None:
         print(_judge(json.loads(line), compiler, limit_s).encode(), file=answers, flush=True)
 
 
-def _end_with_parent() -> None:
-    """Also goes first where memory is short. Ctrl-C is the parent's business."""
+def _go_first() -> None:
+    """Has the kernel end this process first where memory is short; Ctrl-C is the parent's."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        with suppress(OSError):  # a container may not allow it
-            Path("/proc/self/oom_score_adj").write_text("1000")
+    with suppress(OSError):  # a container may not allow it, and only Linux knows it
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _own_output() -> TextIO:
@@ -82,7 +82,7 @@ def _judge(schema: str, compiler: GrammarCompiler, limit_s: float) -> Verdict:
 
 
 def _step_s(times: Iterator[float]) -> float:
-    """What a token takes at its slowest, but for the two times that chance made longest."""
+    """CPU time of the slowest token, but for the two that chance made slowest."""
     longest = sorted(islice(times, 1, None), reverse=True)[: OUTLIERS + 1]
     return min(longest, default=0.0) if len(longest) > OUTLIERS else 0.0
 

@@ -22,7 +22,7 @@ hold the mass that is asked for. A GPU sorts it all rather than ask the host.
 
 
 class Cuts:
-    """What the rules of some rows leave out of distributions over `vocabulary` ids.
+    """Cuts that the rules of some rows make in distributions over `vocabulary` ids.
 
     Top-k goes first, then top-p keeps the fewest that reach its share of what is left, then min-p
     all above its share of the largest. Each keeps what is above a limit: the highest of the three

@@ -45,7 +45,7 @@ class Draw:
 
 
 def keys_of(seeds: Sequence[int]) -> Words:
-    """What `uniforms` makes of each seed once and for all."""
+    """Keys that `uniforms` needs, one for each seed; computed once."""
     return _mix(np.array([seed & _MASK_64 for seed in seeds], dtype=np.uint64))
 
 

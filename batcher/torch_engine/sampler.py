@@ -20,7 +20,7 @@ FAILED = -1
 
 _LEAST_LOG = -87.0
 _LEAST_WEIGHT = 1.001 * math.exp(_LEAST_LOG)
-"""Of an id that can be drawn. Smaller ones are no normal float32, and take 50 times as long."""
+"""Smallest weight of an id that can be drawn: smaller ones are subnormal, and 50 times as slow."""
 
 
 class Token(NamedTuple):

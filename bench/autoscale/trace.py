@@ -19,7 +19,7 @@ AZURE = Path(__file__).parent / "data" / "azure-llm-2023-conv.csv.gz"
 
 
 class Columns(NamedTuple):
-    """What a trace has of each request."""
+    """Columns that a trace has for each request."""
 
     arrivals: Floats
     prompts: Floats

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import IO, Protocol
 
-PR_SET_PDEATHSIG = 1
+from headrace.core.parent_death import end_with
 
 
 class Process(Protocol):
@@ -52,7 +51,7 @@ class SessionProcess:
             stdout=output,
             stderr=output,
             start_new_session=True,
-            preexec_fn=_end_with_parent(),
+            preexec_fn=partial(end_with, os.getpid(), signal.SIGTERM),
         )
 
     @property
@@ -79,21 +78,3 @@ def how_it_ended(exit_code: int) -> str:
         return f"was killed by {signal.Signals(-exit_code).name}"
     except ValueError:
         return f"was killed by signal {-exit_code}"
-
-
-def _end_with_parent() -> Callable[[], None] | None:
-    """Runs in the child before it becomes its program; only Linux can tie it to its parent.
-
-    The kernel sends the signal when the *thread* that forked ends: spawn from the main thread.
-    """
-    if sys.platform != "linux":
-        return None
-    set_option = ctypes.CDLL(None).prctl
-    parent = os.getpid()
-
-    def ask_for_signal() -> None:
-        set_option(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(1)  # It was killed before the request: no signal will come.
-
-    return ask_for_signal

@@ -1,4 +1,4 @@
-"""What a script tells all readers: which token streams grew, and by which entries.
+"""Messages of the scripts to all readers: which token streams grew, and by which entries.
 
 One message for each call of a script, on one of the two channels. Its first line names the jobs,
 separated by spaces; a line for each of them follows, in the same order. It tells the new entry of
@@ -41,7 +41,7 @@ def read(message: bytes, followed: Set[str]) -> Iterator[tuple[str, TokenEvent |
 
 
 def _token_event(line: str) -> TokenEvent | None:
-    """None for a line that tells nothing, or that this version does not understand."""
+    """Decodes a line; None where it tells nothing or this version does not understand it."""
     try:
         return _decode(*json.loads(line)) if line else None
     except (ValueError, TypeError, KeyError):

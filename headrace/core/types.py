@@ -178,7 +178,7 @@ class TokenLogprobs:
 
 
 class Delta(NamedTuple):
-    """What one engine step, or several in a row, added to one request.
+    """Output that one engine step, or several in a row, added to one request.
 
     It is a tuple, which is made, and sent to another process, in a fifth of the time.
 

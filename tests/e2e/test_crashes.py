@@ -30,7 +30,7 @@ def start_jobs(deployment: Deployment) -> list[str]:
 
 @pytest.fixture(scope="module")
 def uninterrupted(deployment: Deployment) -> list[str]:
-    """What the jobs say where nothing happens."""
+    """Texts of the jobs where nothing happens to them."""
     return deployment.texts([deployment.submit(prompt, max_tokens=40) for prompt in PROMPTS])
 
 

@@ -25,7 +25,7 @@ TEXT = {"type": "string"}
 PROMPT = "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17"
 FREEZE_S = 1.0
 NOISE_S = 0.6
-"""What two cores that others use as well make of a step at times."""
+"""Seconds that a step may take at times on two cores that others use as well."""
 
 
 HARM = ("lost", "died", "heartbeat late")
@@ -82,7 +82,7 @@ def redis(served: Deployment) -> Iterator[Client]:
 
 @pytest.fixture(scope="module")
 def step_s(served: Deployment) -> float:
-    """What a neighbour waits for a token while nobody attacks."""
+    """Median gap between the tokens of a neighbour while nobody attacks."""
     watch = GapWatch(served, PROMPT, max_tokens=80)
     watch.start()
     eventually(lambda: len(watch.gaps_s) >= 60, 100)
@@ -137,7 +137,7 @@ def assert_nobody_died(served: Deployment, redis: Client, job_ids: list[str]) ->
 
 
 OF_FAILED_JOBS = {"HeadraceErrorRateHigh", "HeadraceSloBurnPage", "HeadraceSloBurnTicket"}
-"""What the failures of the refused jobs themselves may raise."""
+"""Alerts that the failures of the refused jobs themselves may raise."""
 
 
 def alerts(served: Deployment) -> set[str]:

@@ -16,6 +16,7 @@ from gguf import GGMLQuantizationType as Kind
 
 from batcher.model_store import prepare_model
 from bench.api_process import ApiProcess
+from bench.environments import Environments
 from bench.fidelity import FORMS, OURS
 from bench.fidelity_table import markdown
 from bench.report import RESULTS
@@ -64,7 +65,7 @@ PLOTS: Mapping[str, str] = {"engine_plot": "engine.json", "autoscale.plot": "aut
 """Scripts by the result that they draw, for an environment that has matplotlib."""
 
 CLIENTS = {"hammer", "stream_readers"}
-"""What benchmarks start as clients of a server."""
+"""Programs that benchmarks start as clients of a server."""
 
 
 @pytest.fixture(scope="module")
@@ -148,11 +149,16 @@ def test_a_table_is_written_into_the_document(name: str, tmp_path: Path) -> None
     assert document.read_text() == DOCS.read_text()
 
 
+@pytest.fixture(scope="module")
+def plotting(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python that has matplotlib, made as the benchmarks make it."""
+    return Environments(tmp_path_factory.mktemp("environments"), print).python("plot")
+
+
 @pytest.mark.parametrize("name", PLOTS)
-def test_a_plot_is_drawn(name: str, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
+def test_a_plot_is_drawn(name: str, plotting: Path, tmp_path: Path) -> None:
     file = tmp_path / "plot.png"
-    start(name, [str(file)], (RESULTS / PLOTS[name]).read_bytes())
+    start(name, [str(file)], (RESULTS / PLOTS[name]).read_bytes(), plotting)
 
     assert file.stat().st_size > 0
 
@@ -173,9 +179,15 @@ def run(name: str, options: list[str], folder: Path, **variables: str) -> Any:
     return json.loads(file.read_text())
 
 
-def start(name: str, options: list[str], given: bytes = b"", **variables: str) -> bytes:
-    """What a program of the benchmarks prints; it has to end well."""
-    command = [sys.executable, "-m", *shlex.split(f"bench.{name}"), *options]
+def start(
+    name: str,
+    options: list[str],
+    given: bytes = b"",
+    python: Path = Path(sys.executable),
+    **variables: str,
+) -> bytes:
+    """Output of a program of the benchmarks, which has to end well."""
+    command = [str(python), "-m", *shlex.split(f"bench.{name}"), *options]
     environment = os.environ | variables
     done = subprocess.run(command, cwd=ROOT, env=environment, input=given, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()[-3000:]

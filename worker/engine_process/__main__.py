@@ -11,12 +11,12 @@ import structlog
 from headrace.core.cores import with_fair_threads
 from headrace.core.errors import EngineError, HeadraceError
 from headrace.core.jobs.failpoints import make_failpoints
+from headrace.core.parent_death import end_with
 from headrace.core.settings import load_settings
 from headrace.core.telemetry import configure_logging
 from worker import loading
 from worker.engine_process.channel import Channel
 from worker.engine_process.messages import Failed
-from worker.engine_process.parent_death import die_with
 from worker.engine_process.serving import serve
 
 log = structlog.get_logger()
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 def main() -> None:
     arguments = _parse()
-    die_with(arguments.parent)
+    end_with(arguments.parent, signal.SIGKILL)
     # A signal to the whole group or container is the worker's affair: it drains with our help.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Self
 
 BUFFER_BYTES = 4 * 1024 * 1024
-"""What one end may send before the other reads: long prompts must not wait for a step."""
+"""Bytes that one end may send before the other reads: long prompts must not wait for a step."""
 
 
 class Channel:

@@ -11,11 +11,12 @@ from typing import Protocol
 
 from headrace.core.settings import variable
 
-COMMAND = (sys.executable, "-m", "worker.engine_process")
+COMMAND = (sys.executable, "-P", "-m", "worker.engine_process")
+"""Nothing is imported from the folder that the worker was started in."""
 
 
 class Child(Protocol):
-    """What a worker needs of the process."""
+    """The process as its worker uses it."""
 
     @property
     def pid(self) -> int: ...

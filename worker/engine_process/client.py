@@ -118,7 +118,7 @@ class EngineProcess:
         return ordered
 
     def room(self) -> Room:
-        """As the engine itself counts it; it need not be asked."""
+        """Computes the room as the engine itself does, without asking it."""
         whole = self._loaded.room
         slots = max(0, whole.slots - len(self._rows))
         promised = sum(row.request.cost_tokens for row in self._rows.values())

@@ -1,4 +1,4 @@
-"""What a worker and its engine process tell each other."""
+"""Messages between a worker and its engine process."""
 
 from __future__ import annotations
 

@@ -249,7 +249,7 @@ class JobQueue:
         return _tenant(tenant)
 
     def reports(self, job_ids: Sequence[str]) -> list[Report | None]:
-        """What workers reported of ended jobs; None for each that is gone or that none ended."""
+        """Reads workers' reports of ended jobs; None for each that is gone or that none ended."""
         with self.redis.pipeline(transaction=False) as pipeline:
             for job_id in job_ids:
                 pipeline.hget(rq_adapter.job_key(job_id), "hr_report")

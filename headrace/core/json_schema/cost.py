@@ -1,4 +1,4 @@
-"""What a JSON schema costs whoever makes a grammar of it, as far as it can be read from the text.
+"""Cost of making a grammar of a JSON schema, as far as its text shows it.
 
 One number for all that makes grammars large. A schema within the bound may still take too long to
 compile: only a trial shows that.
@@ -21,10 +21,10 @@ MOST_COST = 20_000
 """A cost of 2,000 took 1 to 3 s of CPU time to compile with a vocabulary of 49,152 tokens."""
 
 _OPTIONAL_PAIRS = 16
-"""So many pairs of optional properties cost 1: each may follow each of those before it."""
+"""Pairs of optional properties that cost 1: each may follow each of those before it."""
 
 _CHARACTERS = 128
-"""So many characters of fixed values cost 1."""
+"""Characters of fixed values that cost 1."""
 
 
 def complaint_about(text: str) -> str | None:

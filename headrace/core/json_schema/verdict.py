@@ -1,4 +1,4 @@
-"""What became of the trial of one JSON schema."""
+"""Result of the trial of one JSON schema."""
 
 from __future__ import annotations
 

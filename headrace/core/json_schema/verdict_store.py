@@ -22,7 +22,7 @@ MOST_QUESTIONS = 64
 
 
 class VerdictStore:
-    """What one engine's compiler of grammars says about schemas, for one model card.
+    """Verdicts of one engine's compiler of grammars, for one model card.
 
     `engine` is the engine's name in the roster. A compile depends on the model's vocabulary, so
     another model's verdicts would be wrong. It may take `most_s` seconds of CPU time.
@@ -35,7 +35,7 @@ class VerdictStore:
         self._questions = keys.schema_questions(*self._place)
 
     def complaints(self, schemas: Sequence[str]) -> dict[str, str | None]:
-        """What speaks against each schema that was tried, None where nothing does.
+        """Reads the complaint about each schema that was tried, None where there is none.
 
         Schemas without a verdict are not in it. One round trip.
         """

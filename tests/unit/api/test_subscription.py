@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -14,7 +15,7 @@ from headrace.core.connection import Client
 @pytest.fixture
 def subscription(redis: Client) -> Iterator[Subscription]:
     """To two channels; both have been confirmed."""
-    with Subscription(redis, ["a", "b"]) as subscription:
+    with closing(Subscription(redis, ["a", "b"])) as subscription:
         for channel in (b"a", b"b"):
             kind, confirmed, _number = subscription.next(5) or []
             assert (kind, confirmed) == (b"subscribe", channel)

@@ -59,7 +59,7 @@ BORDER = " over the border of a process"
 def make_local_engine(
     request: pytest.FixtureRequest, card: ModelCard, tiny_gpt2: Path, tiny_openvino: Path
 ) -> MakeEngine:
-    """Of every engine there is, called directly: a step brings one token."""
+    """Makes each engine there is, called directly: a step brings one token."""
     return maker(request.param, card, tiny_openvino if request.param == "openvino" else tiny_gpt2)
 
 
@@ -67,7 +67,7 @@ def make_local_engine(
 def make_engine(
     request: pytest.FixtureRequest, card: ModelCard, tiny_gpt2: Path, tiny_openvino: Path
 ) -> MakeEngine:
-    """Of every engine there is, called directly and over the border of a process."""
+    """Makes each engine there is, called directly and over the border of a process."""
     name = request.param.removesuffix(BORDER)
     make = maker(name, card, tiny_openvino if name == "openvino" else tiny_gpt2)
     if request.param == name:

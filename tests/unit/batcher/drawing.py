@@ -26,7 +26,7 @@ def make_rules(rules: dict[str, Any]) -> Sampling:
 
 
 def sample(logits: Tensor, draws: Sequence[Draw]) -> list[Token]:
-    """By a sampler that has seen no other rows."""
+    """Samples with a sampler that has seen no other rows."""
     return Sampler()(logits, draws)
 
 

@@ -120,11 +120,11 @@ def test_a_schema_that_compiles_for_ever_is_broken_off(real: TrialProcess) -> No
 
 
 def test_a_helper_ends_with_its_worker(tiny_openvino: Path) -> None:
-    """Even one that is killed in the middle of a trial."""
+    """Kills the worker in the middle of a trial."""
     parent = f"""
-import json, subprocess, sys, time
+import json, os, subprocess, sys, time
 command = [sys.executable, "-m", "batcher.openvino_engine.schema_trial", {str(tiny_openvino)!r}]
-helper = subprocess.Popen([*command, "60"], stdin=-1, stdout=-1, text=True)
+helper = subprocess.Popen([*command, str(os.getpid()), "60"], stdin=-1, stdout=-1, text=True)
 helper.stdout.readline()
 print(json.dumps({ENDLESS!r}), file=helper.stdin, flush=True)
 print(helper.pid, flush=True)

@@ -1,4 +1,4 @@
-"""What the service benchmark reports of the runs of one engine."""
+"""The report of the service benchmark about the runs of one engine."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ REQUEST = "GET / HTTP/1.1\r\n\r\n"
 
 
 def read_from_server(parts: Sequence[bytes]) -> Read:
-    """What two clients read of a server that sends these parts and closes."""
+    """Parts that two clients read from a server that sends them and closes."""
 
     async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for part in parts:

@@ -1,4 +1,4 @@
-"""What a verdict says under the bounds of today."""
+"""Complaints of verdicts under the bounds of today."""
 
 from __future__ import annotations
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from headrace.core.errors import EngineDied, EngineError, ModelError
@@ -20,11 +21,14 @@ from headrace.core.types import Delta, FinishReason, Request
 from tests.chaos.markers import Mark, Misdeed
 from tests.fakes import CARD, make_request
 from tests.processes import is_alive
-from tests.waiting import eventually
+from tests.waiting import eventually, steady
 from worker.engine_process.child import launcher
 from worker.engine_process.client import EngineProcess
 
 CHILD = (sys.executable, "-m", "tests.chaos.engine_child")
+MANY_BYTES = 4096
+"""More than one step of an engine says."""
+
 STILL_S = 30.0
 """A step of an engine that stands still."""
 
@@ -106,22 +110,21 @@ def test_what_an_earlier_request_of_the_same_name_brought_is_not_the_later_ones(
 ) -> None:
     engine = start()
     begin(engine, make_request("a", max_tokens=200))
-    time.sleep(0.05)  # steps of the first are on their way
+    eventually(engine._channel.has_news)  # steps of the first are on their way
     engine.abort("a")
 
     assert len(run(engine, make_request("a", max_tokens=5))["a"].token_ids) == 5
 
 
 def test_steps_that_nobody_waited_for_come_together(start: MakeProcess) -> None:
-    engine = start()
+    engine = start(simulated_alpha_s=0)
     begin(engine, make_request("a", max_tokens=200))
-    at_once = engine.stats().steps
-    eventually(lambda: len(sum((d.token_ids for d in engine.step()), ())) > 0)
-    time.sleep(0.2)
+    before = engine.stats().steps
+    eventually(lambda: unread_bytes(engine) > MANY_BYTES)
     (delta,) = engine.step()
 
-    assert len(delta.token_ids) > 5
-    assert engine.stats().steps > at_once + 5
+    assert len(delta.token_ids) > 1
+    assert engine.stats().steps == before + len(delta.token_ids)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +174,7 @@ def test_one_that_is_stopped_is_killed(start: MakeProcess) -> None:
 def test_what_it_said_before_its_death_is_told_first(start: MakeProcess) -> None:
     engine = start()
     begin(engine, make_request("a", max_tokens=200))
-    time.sleep(0.1)
+    eventually(engine._channel.has_news)
     os.kill(engine.pid, signal.SIGKILL)
     eventually(lambda: not is_alive(engine.pid))
 
@@ -184,17 +187,16 @@ def test_a_long_prompt_reaches_an_engine_that_nobody_has_listened_to(start: Make
     """Both pipes are full: the engine waits to be heard, and the worker has much to say."""
     engine = start(simulated_alpha_s=0, max_slots=64)
     begin(engine, *(make_request(f"row-{number}", max_tokens=240) for number in range(60)))
-    eventually(lambda: is_waiting(engine.pid))
+    eventually(steady(lambda: unread_bytes(engine)))
     engine.add(make_request("long", prompt_ids=tuple(range(40, 240)) * 3000))
 
     assert "exceed the context" in str(run(engine)["long"].error)
 
 
-def is_waiting(pid: int) -> bool:
-    """Whether a process has not computed for a while."""
-    before = sum(psutil.Process(pid).cpu_times()[:2])
-    time.sleep(0.2)
-    return sum(psutil.Process(pid).cpu_times()[:2]) == before
+def unread_bytes(engine: EngineProcess) -> int:
+    """Bytes that the engine has said and that nobody has read."""
+    answer = fcntl.ioctl(engine._channel._connection.fileno(), termios.FIONREAD, bytes(4))
+    return int.from_bytes(answer, sys.byteorder)
 
 
 def test_one_that_does_not_read_is_killed(start: MakeProcess) -> None:
