@@ -183,9 +183,12 @@ def test_what_it_said_before_its_death_is_told_first(start: MakeProcess) -> None
     assert death_of(engine).request_ids == {"a"}
 
 
-def test_a_long_prompt_reaches_an_engine_that_nobody_has_listened_to(start: MakeProcess) -> None:
+def test_a_long_prompt_reaches_an_engine_that_nobody_has_listened_to(
+    start: MakeProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Both pipes are full: the engine waits to be heard, and the worker has much to say."""
-    engine = start(simulated_alpha_s=0, max_slots=64)
+    monkeypatch.setattr(channel, "BUFFER_BYTES", 16_384)
+    engine = start(simulated_alpha_s=0, max_slots=64, engine_stall_s=5.0)
     begin(engine, *(make_request(f"row-{number}", max_tokens=240) for number in range(60)))
     eventually(steady(lambda: unread_bytes(engine)))
     engine.add(make_request("long", prompt_ids=tuple(range(40, 240)) * 3000))
