@@ -22,6 +22,7 @@ from tests.chaos.markers import Mark, Misdeed
 from tests.fakes import CARD, make_request
 from tests.processes import is_alive
 from tests.waiting import eventually, steady
+from worker.engine_process import channel
 from worker.engine_process.child import launcher
 from worker.engine_process.client import EngineProcess
 
