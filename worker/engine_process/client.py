@@ -102,7 +102,6 @@ class EngineProcess:
 
     def step(self) -> list[Delta]:
         """Waits for one step at least. Raises `EngineDied`."""
-        self._listen()  # first: an engine whose messages nobody reads would not read ours either
         self._send_rows()
         while self._rows and not self._steps:
             self._await_news()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 from batcher.engine import Engine
 from batcher.model_store import PreparedModel
 from headrace.core.errors import EngineError
 from headrace.core.jobs.failpoints import Failpoint, Failpoints
 from worker.engine_process.channel import Channel
+from worker.engine_process.inbox import Inbox, WorkerGone
 from worker.engine_process.messages import (
     Abort,
     Add,
@@ -25,15 +27,14 @@ def serve(engine: Engine, model: PreparedModel, channel: Channel, failpoints: Fa
 
     Returns when the worker is gone.
     """
-    channel.send(_describe(engine, model))
     server = _Server(engine, channel, failpoints)
-    try:
-        while True:
-            server.turn()
-    except (EOFError, OSError):
-        return
-    except EngineError as error:
-        channel.send(Failed(error))
+    with suppress(WorkerGone):
+        server.say(_describe(engine, model))
+        try:
+            while True:
+                server.turn()
+        except EngineError as error:
+            server.say(Failed(error))
 
 
 def _describe(engine: Engine, model: PreparedModel) -> Loaded:
@@ -53,27 +54,26 @@ class _Server:
     def __init__(self, engine: Engine, channel: Channel, failpoints: Failpoints) -> None:
         self._engine = engine
         self._channel = channel
+        self._inbox = Inbox(channel)
         self._failpoints = failpoints
         self._seen = 0
 
     def turn(self) -> None:
         """Obeys what has come and steps once; never waits for the worker while there is work."""
-        commands = self._read()
+        commands = self._inbox.take(waits=self._engine.is_idle)
         self._seen += len(commands)
         if any(isinstance(command, Add) for command in commands):
-            self._channel.send(Taken(self._seen))
+            self.say(Taken(self._seen))
         for command in commands:
             self._obey(command)
         if not self._engine.is_idle:
             self._step()
 
-    def _read(self) -> list[Command]:
-        commands: list[Command] = []
-        wait_s = None if self._engine.is_idle else 0.0
-        while self._channel.has_news(wait_s):
-            commands += self._channel.receive()
-            wait_s = 0.0
-        return commands
+    def say(self, message: Loaded | Taken | Stepped | Failed) -> None:
+        try:
+            self._channel.send(message)
+        except OSError as error:
+            raise WorkerGone from error
 
     def _obey(self, command: Command) -> None:
         match command:
@@ -89,4 +89,4 @@ class _Server:
         ended = time.monotonic()
         self._failpoints.hit(Failpoint.AFTER_ENGINE_STEP)
         stats = self._engine.stats()
-        self._channel.send(Stepped(self._seen, ended, ended - began, deltas, stats))
+        self.say(Stepped(self._seen, ended, ended - began, deltas, stats))
