@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -132,14 +133,15 @@ def test_an_aborted_request_is_not_heard_of_again(
     make_engine: MakeEngine, endless: ModelCard
 ) -> None:
     engine = make_engine(endless)
-    for name in "abc":  # an engine beside the caller may be some steps ahead
+    for name in "abc":
         engine.add(a_request(name, [40, 41], max_tokens=200))
     outputs: dict[str, Output] = {}
     take(engine.step(), outputs)
+    heard = deepcopy(outputs["b"])  # an engine beside the caller may be many steps ahead
     engine.abort("b")
     engine.abort("never heard of")
     drain(engine, outputs)
-    assert not outputs["b"].is_over
+    assert outputs["b"] == heard
     assert outputs["a"].is_over and outputs["c"].is_over
 
 
@@ -161,9 +163,9 @@ def test_an_abort_in_the_middle_of_a_long_prompt_frees_its_slot_at_once(
     engine.add(a_request("mate", [40, 41]))
     outputs: dict[str, Output] = {}
     take(engine.step(), outputs)
-    with_it = engine.room()
+    with_it, is_over = engine.room(), "long" in outputs and outputs["long"].is_over
     engine.abort("long")
-    assert engine.room().slots == with_it.slots + 1
+    assert engine.room().slots == with_it.slots + (not is_over)
     drain(engine, outputs)
     assert outputs["mate"] == expected
 
