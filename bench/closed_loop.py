@@ -75,7 +75,7 @@ class DrawnPrompts:
         self._words = WordPrompts(length, seed)
         self._draw = random.Random(f"lengths {seed}")
 
-    def next(self, prompt_tokens: int, max_tokens: int) -> Prompt:
+    def next(self, prompt_tokens: int, max_tokens: int, blocks: Sequence[int] = ()) -> Prompt:
         spread = max_tokens // 2
         drawn = self._draw.randint(max_tokens - spread, max_tokens + spread)
         return replace(self._words.next(prompt_tokens, max_tokens), max_tokens=drawn)

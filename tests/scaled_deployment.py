@@ -19,7 +19,7 @@ from headrace.core.roster import Roster
 from headrace.core.settings import Settings
 from headrace.loadtest.loads import Limits, TraceLoad
 from headrace.loadtest.record import Record
-from headrace.loadtest.trace import Arrival
+from headrace.loadtest.traces.arrival import Arrival
 from tests.deployment import Deployment
 from tests.load import load_with_records
 from tests.waiting import eventually

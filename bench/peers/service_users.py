@@ -12,7 +12,7 @@ from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
 from bench.closed_loop import Answer, Course, DrawnPrompts
 from bench.peers.pipe import Answers, serve
-from headrace.loadtest.calibration import measure_words
+from headrace.loadtest.calibration import Calibration
 from headrace.loadtest.level import Level
 from headrace.loadtest.loads import ClosedLoad, Limits
 from headrace.loadtest.prompts import WordLength
@@ -53,7 +53,7 @@ class ServiceUsers:
         """The model, and how many of its tokens a word is."""
         async with self._open() as target:
             model = await target.first_model()
-            length, _note = await measure_words(StreamApi(target, model, 0.0), 0, TIMEOUT_S)
+            length = await Calibration(StreamApi(target, model, 0.0), 0, TIMEOUT_S).words()
         return model, length
 
     async def _send(self, course: Course) -> list[Record]:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from headrace.cli.record_view import table_of
 from headrace.cli.terminal import console
+from headrace.loadtest.slo import Slo
 from headrace.planning.capacity import Capacity, Question, Tried
 from headrace.planning.capacity_report import Row
 
@@ -53,7 +54,7 @@ def _summary(capacity: Capacity, question: Question) -> Iterator[str]:
 
 def _cells(tried: Tried, question: Question) -> dict[str, Text]:
     middle = tried.middle
-    goodput = middle(lambda level: level.measured.figures.goodput)
+    goodput = middle(lambda level: level.measured.figures.goodput[Slo.name].share)
     return {
         "req/s": Text(f"{tried.rate:g}" + ("" if tried.is_valid else " !")),
         "good": Text(f"{goodput:.1%}", style="" if goodput >= question.objective else "red"),

@@ -11,15 +11,20 @@ import click
 from headrace.core.errors import InvalidRequest
 from headrace.core.settings import load_settings
 from headrace.loadtest.assertions import Assertion, require_levels
+from headrace.loadtest.datasets.dataset import Dataset
+from headrace.loadtest.datasets.parse import parse_dataset
 from headrace.loadtest.loads import ClosedLoad, Limits, Load, OpenLoad, TraceLoad
 from headrace.loadtest.plan import Plan
 from headrace.loadtest.prompts import FilePrompts
+from headrace.loadtest.ramp import Ramp
+from headrace.loadtest.service_level import parse_service_levels
 from headrace.loadtest.slo import Slo
 from headrace.loadtest.target import Address
-from headrace.loadtest.trace import read_trace
+from headrace.loadtest.traces.read import read_trace
 
 DEFAULT_CONCURRENCY = "1,5,15,30"
 DEFAULT_DURATION_S = 40.0
+DEFAULT_MAX_TOKENS = 16
 
 Options = Mapping[str, Any]
 
@@ -30,17 +35,21 @@ def make_plan(options: Options) -> Plan:
     with usage_errors():
         if options["prompts"] is not None:
             FilePrompts(options["prompts"])
+        dataset = _dataset(options)
         return Plan(
             address=Address.parse(options["url"]),
             api=options["api"],
             model=options["model"],
             api_key=options["api_key"],
-            loads=_loads(options),
+            loads=_loads(options, dataset),
             limits=_limits(options),
             timeout_s=options["timeout"],
             temperature=options["temperature"],
             prompts_file=options["prompts"],
             repeat_prompts=options["repeat_prompts"],
+            dataset=dataset,
+            bounds=parse_service_levels(options["goodput"]),
+            repeat=options["repeat"],
             seed=options["seed"],
             slo=Slo(
                 _or_default(options["slo_latency_s"], settings.slo_latency_s),
@@ -49,27 +58,76 @@ def make_plan(options: Options) -> Plan:
         )
 
 
-def parse_assertions(texts: Sequence[str], loads: Sequence[Load]) -> Sequence[Assertion]:
+def parse_assertions(texts: Sequence[str], plan: Plan) -> Sequence[Assertion]:
     """Raises `click.UsageError` for a wrong one, or one about a level that is not run."""
     with usage_errors():
-        assertions = [Assertion.parse(text) for text in texts]
-        require_levels(assertions, loads)
+        service_levels = [bounds.name for bounds in plan.bounds]
+        assertions = [Assertion.parse(text, service_levels) for text in texts]
+        require_levels(assertions, plan.loads)
         return assertions
 
 
-def _loads(options: Options) -> Sequence[Load]:
+def _dataset(options: Options) -> Dataset | None:
+    """None: random words, or the prompts of a file."""
+    if options["dataset"] is None:
+        return None
+    for name in ("prompts", "trace", "repeat_prompts"):
+        if options[name]:
+            raise click.UsageError(f"give one of --dataset and --{name.replace('_', '-')}")
+    return parse_dataset(options["dataset"])
+
+
+def _loads(options: Options, dataset: Dataset | None) -> Sequence[Load]:
     given = [name for name in ("concurrency", "rates", "trace") if options[name] is not None]
     if len(given) > 1:
         raise click.UsageError("give one of --concurrency, --rate and --trace")
-    sizes = {name: options[name] for name in ("prompt_tokens", "max_tokens")}
     if options["trace"] is not None:
-        return [TraceLoad(read_trace(options["trace"]), options["speed"])]
+        return [_trace(options)]
+    sizes = _sizes(options, dataset)
     if options["rates"] is not None:
         law = {name: options[name] for name in ("arrivals", "cv", "seed")}
-        rates = numbers("--rates", options["rates"], float)
-        return [OpenLoad(rate, **law, **sizes) for rate in rates]
-    users = numbers("--concurrency", options["concurrency"] or DEFAULT_CONCURRENCY, int)
-    return [ClosedLoad(int(number), **sizes) for number in users]
+        rates = _levels("--rates", options["rates"], float, options)
+        return [OpenLoad(rate, **law, **sizes, ramp=ramp) for rate, ramp in rates]
+    users = _levels("--concurrency", options["concurrency"] or DEFAULT_CONCURRENCY, int, options)
+    return [ClosedLoad(int(number), **sizes, ramp=ramp) for number, ramp in users]
+
+
+def _trace(options: Options) -> TraceLoad:
+    trace = read_trace(options["trace"])
+    if options["prompts"] and any(arrival.blocks for arrival in trace):
+        raise click.UsageError("--prompts: this --trace says itself which prompts share tokens")
+    return TraceLoad(trace, options["speed"])
+
+
+def _sizes(options: Options, dataset: Dataset | None) -> Mapping[str, Any]:
+    """0 for what is as long as the data set has it."""
+    if dataset is not None and dataset.has_own_sizes:
+        return {"prompt_tokens": 0, "max_tokens": options["max_tokens"] or 0}
+    max_tokens = options["max_tokens"] or DEFAULT_MAX_TOKENS
+    return {"prompt_tokens": options["prompt_tokens"], "max_tokens": max_tokens}
+
+
+def _levels(
+    option: str, text: str, kind: type[int] | type[float], options: Options
+) -> Sequence[tuple[float, Ramp | None]]:
+    """Each number, and how it is risen to where it is written as FROM:TO."""
+    levels = [part.split(":") for part in text.split(",")]
+    ends = numbers(option, ",".join(level[-1] for level in levels), kind)
+    return [
+        (end, _ramp(option, ":".join(level), end, kind, options) if len(level) > 1 else None)
+        for level, end in zip(levels, ends, strict=True)
+    ]
+
+
+def _ramp(
+    option: str, text: str, end: float, kind: type[int] | type[float], options: Options
+) -> Ramp:
+    [start] = numbers(option, text.rpartition(":")[0], kind)
+    if start >= end:
+        raise InvalidRequest(f"{option}: {text}: a ramp rises, FROM:TO as 1:30")
+    if options["requests"] is not None:
+        raise click.UsageError(f"{option}: {text}: a ramp takes --duration, not --requests")
+    return Ramp(start, options["warmup"], options["duration"] or DEFAULT_DURATION_S)
 
 
 def _limits(options: Options) -> Limits:

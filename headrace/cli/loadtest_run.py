@@ -46,9 +46,9 @@ class Outputs:
 
     def write(self, test: LoadTest) -> None:
         if self.as_markdown:
-            click.echo(markdown(test.results, test.plan.slo))
+            click.echo(markdown(test.results, test.plan.service_levels))
         else:
-            console().print(drawn(test.results, test.plan.slo))
+            console().print(drawn(test.results, test.plan.service_levels))
         if self.json_path is not None:
             write_json(test, self.json_path)
         if self.csv_path is not None:

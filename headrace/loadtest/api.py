@@ -36,17 +36,24 @@ class Api(Protocol):
     route: str
     """The Flask rule under which a Headrace counts these requests."""
 
-    async def ask(self, prompt: Prompt, record: Record) -> None:
-        """Sends the prompt and notes on the record what comes back. Raises `Refused`."""
+    async def ask(self, prompt: Prompt, record: Record) -> str:
+        """Sends the prompt, notes on the record what comes back, and returns the answer's text.
+
+        Raises `Refused`.
+        """
 
 
-async def ask(api: Api, prompt: Prompt, record: Record, timeout_s: float) -> None:
-    """Sends the prompt now; whatever goes wrong stands on the record as `error`."""
+async def ask(api: Api, prompt: Prompt, record: Record, timeout_s: float) -> str:
+    """Sends the prompt now, and returns the text of its answer.
+
+    Whatever goes wrong stands on the record as `error`.
+    """
+    answer = ""
     now = asyncio.get_running_loop().time
     record.sent = now()
     try:
         async with asyncio.timeout(timeout_s):
-            await api.ask(prompt, record)
+            answer = await api.ask(prompt, record)
     except Refused as refused:
         record.error, record.message = refused.kind, refused.message
     except TimeoutError:
@@ -56,6 +63,7 @@ async def ask(api: Api, prompt: Prompt, record: Record, timeout_s: float) -> Non
     except Exception as error:  # whatever a server thinks of, it is one answer among many
         record.error, record.message = BAD_ANSWER, type(error).__name__
     record.done = now()
+    return answer
 
 
 class Posting:
@@ -93,6 +101,8 @@ def note_usage(usage: Mapping[str, Any], record: Record) -> None:
     record.input_tokens = _count(usage["prompt_tokens"])
     record.output_tokens = _count(usage["completion_tokens"])
     record.tokens_counted = False
+    if (details := usage.get("prompt_tokens_details")) is not None:
+        record.cached_tokens = _count(details.get("cached_tokens") or 0)
 
 
 def _count(tokens: Any) -> int:

@@ -1,4 +1,4 @@
-"""What a test demands of its figures: `p95<1.0@15`, `ttft.p95<0.5`, `errors<=0`."""
+"""What a test demands of its figures: `p95<1.0@15`, `goodput.chat>0.99`, `ttft.p95.high<0.5`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from headrace.core.errors import InvalidRequest
-from headrace.loadtest.figures import STAGE_PERCENTS, Figures, Spread
 from headrace.loadtest.loads import Load
-from headrace.loadtest.quantiles import PERCENTS
-from headrace.loadtest.record import ALL_STAGES
-from headrace.loadtest.result import COMPARED, Result
+from headrace.loadtest.repeats import RepeatedLevel, repeated_levels
+from headrace.loadtest.result import Result
+from headrace.loadtest.slo import Slo
+from headrace.loadtest.values import GOODPUTS, METRICS, Name, Value
 
 GRAMMAR = re.compile(
-    r"(?P<metric>[a-z_][a-z0-9_]*)(\.p(?P<percent>\d+))?"
+    r"(?P<metric>[a-z_][a-z0-9_]*)(\.(?P<part>[a-z0-9_-]+?))??(\.(?P<end>low|high))?"
     r"\s*(?P<sign><=|>=|<|>)\s*(?P<limit>\d+(\.\d+)?)\s*(@(?P<level>\S+))?"
 )
 SIGNS: Mapping[str, Callable[[float, float], bool]] = {
@@ -24,28 +24,6 @@ SIGNS: Mapping[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-SPREADS: Mapping[str, Callable[[Figures], Spread | None]] = {
-    "e2e": lambda figures: figures.e2e,
-    "ttft": lambda figures: figures.ttft,
-    "tpot": lambda figures: figures.tpot,
-}
-SCALARS: Mapping[str, Callable[[Figures], float | None]] = {
-    "throughput": lambda figures: figures.throughput,
-    "input_tokens_per_s": lambda figures: figures.input_tokens_per_s,
-    "output_tokens_per_s": lambda figures: figures.output_tokens_per_s,
-    "errors": lambda figures: sum(figures.errors.values()),
-    "goodput": lambda figures: figures.goodput,
-    "goodput_per_s": lambda figures: figures.goodput_per_s,
-    "batch_size": lambda figures: figures.batch_size,
-}
-DEGRADATION = "degradation"
-METRICS: Mapping[str, Sequence[int]] = {
-    **dict.fromkeys(SPREADS, PERCENTS),
-    **dict.fromkeys(SCALARS, ()),
-    **dict.fromkeys(ALL_STAGES, STAGE_PERCENTS),
-    DEGRADATION: COMPARED,
-}
-"""The percentiles that each metric has; none: it is one number."""
 
 
 @dataclass(frozen=True)
@@ -59,64 +37,86 @@ class Failure:
 
 @dataclass(frozen=True)
 class Assertion:
+    """`end` is the end of the interval that has to keep to the limit; None: the value itself."""
+
     text: str
-    metric: str
-    percent: int | None
+    name: Name
+    end: str | None
     sign: str
     limit: float
     level: str | None
 
     @classmethod
-    def parse(cls, text: str) -> Assertion:
+    def parse(cls, text: str, service_levels: Sequence[str] = ()) -> Assertion:
         """Raises `InvalidRequest` for what is no assertion."""
         bare = re.sub(r"^\s*(p\d+)", r"e2e.\1", text).strip()
         found = GRAMMAR.fullmatch(bare)
         if found is None:
-            raise InvalidRequest(f"--assert: {text!r} is not METRIC[.pNN] OP NUMBER [@LEVEL]")
-        metric, percent = found["metric"], int(found["percent"]) if found["percent"] else None
-        if metric not in METRICS:
-            raise InvalidRequest(f"--assert: {text!r}: metrics are {', '.join(METRICS)}")
-        percents = METRICS[metric]
-        if percent not in (percents or (None,)):
-            one_of = ", ".join(f"{metric}.p{each}" for each in percents) or metric
-            raise InvalidRequest(f"--assert: {text!r}: say {one_of}")
-        return cls(text, metric, percent, found["sign"], float(found["limit"]), found["level"])
+            raise InvalidRequest(
+                f"--assert: {text!r} is not METRIC[.pNN|.NAME][.low|.high] OP NUMBER [@LEVEL]"
+            )
+        try:
+            name = _name(found["metric"], found["part"], service_levels)
+        except ValueError as error:
+            raise InvalidRequest(f"--assert: {text!r}: {error}") from error
+        return cls(text, name, found["end"], found["sign"], float(found["limit"]), found["level"])
 
     def is_about(self, load: Load) -> bool:
         return self.level is None or self.level == load.label
 
-    def check(self, result: Result, first: Result) -> Failure | None:
-        """Nothing holds on a level that is not valid."""
-        if result.problems:
-            return self._failure(result, f"the level is not valid: {'; '.join(result.problems)}")
-        if self._is_unsupported(result.figures):
-            return self._failure(result, "too few answers for this percentile")
-        value = self._value(result, first)
+    def check(self, level: RepeatedLevel) -> Failure | None:
+        """Judges the median of a level that ran several times.
+
+        Nothing holds on a level that is not valid.
+        """
+        if level.problems:
+            return self._failure(level, f"the level is not valid: {'; '.join(level.problems)}")
+        value = level.value(self.name)
         if value is None:
-            return self._failure(result, "was not measured")
-        if SIGNS[self.sign](value, self.limit):
+            return self._failure(level, "was not measured")
+        if not value.supported:
+            return self._failure(level, "too few answers for this percentile")
+        measured = _end(value, self.end)
+        if measured is None:
+            return self._failure(level, "has no interval: --repeat the level")
+        if SIGNS[self.sign](measured, self.limit):
             return None
-        return self._failure(result, f"measured {value:.4g}")
+        return self._failure(level, f"measured {value.value:.4g}{self._more(value, level)}")
 
-    def _value(self, result: Result, first: Result) -> float | None:
-        if self.metric in SCALARS:
-            return SCALARS[self.metric](result.figures)
-        assert self.percent is not None
-        if self.metric == DEGRADATION:
-            return result.degradation(first).get(self.percent)
-        if self.metric in SPREADS:
-            spread = SPREADS[self.metric](result.figures)
-            return spread.percentiles[self.percent].value if spread else None
-        return result.figures.stages_s.get(self.metric, {}).get(self.percent)
+    def _more(self, value: Value, level: RepeatedLevel) -> str:
+        """The interval, where it was asked for or comes from several runs."""
+        repeated = len(level.runs) > 1
+        interval = _interval(value) if repeated or self.end else ""
+        return f"{interval}, the median of {len(level.valid_runs)} runs" if repeated else interval
 
-    def _is_unsupported(self, figures: Figures) -> bool:
-        spread = SPREADS[self.metric](figures) if self.metric in SPREADS else None
-        if spread is None or self.percent is None:
-            return False
-        return not spread.percentiles[self.percent].supported
+    def _failure(self, level: RepeatedLevel, reason: str) -> Failure:
+        return Failure(self.text, level.label, reason)
 
-    def _failure(self, result: Result, reason: str) -> Failure:
-        return Failure(self.text, result.load.label, reason)
+
+def _name(metric: str, part: str | None, service_levels: Sequence[str]) -> Name:
+    """Raises `ValueError`, saying what may stand there."""
+    if metric not in METRICS:
+        raise ValueError(f"metrics are {', '.join(METRICS)}")
+    if metric in GOODPUTS:
+        known = [Slo.name, *service_levels]
+        if part not in (None, *known):
+            raise ValueError(f"service levels are {', '.join(known)}")
+        return Name(metric, None, part or Slo.name)
+    percents = {f"p{percent}": percent for percent in METRICS[metric]}
+    if part not in (percents or (None,)):
+        one_of = ", ".join(f"{metric}.{each}" for each in percents) or metric
+        raise ValueError(f"say {one_of}")
+    return Name(metric, percents[part] if part else None)
+
+
+def _end(value: Value, end: str | None) -> float | None:
+    if end is None:
+        return value.value
+    return value.low if end == "low" else value.high
+
+
+def _interval(value: Value) -> str:
+    return "" if value.low is None else f" [{value.low:.4g} {value.high:.4g}]"
 
 
 def require_levels(assertions: Sequence[Assertion], loads: Sequence[Load]) -> None:
@@ -129,10 +129,11 @@ def require_levels(assertions: Sequence[Assertion], loads: Sequence[Load]) -> No
 
 def failures(assertions: Sequence[Assertion], results: Sequence[Result]) -> Sequence[Failure]:
     """Also of levels that an interruption left out: what did not run does not hold."""
+    levels = repeated_levels(results)
     found: list[Failure] = []
     for assertion in assertions:
-        about = [result for result in results if assertion.is_about(result.load)]
+        about = [level for level in levels if assertion.is_about(level.load)]
         if not about:
             found.append(Failure(assertion.text, assertion.level or "any", "did not run"))
-        found += [fail for each in about if (fail := assertion.check(each, results[0]))]
+        found += [failure for each in about if (failure := assertion.check(each))]
     return found

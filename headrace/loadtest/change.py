@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Literal
 
 from headrace.loadtest.metric import Metric, Statistic
+from headrace.loadtest.student import student
 
 UNSURE = 0.2
 """Where so large a change is not ruled out, two runs are not called equal."""
@@ -63,20 +63,6 @@ def change(metric: Metric, a: Statistic, b: Statistic, tolerance: float, error: 
         is_share=metric.is_share,
         status=_status(metric, low, high, scale.limit(tolerance), scale.limit(UNSURE)),
     )
-
-
-def student(share: float, freedom: int) -> float:
-    """The quantile of Student's t: 10 % too small at three degrees of freedom, exact from ten on.
-
-    (Abramowitz & Stegun 1964, 26.7.5.)
-    """
-    z = NormalDist().inv_cdf(share)
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-    )
-    return z + sum(term / float(freedom) ** power for power, term in enumerate(terms, 1))
 
 
 def _status(metric: Metric, low: float, high: float, limit: float, unsure: float) -> Status:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from headrace.core.errors import InvalidRequest
 from headrace.loadtest.change import Change, Status, change
-from headrace.loadtest.metric import METRICS, Metric
+from headrace.loadtest.metric import Metric, metrics
 from headrace.loadtest.saved import SavedLevel, SavedReport
+from headrace.loadtest.service_level import Bounds
 from headrace.loadtest.slo import Slo
 
 TOLERANCE = 0.05
@@ -19,14 +20,18 @@ ERROR = 0.05
 ROUNDS = 200
 """Enough resamples for a standard error (Efron & Tibshirani 1993)."""
 
-SAME_LOAD = ("temperature", "prompts_file", "repeat_prompts", "timeout_s")
+SAME_LOAD = ("temperature", "prompts_file", "repeat_prompts", "dataset", "timeout_s")
 SAME_LEVEL = (
-    *("concurrency", "rate", "arrivals", "cv", "speed", "rows", "prompt_tokens", "max_tokens"),
+    *("concurrency", "rate", "ramp", "arrivals", "cv", "speed", "rows"),
+    *("prompt_tokens", "max_tokens"),
 )
-MAY_DIFFER = ("seed", "warmup_s", "duration_s", "requests")
+MAY_DIFFER = ("seed", "warmup_s", "duration_s", "requests", "repeat")
 
 CHIEF = "e2e.p50"
 """Two runs are not called equal by whatever else where this is unsure."""
+
+Runs = Sequence[SavedLevel]
+"""One level of one report, once or several times."""
 
 Verdict = Status | Literal["not comparable"]
 
@@ -77,8 +82,10 @@ def compare(
     """Raises `InvalidRequest` where the loads differ, naming in what."""
     pairs = [(level, _named(b)[name]) for name, level in _named(a).items() if name in _named(b)]
     _require_same_load(a, b, pairs)
-    error = ERROR / max(len(pairs) * len(METRICS), 1)  # Bonferroni
-    limits = _Limits(a.load.slo, tolerance, error, rounds)
+    bounds = [Bounds(name, **asdict(each)) for name, each in a.load.goodput.items()]
+    compared = metrics(bounds)
+    error = ERROR / max(len(pairs) * len(compared), 1)  # Bonferroni
+    limits = _Limits(compared, a.load.slo, tolerance, error, rounds)
     return Comparison(
         levels=[_compared(*pair, limits) for pair in pairs],
         only_in_a=sorted(_named(a).keys() - _named(b).keys()),
@@ -91,52 +98,65 @@ def compare(
 
 @dataclass(frozen=True)
 class _Limits:
+    metrics: Sequence[Metric]
     slo: Slo
     tolerance: float
     error: float
     rounds: int
 
 
-def _compared(a: SavedLevel, b: SavedLevel, limits: _Limits) -> ComparedLevel:
-    """A level that cannot be believed is compared in nothing."""
+def _compared(a: Runs, b: Runs, limits: _Limits) -> ComparedLevel:
+    """A level that cannot be believed is compared in nothing, nor is a run."""
     changes: list[Change] = []
     not_compared: dict[str, str] = {}
     problems = [*_problems("A", a), *_problems("B", b)]
-    for metric in () if problems else METRICS:
-        found = _change(metric, a, b, limits)
+    for metric in () if problems else limits.metrics:
+        found = _change(metric, _valid(a), _valid(b), limits)
         if isinstance(found, Change):
             changes.append(found)
         else:
             not_compared[metric.name] = found
-    return ComparedLevel(a.kind, a.label, changes, not_compared, problems)
+    return ComparedLevel(a[0].kind, a[0].label, changes, not_compared, problems)
 
 
-def _change(metric: Metric, a: SavedLevel, b: SavedLevel, limits: _Limits) -> Change | str:
+def _change(metric: Metric, a: Runs, b: Runs, limits: _Limits) -> Change | str:
     """Or why there is none."""
     of_a, of_b = (metric.statistic(each, limits.slo, limits.rounds) for each in (a, b))
     if of_a is None or of_b is None:
         return "too few values to tell"
-    if metric.source(a) != metric.source(b):
-        return f"A's is the {metric.source(a)}'s, B's the {metric.source(b)}'s"
+    if metric.source(a[0]) != metric.source(b[0]):
+        return f"A's is the {metric.source(a[0])}'s, B's the {metric.source(b[0])}'s"
     return change(metric, of_a, of_b, limits.tolerance, limits.error)
 
 
-def _problems(side: str, level: SavedLevel) -> Iterator[str]:
-    if not level.valid:
-        yield f"{side} is not valid: {'; '.join(level.problems)}"
+def _valid(runs: Runs) -> Runs:
+    return [run for run in runs if run.valid]
 
 
-def _named(report: SavedReport) -> Mapping[str, SavedLevel]:
-    return {f"{level.kind} {level.label}": level for level in report.levels}
+def _problems(side: str, runs: Runs) -> Iterator[str]:
+    """None as long as more than half of the runs are valid."""
+    if 2 * len(_valid(runs)) > len(runs):
+        return
+    for run in runs:
+        if not run.valid:
+            of = f" in run {run.run}" if len(runs) > 1 else ""
+            yield f"{side} is not valid{of}: {'; '.join(run.problems)}"
 
 
-def _require_same_load(
-    a: SavedReport, b: SavedReport, pairs: Sequence[tuple[SavedLevel, SavedLevel]]
-) -> None:
+def _named(report: SavedReport) -> Mapping[str, Runs]:
+    named: dict[str, list[SavedLevel]] = {}
+    for level in report.levels:
+        named.setdefault(f"{level.kind} {level.label}", []).append(level)
+    return named
+
+
+def _require_same_load(a: SavedReport, b: SavedReport, pairs: Sequence[tuple[Runs, Runs]]) -> None:
     differ = list(_differences(a, b, ("api",)))
     differ += _differences(a.load, b.load, SAME_LOAD)
     for one, other in pairs:
-        differ += [f"level {one.label}: {each}" for each in _differences(one, other, SAME_LEVEL)]
+        differ += [
+            f"level {one[0].label}: {each}" for each in _differences(one[0], other[0], SAME_LEVEL)
+        ]
     if differ:
         raise InvalidRequest(f"the loads differ: {', '.join(differ)}")
 
@@ -146,6 +166,8 @@ def _notes(a: SavedReport, b: SavedReport) -> Iterator[str]:
     yield from _differences(a.load, b.load, MAY_DIFFER)
     for each in _differences(a.load.slo, b.load.slo, ("latency_s", "tpot_s")):
         yield f"SLO: {each}; both are judged by A's"
+    if a.load.goodput != b.load.goodput:
+        yield "--goodput differs: both are judged by A's"
 
 
 def _differences(a: object, b: object, names: Sequence[str]) -> Iterator[str]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from headrace.loadtest.service_level import Bounds
+from headrace.loadtest.slo import Slo
+
 Report = Mapping[str, Any]
 
 
@@ -12,10 +15,12 @@ def conditions(report: Report) -> Mapping[str, str]:
     load, machine = report["load"], report["machine"]
     return {
         "Load": _levels(load["levels"]),
-        "Each level": _limits(load),
+        "Each level": _limits(load)
+        + (f", {load['repeat']} times, the levels in turn" if load["repeat"] > 1 else ""),
         "Requests": _requests(load),
         "API": f"{report['api']}, timeout {load['timeout_s']:g} s",
         "SLO": slo(report),
+        **({"Goodput": _goodput(load["goodput"])} if load["goodput"] else {}),
         "Server": "; ".join(_servers(report["levels"])) or "shows no fleet",
         "Load tester": f"{machine['cpu']}, {machine['system']}, Python {machine['python']}",
         "Headrace": report["headrace"],
@@ -24,9 +29,11 @@ def conditions(report: Report) -> Mapping[str, str]:
 
 
 def slo(report: Report) -> str:
-    limits = report["load"]["slo"]
-    latency = f"{limits['latency_s']:g} s"
-    return f"within {latency} + {limits['tpot_s']:g} s a token, begun within {latency}"
+    return str(Slo(**report["load"]["slo"]))
+
+
+def _goodput(levels: Mapping[str, Mapping[str, Any]]) -> str:
+    return "; ".join(f"{name}: {Bounds(name, **level)}" for name, level in levels.items())
 
 
 def _levels(levels: Sequence[Mapping[str, Any]]) -> str:
@@ -40,7 +47,11 @@ def _levels(levels: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _listed(levels: Sequence[Mapping[str, Any]], name: str) -> str:
-    return ", ".join(f"{level[name]:g}" for level in levels)
+    return ", ".join(_value(level["ramp"], level[name]) for level in levels)
+
+
+def _value(ramp: Mapping[str, Any] | None, value: float) -> str:
+    return f"{ramp['start']:g} rising to {value:g}" if ramp else f"{value:g}"
 
 
 def _limits(load: Mapping[str, Any]) -> str:
@@ -54,11 +65,12 @@ def _limits(load: Mapping[str, Any]) -> str:
 
 def _requests(load: Mapping[str, Any]) -> str:
     first = load["levels"][0]
-    prompts = f"prompts of {load['prompts_file']}" if load["prompts_file"] else "random words"
+    source = load["dataset"] or load["prompts_file"]
+    prompts = f"prompts of {source}" if source else "random words"
     said = [f"the same of {prompts}" if load["repeat_prompts"] else prompts]
-    if "max_tokens" in first:
-        if not load["prompts_file"]:
-            said.append(f"{first['prompt_tokens']} tokens")
+    if first.get("prompt_tokens") and not load["prompts_file"]:
+        said.append(f"{first['prompt_tokens']} tokens")
+    if first.get("max_tokens"):
         said.append(f"answers of at most {first['max_tokens']}")
     return ", ".join([*said, f"temperature {load['temperature']:g}"])
 

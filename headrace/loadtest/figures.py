@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from headrace.loadtest.bootstrap import RESAMPLES, block_length, intervals, resamples_for
 from headrace.loadtest.measurement import Measurement
+from headrace.loadtest.parts import Part, RampWindow, by_turn, by_window, cached_share
 from headrace.loadtest.quantiles import PERCENTS, is_supported, percentile
 from headrace.loadtest.record import ALL_STAGES, Record
-from headrace.loadtest.slo import Slo
+from headrace.loadtest.service_level import Bounds, ServiceLevel, is_met
 
 STAGE_PERCENTS = (50, 95)
 
@@ -36,10 +37,19 @@ class Spread:
 
 
 @dataclass(frozen=True)
+class Goodput:
+    """Requests that met a service level: as a share of those sent, and per s."""
+
+    share: float
+    per_s: float
+
+
+@dataclass(frozen=True)
 class Figures:
     """One level; rates are per s of the window, `stages_s` by percentile; their means add up.
 
-    `errors` by kind; `messages` has the first that was said about each kind.
+    `errors` by kind; `messages` has the first that was said about each kind. `goodput` by the name
+    of its service level. `cached_share` of the input tokens came from the server's prefix cache.
     """
 
     window_s: float
@@ -56,19 +66,20 @@ class Figures:
     stages_s: Mapping[str, Mapping[int, float]]
     stage_means_s: Mapping[str, float]
     batch_size: float | None
-    goodput: float
-    goodput_per_s: float
+    goodput: Mapping[str, Goodput]
+    cached_share: float | None
+    turns: Mapping[int, Part]
+    windows: Sequence[RampWindow]
     in_flight: float
     cpu_ms_per_request: float
     notes: Sequence[str]
 
 
-def figures(measurement: Measurement, slo: Slo, seed: int) -> Figures:
+def figures(measurement: Measurement, service_levels: Sequence[ServiceLevel], seed: int) -> Figures:
     counted = measurement.counted
     good = [record for record in counted if record.succeeded]
     answered = [record for record in measurement.completions if record.succeeded]
     in_flight = measurement.in_flight.mean(measurement.start, measurement.end)
-    met = sum(slo.is_met(record) for record in counted)
     window_s = measurement.window_s
 
     def per_s(count: float) -> float:
@@ -76,6 +87,10 @@ def figures(measurement: Measurement, slo: Slo, seed: int) -> Figures:
 
     def spread(values: Sequence[float], source: str) -> Spread | None:
         return _spread(values, source, block_length(len(values), in_flight), seed)
+
+    def goodput(level: ServiceLevel) -> Goodput:
+        met = sum(is_met(level, record) for record in counted)
+        return Goodput(met / len(counted) if counted else 0.0, per_s(met))
 
     return Figures(
         window_s=window_s,
@@ -92,11 +107,13 @@ def figures(measurement: Measurement, slo: Slo, seed: int) -> Figures:
         stages_s=_stages(good),
         stage_means_s=_stage_means(good),
         batch_size=_mean(_known(record.batch_size for record in good)),
-        goodput=met / len(counted) if counted else 0.0,
-        goodput_per_s=per_s(met),
+        goodput={level.name: goodput(level) for level in service_levels},
+        cached_share=cached_share(good),
+        turns=by_turn(measurement, service_levels),
+        windows=by_window(measurement, service_levels),
         in_flight=in_flight,
         cpu_ms_per_request=measurement.cpu_s * 1000 / max(len(measurement.records), 1),
-        notes=_notes(good),
+        notes=[*_notes(good), *_unknown(good, service_levels)],
     )
 
 
@@ -149,6 +166,23 @@ def _tpot(records: Sequence[Record]) -> tuple[Sequence[float], str]:
 
 def _mean(values: Sequence[float]) -> float | None:
     return statistics.fmean(values) if values else None
+
+
+def _unknown(good: Sequence[Record], service_levels: Sequence[ServiceLevel]) -> Sequence[str]:
+    """Says which bounds no answer could be judged by."""
+    known = {
+        "ttft_s": any(record.ttft_s is not None for record in good),
+        "tpot_s": any(
+            record.known_tpot_s is not None or record.output_tokens < 2 for record in good
+        ),
+    }
+    return [
+        f"goodput {level.name}: the {bound[:4].upper()} of no answer is known, so none is good"
+        for level in service_levels
+        if isinstance(level, Bounds)
+        for bound, is_known in known.items()
+        if good and not is_known and getattr(level, bound) is not None
+    ]
 
 
 def _notes(good: Sequence[Record]) -> Sequence[str]:

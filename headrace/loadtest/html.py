@@ -16,7 +16,10 @@ from headrace.loadtest.plots import plots
 from headrace.loadtest.quantiles import LEAST_FOR_P99
 from headrace.loadtest.remarks import remarks
 from headrace.loadtest.report import report
-from headrace.loadtest.table import BY_SERVER, INVALID, MEANING, UNSUPPORTED
+from headrace.loadtest.sheet import BY_SERVER, INVALID, UNSUPPORTED
+from headrace.loadtest.sheets import level_name, sheets
+from headrace.loadtest.slo import Slo
+from headrace.loadtest.table import MEANING
 
 Level = Mapping[str, Any]
 
@@ -32,10 +35,11 @@ def page(report: Mapping[str, Any]) -> str:
     return template.render(
         report=report,
         date=datetime.fromisoformat(report["started_at"]).strftime("%Y-%m-%d %H:%M %Z"),
-        invalid=[level["level"] for level in levels if not level["valid"]],
+        invalid=[level_name(level).rstrip(INVALID) for level in levels if not level["valid"]],
         conditions=conditions(report),
         level_means=MEANING[levels[0]["kind"]] if levels else "",
         rows=[_row(level) for level in levels],
+        sheets=list(sheets(levels, report["repeats"])),
         remarks=remarks(levels),
         legend=_legend(report),
         plots=drawn,
@@ -52,7 +56,7 @@ def _environment() -> Environment:
 def _row(level: Level) -> Mapping[str, Any]:
     e2e, ttft = level["e2e_s"], level["ttft_s"]
     return {
-        "level": level["level"] + ("" if level["valid"] else INVALID),
+        "level": level_name(level),
         "is_valid": level["valid"],
         "cells": [
             f"{level['requests']:,}",
@@ -64,7 +68,7 @@ def _row(level: Level) -> Mapping[str, Any]:
             _percentile(e2e, "p99"),
             _percentile(ttft, "p50"),
             _percentile(ttft, "p95"),
-            f"{level['goodput']['share']:.1%}",
+            f"{level['goodput'][Slo.name]['share']:.1%}",
         ],
     }
 

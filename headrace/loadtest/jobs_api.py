@@ -15,7 +15,7 @@ RUNNING = {"queued", "running"}
 class JobsApi(Posting):
     route = "/v1/jobs"
 
-    async def ask(self, prompt: Prompt, record: Record) -> None:
+    async def ask(self, prompt: Prompt, record: Record) -> str:
         async with self.post(prompt) as answer:
             await accept(answer, record)
             job = await answer.json(content_type=None)
@@ -29,3 +29,4 @@ class JobsApi(Posting):
             raise Refused(FAILED_JOB)
         note_usage(job["usage"], record)
         record.server = ServerTimes.of_job(job)
+        return str(job["result"]["text"])

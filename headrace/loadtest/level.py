@@ -23,16 +23,16 @@ MOST_LATE_S = 5.0
 
 
 class Level:
-    """`done` and `errors` count while it runs."""
+    """`done` and `errors` count while it runs, `cut_off` conversations that an error ended."""
 
     def __init__(
         self, load: Load, limits: Limits, api: Api, prompts: Prompts, timeout_s: float
     ) -> None:
         self.load, self.limits = load, limits
         self.records: list[Record] = []
-        self.done = self.errors = 0
+        self.done = self.errors = self.cut_off = 0
         self._api, self._prompts, self._timeout_s = api, prompts, timeout_s
-        self._in_flight = InFlight()
+        self._in_flight, self._thinking = InFlight(), InFlight()
         self._ticker = Ticker()
         self._now = asyncio.get_running_loop().time
         self._window = Window(self._now(), limits)
@@ -60,20 +60,21 @@ class Level:
 
     async def _send(self, group: asyncio.TaskGroup, began: float) -> None:
         if isinstance(self.load, ClosedLoad):
-            for _user in range(self.load.concurrency):
-                group.create_task(self._use(self.load))
+            for user in range(self.load.concurrency):
+                group.create_task(self._use(self.load, began + self.load.joins_s(user)))
         else:
             await self._follow(self.load, began, group)
 
-    async def _use(self, load: ClosedLoad) -> None:
-        """One user of a closed loop."""
+    async def _use(self, load: ClosedLoad, joins: float) -> None:
+        """One user of a closed loop, conversation after conversation."""
+        await asyncio.sleep(joins - self._now())
+        following: Prompt | None = None
         prompt = self._prompts.next(load.prompt_tokens, load.max_tokens)
-        while (measured := self._window.measures(now := self._now())) is not None:
-            record = Record(scheduled=now, measured=measured)
-            await self._ask(prompt, record)
+        while (record := self._record(self._now(), prompt)) is not None:
+            following = await self._converse(prompt, record)
             if record.error is not None:
                 await asyncio.sleep(PAUSE_S)
-            prompt = self._prompts.next(load.prompt_tokens, load.max_tokens)
+            prompt = following or self._prompts.next(load.prompt_tokens, load.max_tokens)
 
     async def _follow(
         self, load: OpenLoad | TraceLoad, began: float, group: asyncio.TaskGroup
@@ -81,22 +82,47 @@ class Level:
         """Sends on schedule, never waiting for an answer; gives up where it cannot keep up."""
         for arrival in load.schedule():
             due = began + arrival.offset_s
-            if (measured := self._window.measures(due)) is None:
+            prompt = self._prompts.next(arrival.prompt_tokens, arrival.max_tokens, arrival.blocks)
+            if (record := self._record(due, prompt)) is None:
                 return
-            prompt = self._prompts.next(arrival.prompt_tokens, arrival.max_tokens)
             await asyncio.sleep(due - self._now())
-            group.create_task(self._ask(prompt, Record(scheduled=due, measured=measured)))
+            group.create_task(self._follow_up(prompt, record))
             if self._now() - due > MOST_LATE_S:
                 break
         self._ran_out = True
 
-    async def _ask(self, prompt: Prompt, record: Record) -> None:
+    async def _follow_up(self, prompt: Prompt, record: Record) -> None:
+        """A whole conversation of an open loop, as long as its window is open."""
+        following = await self._converse(prompt, record)
+        while following and (later := self._record(self._now(), following)) is not None:
+            following = await self._converse(following, later)
+
+    def _record(self, scheduled: float, prompt: Prompt) -> Record | None:
+        """None when no more is to be sent."""
+        if (measured := self._window.measures(scheduled)) is None:
+            return None
+        return Record(scheduled=scheduled, measured=measured, turn=prompt.turn)
+
+    async def _converse(self, prompt: Prompt, record: Record) -> Prompt | None:
+        """Sends one turn and thinks; the next one, None where the conversation has ended."""
+        answer = await self._ask(prompt, record)
+        if record.error is not None:
+            self.cut_off += bool(prompt.later)
+            return None
+        if (following := prompt.then(answer)) is not None and prompt.think_s:
+            self._thinking.begin(self._now())
+            await asyncio.sleep(prompt.think_s)
+            self._thinking.end(self._now())
+        return following
+
+    async def _ask(self, prompt: Prompt, record: Record) -> str:
         self.records.append(record)
         self._in_flight.begin(record.scheduled)
-        await ask(self._api, prompt, record, self._timeout_s)
+        answer = await ask(self._api, prompt, record, self._timeout_s)
         self._in_flight.end(self._now())
         self.done += 1
         self.errors += record.error is not None
+        return answer
 
     def measurement(self) -> Measurement:
         sent = [record.scheduled for record in self.records if record.measured]
@@ -110,6 +136,7 @@ class Level:
             last_sent=last_sent,
             records=self.records,
             in_flight=self._in_flight,
+            thinking=self._thinking,
             ticks_late_s=self._ticker.late_s,
             cpu_s=self._cpu_s,
             is_interrupted=self._is_interrupted,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from headrace.core.errors import Unavailable
 from headrace.loadtest.api import Api, ApiName
-from headrace.loadtest.calibration import measure_words
+from headrace.loadtest.calibration import Calibration
 from headrace.loadtest.fleet_watch import NOT_SHOWN, FleetWatch, Watched
 from headrace.loadtest.jobs_api import JobsApi
 from headrace.loadtest.level import Level
@@ -40,7 +40,7 @@ class LoadTest:
         self.started_at = datetime.now(UTC)
         self.results: list[Result] = []
         self._progress = progress
-        self._note: str | None = None
+        self._notes: Sequence[str] = ()
         self._began = 0.0
         self._unsure = 0
 
@@ -54,14 +54,20 @@ class LoadTest:
             api = APIS[self.plan.api](target, self.model, self.plan.temperature)
             prompts, watch = await self._prompts(api), FleetWatch(target)
             self._began = asyncio.get_running_loop().time()
-            for load in self.plan.loads:
-                await self._measure(load, target, api, prompts, watch)
+            for run, load in self.plan.order:
+                await self._measure(run, load, target, api, prompts, watch)
                 if not await target.answers():
                     raise Unavailable(f"{target.root} answers no more since level {load.label}")
         return self.results
 
     async def _measure(
-        self, load: Load, target: Target, api: Api, prompts: Prompts, watch: FleetWatch
+        self,
+        run: int,
+        load: Load,
+        target: Target,
+        api: Api,
+        prompts: Prompts,
+        watch: FleetWatch,
     ) -> None:
         before = await read_counts(target, api.route)
         level = Level(load, self.plan.limits, api, prompts, self.plan.timeout_s)
@@ -76,24 +82,39 @@ class LoadTest:
             increase = await read_increase(target, api.route, before, len(level.records))
             measured = [record for record in level.records if record.measured]
             notes += await add_server_times(target, measured)
+            notes += [f"{level.cut_off} conversations ended with an error"] if level.cut_off else []
         finally:  # a level that was run is reported, even if nothing more is known about it
-            self._add(level, increase, watched, [*prompts.notes, *notes])
+            self._add(level, run, increase, watched, [*prompts.notes, *notes])
 
     def _add(
-        self, level: Level, increase: Counts | None, watched: Watched, notes: Sequence[str]
+        self,
+        level: Level,
+        run: int,
+        increase: Counts | None,
+        watched: Watched,
+        notes: Sequence[str],
     ) -> None:
-        told = [*([self._note] if self._note else []), *notes]
+        told = [*self._notes, *notes]
         measurement = level.measurement()
         self._unsure += unsure(measurement.records)
-        judged = judge(measurement, self.plan.slo, self.plan.seed, increase, self._unsure, told)
-        result = replace(judged, watched=watched, began_s=measurement.start - self._began)
+        judged = judge(
+            measurement, self.plan.service_levels, self.plan.seed, increase, self._unsure, told
+        )
+        began_s = measurement.start - self._began
+        result = replace(judged, run=run, watched=watched, began_s=began_s)
         self.results.append(result)
         self._progress.finished(result)
 
     async def _prompts(self, api: Api) -> Prompts:
         """The first requests are sent in any case: they tell whether the server answers at all."""
-        length, note = await measure_words(api, self.plan.seed, self.plan.timeout_s)
-        if self.plan.prompts_file is not None:
-            return FilePrompts(self.plan.prompts_file)
-        self._note = note
-        return WordPrompts(length, self.plan.seed, self.plan.repeat_prompts)
+        plan = self.plan
+        calibration = Calibration(api, plan.seed, plan.timeout_s)
+        if plan.dataset is not None:
+            prompts = await plan.dataset.prompts(calibration, plan.seed)
+        else:
+            length = await calibration.words()
+            if plan.prompts_file is not None:
+                return FilePrompts(plan.prompts_file)
+            prompts = WordPrompts(length, plan.seed, plan.repeat_prompts)
+        self._notes = calibration.notes
+        return prompts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from headrace.loadtest.in_flight import InFlight
 from headrace.loadtest.loads import Load
@@ -23,6 +23,8 @@ class Measurement:
     ticks_late_s: Sequence[float]
     cpu_s: float
     is_interrupted: bool
+    thinking: InFlight = field(default_factory=InFlight)
+    """Callers between an answer and their next turn."""
 
     @property
     def window_s(self) -> float:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from statistics import fmean, median
+from statistics import fmean, median, stdev
 
 from headrace.loadtest.bootstrap import block_length, resamples_for, standard_error
 from headrace.loadtest.quantiles import percentile
 from headrace.loadtest.saved import SavedLevel
+from headrace.loadtest.service_level import Bounds, ServiceLevel
 from headrace.loadtest.slo import Slo
 
 FINEST_S = 1e-5
@@ -58,10 +59,11 @@ class Metric:
     is_share: bool = False
     source: Callable[[SavedLevel], str | None] = lambda level: None
 
-    def statistic(self, level: SavedLevel, slo: Slo, rounds: int) -> Statistic | None:
-        """None where there are too few values for one."""
-        values = self.values(level, slo)
-        count, in_flight = len(values), _in_flight(level)
+    def statistic(self, runs: Sequence[SavedLevel], slo: Slo, rounds: int) -> Statistic | None:
+        """Of all runs of a level together; None where there are too few values for one."""
+        series = [self.values(run, slo) for run in runs]
+        values = [value for each in series for value in each]
+        count, in_flight = len(values), fmean(map(_in_flight, runs))
         once = block_length(count, in_flight)
         block = once * math.ceil(count / once / MOST_BLOCKS)
         if count < self.least_rounds * in_flight or count // block < LEAST_BLOCKS:
@@ -71,7 +73,13 @@ class Metric:
         error = standard_error(values, self._scaled, block, rounds, seed=0)
         error *= math.sqrt(count / (count - block))
         value = self.of(sorted(values))
-        return Statistic(value, max(error, self.least_error(value, level)), count // block)
+        least = max(self.least_error(value, run) for run in runs)
+        return Statistic(value, max(error, least, self._between(series)), count // block)
+
+    def _between(self, series: Sequence[Sequence[float]]) -> float:
+        """The standard error that the runs show by how far they are apart."""
+        found = [self._scaled(sorted(values)) for values in series if values]
+        return stdev(found) / math.sqrt(len(found)) if len(found) > 1 else 0.0
 
     def _scaled(self, ordered: Sequence[float]) -> float:
         return self.of(ordered) if self.is_share else math.log(self.of(ordered))
@@ -106,14 +114,15 @@ def _gaps(level: SavedLevel, _slo: Slo) -> list[float]:
     return [later - sooner for sooner, later in pairwise([*before, *inside])]
 
 
-def _good(level: SavedLevel, slo: Slo) -> list[float]:
+def _good(level: SavedLevel, service_level: ServiceLevel) -> list[float]:
     records = level.records
     rows = zip(
-        *(records.measured, records.e2e_s, records.ttft_s, records.output_tokens), strict=True
+        *(records.measured, records.e2e_s, records.ttft_s, records.output_tokens, records.tpot_s),
+        strict=True,
     )
     return [
-        float(e2e_s is not None and slo.allows(e2e_s, ttft_s, tokens))
-        for measured, e2e_s, ttft_s, tokens in rows
+        float(e2e_s is not None and service_level.allows(e2e_s, ttft_s, tokens, tpot_s))
+        for measured, e2e_s, ttft_s, tokens, tpot_s in rows
         if measured
     ]
 
@@ -190,3 +199,19 @@ METRICS = (
     Metric("goodput", _good, fmean, _binomial, more_is_better=True, is_share=True),
     Metric("errors", _failed, fmean, _binomial, is_share=True),
 )
+
+
+def metrics(bounds: Sequence[Bounds]) -> Sequence[Metric]:
+    """All of them, with the goodput of each service level by name."""
+    return [*METRICS, *map(_goodput, bounds)]
+
+
+def _goodput(bounds: Bounds) -> Metric:
+    return Metric(
+        f"goodput.{bounds.name}",
+        lambda level, _slo: _good(level, bounds),
+        fmean,
+        _binomial,
+        more_is_better=True,
+        is_share=True,
+    )

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from headrace.loadtest.api import ApiName
+from headrace.loadtest.datasets.dataset import Dataset
 from headrace.loadtest.loads import Limits, Load
+from headrace.loadtest.service_level import Bounds, ServiceLevel
 from headrace.loadtest.slo import Slo
 from headrace.loadtest.target import Address
 
@@ -28,7 +30,23 @@ class Plan:
     temperature: float = 0.0
     prompts_file: Path | None = None
     repeat_prompts: bool = False
+    dataset: Dataset | None = None
+    bounds: Sequence[Bounds] = ()
+    repeat: int = 1
     seed: int = 0
+
+    @property
+    def service_levels(self) -> Sequence[ServiceLevel]:
+        """What goodput is measured by; the SLO is the first."""
+        return [self.slo, *self.bounds]
+
+    @property
+    def order(self) -> Sequence[tuple[int, Load]]:
+        """The levels as they run, each with the number of its run: all of them before any again.
+
+        A server that grows slower meanwhile is then slower for all of them.
+        """
+        return [(run, load) for run in range(1, self.repeat + 1) for load in self.loads]
 
     def describe(self) -> dict[str, Any]:
         """The options of the load; the key is none of them."""
@@ -39,6 +57,9 @@ class Plan:
             "temperature": self.temperature,
             "prompts_file": self.prompts_file and str(self.prompts_file),
             "repeat_prompts": self.repeat_prompts,
+            "dataset": None if self.dataset is None else str(self.dataset),
+            "repeat": self.repeat,
             "seed": self.seed,
-            "slo": asdict(self.slo),
+            "slo": self.slo.describe(),
+            "goodput": {level.name: level.describe() for level in self.bounds},
         }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from statistics import median
 from typing import Any
 
 import plotly.graph_objects as go
@@ -20,16 +22,21 @@ from headrace.loadtest.look import (
     logarithmic,
     shades,
 )
+from headrace.loadtest.quantiles import PERCENTS
 from headrace.loadtest.record import ALL_STAGES
-from headrace.loadtest.table import INVALID, MEANING
+from headrace.loadtest.sheets import level_name
+from headrace.loadtest.slo import Slo
+from headrace.loadtest.table import MEANING
 
 Report = Mapping[str, Any]
 Level = Mapping[str, Any]
 
 PERCENTILES = {"p50": BLUE, "p95": ORANGE, "p99": PINK}
 STAGES = dict(zip(ALL_STAGES, (GREY, ORANGE, VIOLET, BLUE, PINK, TEAL), strict=True))
+GOODPUTS = (TEAL, ORANGE, BLUE, PINK, VIOLET)
 JOBS = {"waiting": ORANGE, "running": BLUE}
 WORKERS = {"workers": TEAL, "starting": GREY}
+RAMP_LOADS = {"closed": "users", "open": "sent, requests/s"}
 MOST_STEPS = 1000
 """Of one curve: more are not seen, and make a browser slow."""
 
@@ -51,7 +58,7 @@ def plots(report: Report) -> Sequence[Plot]:
 
 
 def latency_against_throughput(report: Report) -> Plot | None:
-    levels = [level for level in report["levels"] if level["e2e_s"]]
+    levels = [level for level in medians(report) if level["e2e_s"]]
     if not levels:
         return None
     figure = go.Figure([_percentile(levels, *each) for each in PERCENTILES.items()])
@@ -97,17 +104,46 @@ def stage_stack(report: Report) -> Plot | None:
 
 
 def goodput_against_rate(report: Report) -> Plot | None:
-    levels = report["levels"]
+    levels = medians(report)
     if not levels:
         return None
     most = max(level["offered_per_s"] for level in levels)
-    figure = go.Figure([_all_good(most), _goodput(levels)])
+    coloured = zip(levels[0]["goodput"], itertools.cycle(GOODPUTS), strict=False)
+    figure = go.Figure([_all_good(most), *(_goodput(levels, *each) for each in coloured)])
     _lay_out(figure, x="sent, requests/s", y="good, requests/s")
     figure.update_xaxes(rangemode="tozero")
     caption = (
         "On the dashed line every answer is good; how far a point lies below it is load wasted."
     )
     return Plot("goodput", "Goodput against load", caption, figure)
+
+
+def ramp(report: Report) -> Plot | None:
+    """Latency above what was completed, a point a window."""
+    levels = [level for level in report["levels"] if level["windows"]]
+    if not levels:
+        return None
+    curves = [
+        _over_ramp(level, name, colour)
+        for level, shade in zip(levels, shades(len(levels)), strict=True)
+        for name, colour in (("p50", shade), ("p95", ORANGE if len(levels) == 1 else shade))
+    ]
+    completed = [
+        _completed(level, TEAL if len(levels) == 1 else shade)
+        for level, shade in zip(levels, shades(len(levels)), strict=True)
+    ]
+    figure = go.Figure([*curves, *completed])
+    _lay_out(figure, x=RAMP_LOADS[levels[0]["kind"]], y="e2e latency, s")
+    figure.update_xaxes(anchor="y2")
+    figure.update_layout(
+        yaxis={"domain": [0.42, 1]},
+        yaxis2={"domain": [0, 0.3], "title": {"text": "requests/s"}, "rangemode": "tozero"},
+    )
+    caption = (
+        "The knee is where requests/s stop growing with the load and latency begins to; a point is "
+        "a window of the ramp."
+    )
+    return Plot("ramp", "Over the ramp", caption, figure, is_wide=True)
 
 
 def queue_and_workers(report: Report) -> Plot | None:
@@ -147,8 +183,45 @@ DRAWN: Sequence[Callable[[Report], Plot | None]] = (
     latency_distribution,
     stage_stack,
     goodput_against_rate,
+    ramp,
     queue_and_workers,
 )
+
+
+def medians(report: Report) -> Sequence[Level]:
+    """The levels, each once: of one that ran several times the medians of its figures."""
+    if not report["repeats"]:
+        return report["levels"]  # type: ignore[no-any-return]
+    repeated = {(each["kind"], each["level"]): each for each in report["repeats"]}
+    runs: dict[tuple[str, str], list[Level]] = {}
+    for level in report["levels"]:
+        runs.setdefault((level["kind"], level["level"]), []).append(level)
+    return [
+        _median(repeated[key], levels) if key in repeated else levels[0]
+        for key, levels in runs.items()
+    ]
+
+
+def _median(repeat: Level, runs: Sequence[Level]) -> Level:
+    """In the shape of a level."""
+    figures = repeat["figures"]
+    known = {f"p{each}": figures.get(f"e2e.p{each}") for each in PERCENTS}
+    is_known = all(each and each["low"] is not None for each in known.values())
+    return {
+        **runs[0],
+        "runs": 1,
+        "valid": repeat["valid"],
+        "offered_per_s": median(run["offered_per_s"] for run in runs),
+        "throughput_per_s": figures.get("throughput", {"value": 0.0})["value"],
+        "e2e_s": known if is_known else None,
+        "goodput": {
+            name: {
+                "share": figures.get(f"goodput.{name}", {"value": 0.0})["value"],
+                "per_s": figures.get(f"goodput_per_s.{name}", {"value": 0.0})["value"],
+            }
+            for name in runs[0]["goodput"]
+        },
+    }
 
 
 def slo_limit_s(report: Report) -> float | None:
@@ -186,16 +259,17 @@ def _percentile(levels: Sequence[Level], percentile: str, colour: str) -> go.Sca
     )
 
 
-def _goodput(levels: Sequence[Level]) -> go.Scatter:
+def _goodput(levels: Sequence[Level], service_level: str, colour: str) -> go.Scatter:
+    goodputs = [level["goodput"][service_level] for level in levels]
     return _through_levels(
         levels,
         x=[level["offered_per_s"] for level in levels],
-        y=[level["goodput"]["per_s"] for level in levels],
-        name="good",
-        color=TEAL,
+        y=[each["per_s"] for each in goodputs],
+        name="good" if service_level == Slo.name else f"good {escape(service_level)}",
+        color=colour,
         textposition="bottom right",
         mode="lines+markers+text",
-        customdata=[level["goodput"]["share"] for level in levels],
+        customdata=[each["share"] for each in goodputs],
         hovertemplate="<b>level %{text}</b><br>%{y:.2f} good requests/s of %{x:.2f} sent"
         "<br>goodput %{customdata:.1%}<extra></extra>",
     )
@@ -278,6 +352,31 @@ def _course(levels: Sequence[Level], name: str, colour: str, axis: str) -> go.Sc
     )
 
 
+def _over_ramp(level: Level, percentile: str, colour: str) -> go.Scatter:
+    windows = [window for window in level["windows"] if window["e2e_s"]]
+    return go.Scatter(
+        x=[window["load"] for window in windows],
+        y=[window["e2e_s"][percentile] for window in windows],
+        name=f"{_name(level)} {percentile}",
+        mode="lines+markers",
+        line={"color": colour, "width": 2, "dash": "dot" if percentile == "p95" else "solid"},
+        hovertemplate=f"{percentile} %{{y:.3f}} s at %{{x:.1f}}<extra></extra>",
+    )
+
+
+def _completed(level: Level, colour: str) -> go.Scatter:
+    windows = level["windows"]
+    return go.Scatter(
+        x=[window["load"] for window in windows],
+        y=[window["throughput_per_s"] for window in windows],
+        yaxis="y2",
+        name=f"{_name(level)} requests/s",
+        mode="lines+markers",
+        line={"color": colour, "width": 2},
+        hovertemplate="%{y:.2f} requests/s at %{x:.1f}<extra></extra>",
+    )
+
+
 def _mark_window(figure: go.Figure, level: Level) -> None:
     begin, end = level["began_s"], level["began_s"] + level["window_s"]
     figure.add_shape(
@@ -325,7 +424,7 @@ def _level_title(report: Report) -> str:
 
 def _name(level: Level) -> str:
     """As plotly shows it, which takes some tags for markup."""
-    return escape(level["level"]) + ("" if level["valid"] else INVALID)
+    return escape(level_name(level))
 
 
 def _lay_out(figure: go.Figure, x: str, y: str) -> None:

@@ -65,12 +65,12 @@ def state(level: Level) -> str:
 
 def one_line(result: Result) -> str:
     figures = result.figures
-    latency = ""
+    latency, run = "", f" run {result.run}" if result.run > 1 else ""
     if figures.e2e:
         p50, p95 = (figures.e2e.percentiles[percent].value for percent in (50, 95))
         latency = f", p50 {p50:.3f} s, p95 {p95:.3f} s"
     return (
-        f"level {result.load.label}: {figures.requests} requests, "
+        f"level {result.load.label}{run}: {figures.requests} requests, "
         f"{sum(figures.errors.values())} errors, {figures.throughput:.2f} req/s{latency}, "
         f"{'valid' if result.is_valid else 'INVALID'}"
     )

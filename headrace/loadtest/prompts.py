@@ -6,26 +6,60 @@ import itertools
 import json
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 from headrace.core.errors import InvalidRequest
+from headrace.loadtest.traces.arrival import BLOCK_TOKENS
 from headrace.loadtest.words import WORDS
 
 Message = dict[str, Any]
 MOST_TRIES = 100
+MOST_BLOCKS = 512
+"""Texts of shared blocks that are kept; others are made anew."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a caller says after an answer, and the most tokens of the next one."""
+
+    text: str
+    max_tokens: int
 
 
 @dataclass(frozen=True)
 class Prompt:
+    """One request; `later` turns of its conversation follow, each after `think_s`."""
+
     messages: Sequence[Message]
     max_tokens: int
+    later: Sequence[Turn] = ()
+    think_s: float = 0.0
+    turn: int = 1
+
+    def then(self, answer: str) -> Prompt | None:
+        """The next turn, with all that was said before; None at the end of the conversation."""
+        if not self.later:
+            return None
+        following, *later = self.later
+        said = [*self.messages, {"role": "assistant", "content": answer}]
+        return replace(
+            self,
+            messages=[*said, {"role": "user", "content": following.text}],
+            max_tokens=following.max_tokens,
+            later=later,
+            turn=self.turn + 1,
+        )
 
 
 class Prompts(Protocol):
-    def next(self, prompt_tokens: int, max_tokens: int) -> Prompt:
-        """The next prompt; a source with texts of its own need not keep to `prompt_tokens`."""
+    def next(self, prompt_tokens: int, max_tokens: int, blocks: Sequence[int] = ()) -> Prompt:
+        """The next prompt; one with the id of a block begins as all others with that id do.
+
+        A source with texts of its own need not keep to `prompt_tokens`.
+        """
 
     @property
     def notes(self) -> Sequence[str]:
@@ -52,27 +86,49 @@ class WordLength:
 class WordPrompts:
     """Words in random order, each prompt unlike all before: no cache of prefixes can help.
 
-    With `repeat` every prompt of one length is the same.
+    With `repeat` every prompt of one length is the same. Blocks have `block_tokens` each, the last
+    one as many as the prompt has left; what is beyond them is unlike all before.
     """
 
-    def __init__(self, length: WordLength, seed: int, repeat: bool = False) -> None:
+    def __init__(
+        self,
+        length: WordLength,
+        seed: int,
+        repeat: bool = False,
+        block_tokens: int = BLOCK_TOKENS,
+    ) -> None:
         self._length = length
         self._seed = seed
         self._draw = self._fresh_draw()
         self._repeat = repeat
+        self._block_tokens = block_tokens
         self._seen: set[int] = set()
         self._repeated = 0
 
-    def next(self, prompt_tokens: int, max_tokens: int) -> Prompt:
+    def next(self, prompt_tokens: int, max_tokens: int, blocks: Sequence[int] = ()) -> Prompt:
         words = self._length.words(prompt_tokens)
-        text = self._same(words) if self._repeat else self._unseen(words)
+        text = self._shared(words, blocks) if blocks else self.text(words)
         return Prompt([{"role": "user", "content": text}], max_tokens)
+
+    def text(self, words: int) -> str:
+        return self._same(words) if self._repeat else self._unseen(words)
 
     @property
     def notes(self) -> Sequence[str]:
         if not self._repeated:
             return ()
         return (f"{self._repeated} prompts are repetitions: too few words to be all different",)
+
+    def _shared(self, words: int, blocks: Sequence[int]) -> str:
+        """A block ends at the same word wherever it stands, so that all before it is shared too."""
+        ends = [
+            min(words, round(number * self._block_tokens / self._length.tokens_a_word))
+            for number in range(len(blocks) + 1)
+        ]
+        sizes = [end - begin for begin, end in itertools.pairwise(ends)]
+        pairs = zip(blocks, sizes, strict=True)
+        texts = [_block(self._seed, block, size) for block, size in pairs if size]
+        return " ".join([*texts, *([self._unseen(words - ends[-1])] if words > ends[-1] else [])])
 
     def _unseen(self, words: int) -> str:
         for _try in range(MOST_TRIES):
@@ -98,7 +154,7 @@ class FilePrompts:
         self._turn = itertools.cycle(self._all)
         self._taken = 0
 
-    def next(self, prompt_tokens: int, max_tokens: int) -> Prompt:
+    def next(self, prompt_tokens: int, max_tokens: int, blocks: Sequence[int] = ()) -> Prompt:
         self._taken += 1
         return Prompt(next(self._turn), max_tokens)
 
@@ -111,6 +167,12 @@ class FilePrompts:
 
 def _text(words: int, draw: random.Random) -> str:
     return " ".join(draw.choices(WORDS, k=words))
+
+
+@lru_cache(MOST_BLOCKS)
+def _block(seed: int, block: int, words: int) -> str:
+    """The first words of a block's text, the same for every prompt that has it."""
+    return _text(words, random.Random(f"block {seed} {block}"))
 
 
 def _read(path: Path) -> list[Sequence[Message]]:

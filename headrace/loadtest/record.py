@@ -61,6 +61,10 @@ class Record:
     output_tokens: int = 0
     tokens_counted: bool = False
     """True where the server gave no usage, so that chunks were counted."""
+    cached_tokens: int | None = None
+    """Input tokens that the server took from its prefix cache; None where it does not say."""
+    turn: int = 1
+    """Which turn of its conversation this is."""
     job_id: str | None = None
     server: ServerTimes | None = None
 
@@ -104,6 +108,12 @@ class Record:
         if self.output_tokens < 2 or self.server is None or "decode" not in self.server.stages_s:
             return None
         return self.server.stages_s["decode"] / (self.output_tokens - 1)
+
+    @property
+    def known_tpot_s(self) -> float | None:
+        """The server's where it says, else the client's."""
+        server_s = self.server_tpot_s
+        return self.tpot_s if server_s is None else server_s
 
     @property
     def batch_size(self) -> float | None:

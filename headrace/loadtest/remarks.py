@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from headrace.loadtest.sheet import INVALID
+from headrace.loadtest.sheets import level_name
+
 Level = Mapping[str, Any]
 
 
@@ -39,6 +42,6 @@ def _lines(levels: Sequence[Level], say: Callable[[Level], Iterator[str]]) -> It
     about: dict[str, list[str]] = {}
     for level in levels:
         for text in say(level):
-            about.setdefault(text, []).append(level["level"])
+            about.setdefault(text, []).append(level_name(level).removesuffix(INVALID))
     for text, names in about.items():
         yield f"level{'' if len(names) == 1 else 's'} {', '.join(names)}: {text}"

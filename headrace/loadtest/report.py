@@ -15,11 +15,13 @@ from headrace.core.version import version
 from headrace.loadtest.figures import Spread
 from headrace.loadtest.load_test import LoadTest
 from headrace.loadtest.measurement import Measurement
+from headrace.loadtest.parts import Part, RampWindow
+from headrace.loadtest.repeats import repeated_levels
 from headrace.loadtest.result import Result
 
-SCHEMA = "headrace.loadtest/2"
+SCHEMA = "headrace.loadtest/3"
 
-NOT_IN_CSV = frozenset({"checks", "records", "fleet"})
+NOT_IN_CSV = frozenset({"checks", "records", "fleet", "turns", "windows"})
 BARE_VALUE = re.compile(r"\n +(-?\d[^\s,]*|null|true|false)(,?)(?=\n)")
 """A line with an element of a list and nothing else."""
 
@@ -32,7 +34,7 @@ def write_json(test: LoadTest, path: Path) -> None:
 
 def write_csv(test: LoadTest, path: Path) -> None:
     """A row a level; a column is the dotted path of the JSON field."""
-    rows = [{"schema": SCHEMA, **dict(_leaves(level))} for level in _levels(test.results)]
+    rows = [{"schema": SCHEMA, **dict(_leaves(level))} for level in level_records(test.results)]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns)
@@ -50,19 +52,52 @@ def report(test: LoadTest) -> dict[str, Any]:
         "model": test.model,
         "machine": machine(),
         "load": test.plan.describe(),
-        "levels": _levels(test.results),
+        "levels": level_records(test.results),
+        "repeats": repeat_records(test.results, [each.name for each in test.plan.service_levels]),
     }
 
 
-def _levels(results: Sequence[Result]) -> list[dict[str, Any]]:
-    return [_level(result, results[0]) for result in results]
+def level_records(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """A record a level and run."""
+    return [
+        _level(result, first, len(level.runs))
+        for level in repeated_levels(results)
+        for result, first in zip(level.runs, level.firsts, strict=True)
+    ]
 
 
-def _level(result: Result, first: Result) -> dict[str, Any]:
+def repeat_records(
+    results: Sequence[Result], service_levels: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The medians of each level; empty where every level ran once."""
+    return [
+        {
+            "level": level.label,
+            "kind": level.load.kind,
+            "runs": len(level.runs),
+            "valid_runs": len(level.valid_runs),
+            "valid": not level.problems,
+            "problems": list(level.problems),
+            "figures": {
+                str(name): {
+                    field: round(number, 6) if isinstance(number, float) else number
+                    for field, number in asdict(value).items()
+                }
+                for name, value in level.values(service_levels).items()
+            },
+        }
+        for level in repeated_levels(results)
+        if len(level.runs) > 1
+    ]
+
+
+def _level(result: Result, first: Result, runs: int) -> dict[str, Any]:
     figures = result.figures
     return {
         "level": result.load.label,
         "kind": result.load.kind,
+        "run": result.run,
+        "runs": runs,
         **result.load.describe(),
         "valid": result.is_valid,
         "problems": list(result.problems),
@@ -88,13 +123,43 @@ def _level(result: Result, first: Result) -> dict[str, Any]:
             for name, values in figures.stages_s.items()
         },
         "batch_size": figures.batch_size and round(figures.batch_size, 2),
-        "goodput": {"share": figures.goodput, "per_s": round(figures.goodput_per_s, 4)},
+        "goodput": {
+            name: {"share": each.share, "per_s": round(each.per_s, 4)}
+            for name, each in figures.goodput.items()
+        },
+        "cached_share": _rounded(figures.cached_share),
+        "turns": [{"turn": turn, **_part(part)} for turn, part in figures.turns.items()],
+        "windows": [_window(window) for window in figures.windows],
         "degradation": _percents(result.degradation(first)),
         "in_flight": round(figures.in_flight, 3),
         "generator_cpu_ms_per_request": round(figures.cpu_ms_per_request, 3),
         "checks": [asdict(check) for check in result.checks],
         "fleet": _fleet(result),
         "records": _records(result.measurement),
+    }
+
+
+def _window(window: RampWindow) -> dict[str, Any]:
+    return {
+        "begin_s": round(window.begin_s, 3),
+        "end_s": round(window.end_s, 3),
+        "load": round(window.load, 3),
+        "in_flight": round(window.in_flight, 3),
+        "throughput_per_s": round(window.throughput, 4),
+        "output_tokens_per_s": round(window.output_tokens_per_s, 2),
+        **_part(window.part),
+    }
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return {
+        "requests": part.requests,
+        "errors": part.errors,
+        "input_tokens": part.input_tokens and round(part.input_tokens, 2),
+        "cached_share": _rounded(part.cached_share),
+        "e2e_s": _percents(part.e2e_s),
+        "ttft_s": _percents(part.ttft_s),
+        "good": dict(part.good),
     }
 
 
@@ -120,19 +185,19 @@ def _records(measurement: Measurement) -> dict[str, Any]:
     return {
         "at_s": [round(record.scheduled - measurement.start, 4) for record in records],
         "measured": [record.measured for record in records],
+        "turn": [record.turn for record in records],
         "e2e_s": [round(record.e2e_s, 5) if record.succeeded else None for record in records],
         "ttft_s": [_rounded(record.ttft_s) for record in records],
         "tpot_s": [
-            _rounded(record.server_tpot_s or record.tpot_s) if record.succeeded else None
-            for record in records
+            _rounded(record.known_tpot_s) if record.succeeded else None for record in records
         ],
         "input_tokens": [record.input_tokens for record in records],
         "output_tokens": [record.output_tokens for record in records],
     }
 
 
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 5)
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 5)
 
 
 def _spread(spread: Spread | None) -> dict[str, Any] | None:

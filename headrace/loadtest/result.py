@@ -11,7 +11,7 @@ from headrace.loadtest.fleet_watch import Watched
 from headrace.loadtest.loads import ClosedLoad, Load
 from headrace.loadtest.measurement import Measurement
 from headrace.loadtest.server_counts import Counts, own_counts
-from headrace.loadtest.slo import Slo
+from headrace.loadtest.service_level import ServiceLevel
 from headrace.loadtest.validity import Check
 
 COMPARED = (50, 95)
@@ -19,7 +19,7 @@ COMPARED = (50, 95)
 
 @dataclass(frozen=True)
 class Result:
-    """`began_s`: its window, so long after the first level's warm-up began."""
+    """`began_s`: its window, so long after the first level's warm-up began; `run` counts from 1."""
 
     load: Load
     figures: Figures
@@ -28,6 +28,7 @@ class Result:
     measurement: Measurement
     watched: Watched = field(default_factory=Watched)
     began_s: float = 0.0
+    run: int = 1
 
     @property
     def is_valid(self) -> bool:
@@ -55,14 +56,14 @@ class Result:
 
 def judge(
     measurement: Measurement,
-    slo: Slo,
+    service_levels: Sequence[ServiceLevel],
     seed: int,
     increase: Counts | None,
     unsure: int,
     notes: Sequence[str],
 ) -> Result:
     """`increase` is what the server counted meanwhile; `unsure`: see `validity.same_counts`."""
-    found = figures(measurement, slo, seed)
+    found = figures(measurement, service_levels, seed)
     checks = list(_checks(measurement, found, increase, unsure))
     return Result(measurement.load, found, checks, [*found.notes, *notes], measurement)
 
@@ -79,7 +80,13 @@ def _checks(
         validity.complete(
             found.requests, found.succeeded, measurement.left_open, measurement.is_interrupted
         ),
-        validity.littles_law(found.in_flight, latencies, measurement.window_s, offered_per_s),
+        (
+            validity.no_steady_state()
+            if load.ramp
+            else validity.littles_law(
+                found.in_flight, latencies, measurement.window_s, offered_per_s
+            )
+        ),
         validity.generator_lag(
             measurement.ticks_late_s,
             [record.late_s for record in records],
@@ -91,8 +98,10 @@ def _checks(
         checks.append(validity.same_counts(own_counts(records), increase, unsure))
     if isinstance(load, ClosedLoad):
         until = min(measurement.end, measurement.last_sent)
-        busy = measurement.in_flight.mean(measurement.start, until)
+        edges = measurement.start, until
+        busy = measurement.in_flight.mean(*edges) + measurement.thinking.mean(*edges)
         sending_s = until - measurement.start
+        users = load.mean_users(sending_s) if sending_s > 0 else load.concurrency
         errors = sum(found.errors.values())
-        checks.append(validity.full_concurrency(busy, load.concurrency, sending_s, errors))
+        checks.append(validity.full_concurrency(busy, users, sending_s, errors))
     return checks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,6 +43,15 @@ class SavedSpread:
 
 
 @dataclass(frozen=True)
+class SavedBounds:
+    """A service level by name, in s."""
+
+    ttft_s: FiniteFloat | None = None
+    tpot_s: FiniteFloat | None = None
+    e2e_s: FiniteFloat | None = None
+
+
+@dataclass(frozen=True)
 class SavedLevel:
     """Of its load only what its kind has: users, a rate and its arrivals, or a trace's rows."""
 
@@ -62,8 +71,10 @@ class SavedLevel:
     rate: FiniteFloat | None = None
     arrivals: str | None = None
     cv: FiniteFloat | None = None
+    ramp: Mapping[str, FiniteFloat] | None = None
     speed: FiniteFloat | None = None
     rows: int | None = None
+    run: int = 1
 
 
 @dataclass(frozen=True)
@@ -79,6 +90,9 @@ class SavedLoad:
     repeat_prompts: bool
     seed: int
     slo: Slo
+    dataset: str | None = None
+    repeat: int = 1
+    goodput: Mapping[str, SavedBounds] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -21,14 +21,15 @@ TEXTS = ("content", "reasoning_content", "reasoning")
 class StreamApi(Posting):
     route = "/v1/chat/completions"
 
-    async def ask(self, prompt: Prompt, record: Record) -> None:
-        usage = {"include_usage": True}
+    async def ask(self, prompt: Prompt, record: Record) -> str:
+        usage, said = {"include_usage": True}, list[str]()
         async with self.post(prompt, stream=True, stream_options=usage) as answer:
             await accept(answer, record)
             async for event in _events(answer):
-                _note(event, record)
+                said += _note(event, record)
         if record.first_token is None:
             raise Refused(BROKEN_STREAM)
+        return "".join(said)
 
 
 async def _events(answer: ClientResponse) -> AsyncIterator[Mapping[str, Any]]:
@@ -46,13 +47,15 @@ async def _events(answer: ClientResponse) -> AsyncIterator[Mapping[str, Any]]:
     raise Refused(BROKEN_STREAM)
 
 
-def _note(event: Mapping[str, Any], record: Record) -> None:
+def _note(event: Mapping[str, Any], record: Record) -> list[str]:
+    """Notes the event on the record, and returns what it adds to the answer."""
     if error := event.get("error"):
         raise Refused(FAILED_JOB if error.get("type") == FAILED_JOB else BROKEN_STREAM)
     for choice in event.get("choices") or ():
         _note_choice(choice, record)
     if usage := event.get("usage"):
         note_usage(usage, record)
+    return [choice["delta"].get("content") or "" for choice in event.get("choices") or ()]
 
 
 def _note_choice(choice: Mapping[str, Any], record: Record) -> None:

@@ -10,10 +10,11 @@ from headrace.loadtest.record import Record
 class SyncApi(Posting):
     route = "/v1/chat/completions"
 
-    async def ask(self, prompt: Prompt, record: Record) -> None:
+    async def ask(self, prompt: Prompt, record: Record) -> str:
         async with self.post(prompt) as answer:
             await accept(answer, record)
             completion = await answer.json(content_type=None)
-        completion["choices"][0]["message"]  # who answers something else has not answered
+        message = completion["choices"][0]["message"]
         if usage := completion.get("usage"):
             note_usage(usage, record)
+        return str(message.get("content") or "")

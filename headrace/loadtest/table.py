@@ -2,62 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from headrace.loadtest.figures import Spread
 from headrace.loadtest.quantiles import LEAST_FOR_P99
 from headrace.loadtest.record import ALL_STAGES
+from headrace.loadtest.remarks import remarks
+from headrace.loadtest.report import level_records, repeat_records
 from headrace.loadtest.result import Result
+from headrace.loadtest.service_level import ServiceLevel
+from headrace.loadtest.sheet import BY_SERVER, INVALID, UNSUPPORTED, Row, Sheet
+from headrace.loadtest.sheets import sheets
 from headrace.loadtest.slo import Slo
 
-INVALID, UNSUPPORTED, BY_SERVER = "!", "*", "~"
+STYLES = {"error": "yellow", "note": "dim"}
 MEANING = {"closed": "users", "open": "requests/s sent", "trace": "a trace"}
-Row = Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Sheet:
-    """A table before it is drawn; every row has the same columns."""
-
-    title: str
-    rows: Sequence[Row]
-
-    def drawn(self) -> Table:
-        table = Table(title=self.title, title_justify="left", title_style="bold", box=None)
-        table.padding, table.pad_edge = (0, 1, 0, 0), False
-        for name in self.rows[0]:
-            table.add_column(name, justify="right", no_wrap=True)
-        for row in self.rows:
-            style = "red" if row["level"].endswith(INVALID) else ""
-            table.add_row(*(_cell(text) for text in row.values()), style=style)
-        return table
-
-    def markdown(self) -> str:
-        lines = [list(self.rows[0]), ["--:"] * len(self.rows[0])]
-        lines += [list(row.values()) for row in self.rows]
-        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def drawn(results: Sequence[Result], slo: Slo) -> RenderableType:
+def drawn(results: Sequence[Result], service_levels: Sequence[ServiceLevel]) -> RenderableType:
     tables: list[RenderableType] = []
-    for sheet in _sheets(results):
+    for sheet in _sheets(results, service_levels):
         tables += [sheet.drawn(), Text()]
-    notes = [Text(line, style=style) for line, style in _notes(results, slo)]
+    notes = [Text(line, style=style) for line, style in _notes(results, service_levels)]
     return Group(*tables, *notes)
 
 
-def markdown(results: Sequence[Result], slo: Slo) -> str:
-    sheets = [sheet.markdown() for sheet in _sheets(results)]
-    return "\n\n".join([*sheets, "\n".join(f"- {line}" for line, _ in _notes(results, slo))])
+def markdown(results: Sequence[Result], service_levels: Sequence[ServiceLevel]) -> str:
+    sheets = [sheet.markdown() for sheet in _sheets(results, service_levels)]
+    return "\n\n".join(
+        [*sheets, "\n".join(f"- {line}" for line, _ in _notes(results, service_levels))]
+    )
 
 
-def _sheets(results: Sequence[Result]) -> Iterator[Sheet]:
-    """Each fits a terminal of 80 columns."""
+def _sheets(results: Sequence[Result], service_levels: Sequence[ServiceLevel]) -> Iterator[Sheet]:
+    """Each fits a terminal of 80 columns. Of levels that ran several times the medians suffice."""
+    repeats = repeat_records(results, [each.name for each in service_levels])
+    if not repeats:
+        yield from _single(results)
+    yield from sheets(level_records(results), repeats)
+
+
+def _single(results: Sequence[Result]) -> Iterator[Sheet]:
     loads = MEANING[results[0].load.kind]
     yield Sheet(f"level: {loads}", [_level_row(each, results[0]) for each in results])
     yield Sheet("latency in s, TPOT in ms", [_latency_row(each) for each in results])
@@ -74,7 +62,7 @@ def _level_row(result: Result, first: Result) -> Row:
         "req/s": f"{figures.throughput:.2f}",
         "tokens/s": f"{figures.output_tokens_per_s:.1f}",
         "batch": "-" if figures.batch_size is None else f"{figures.batch_size:.1f}",
-        "good %": f"{figures.goodput * 100:.1f}",
+        "good %": f"{figures.goodput[Slo.name].share * 100:.1f}",
         "p50 p95 vs first": f"{ratios[50]:.2f} {ratios[95]:.2f}" if ratios else "-",
     }
 
@@ -127,31 +115,31 @@ def _interval(spread: Spread | None) -> str:
     return f" [{spread.percentiles[50].low:.3f} {spread.percentiles[50].high:.3f}]"
 
 
-def _cell(text: str) -> Text:
-    return Text(text, style="dim" if text.endswith(UNSUPPORTED) else "")
-
-
-def _notes(results: Sequence[Result], slo: Slo) -> Iterator[tuple[str, str]]:
+def _notes(
+    results: Sequence[Result], service_levels: Sequence[ServiceLevel]
+) -> Iterator[tuple[str, str]]:
     """Lines below the tables, with their styles."""
+    runs = max(result.run for result in results)
     for result in results:
         for problem in result.problems:
-            yield f"{INVALID} level {result.load.label} is not valid: {problem}", "red"
+            yield f"{INVALID} level {_label(result, runs)} is not valid: {problem}", "red"
     yield "tokens/s: output; [..] 95 % interval; latency from the scheduled send", "dim"
-    yield (
-        f"good: answered within {slo.latency_s:g} s + {slo.tpot_s:g} s a token, "
-        f"begun within {slo.latency_s:g} s",
-        "dim",
-    )
+    for level in service_levels:
+        yield f"good{_of(level.name)}: {level}", "dim"
     shown = [each.figures for each in results]
     spreads = [spread for each in shown for spread in (each.e2e, each.ttft, each.tpot)]
     if any(spread and not spread.percentiles[99].supported for spread in spreads):
         yield f"{UNSUPPORTED} fewer than {LEAST_FOR_P99} answers: supports no claim", "dim"
     if any(spread and spread.source == "server" for spread in spreads):
         yield f"{BY_SERVER} as the server says", "dim"
-    for result in results:
-        for kind, count in result.figures.errors.items():
-            said = result.figures.messages.get(kind)
-            what = f"{count} x {kind}" + (f": {said}" if said else "")
-            yield f"level {result.load.label}: {what}", "yellow"
-        for remark in result.remarks:
-            yield f"level {result.load.label}: {remark}", "dim"
+    for weight, line in remarks(level_records(results)):
+        if weight in STYLES:
+            yield line, STYLES[weight]
+
+
+def _label(result: Result, runs: int) -> str:
+    return result.load.label + (f" run {result.run}" if runs > 1 else "")
+
+
+def _of(name: str) -> str:
+    return "" if name == Slo.name else f" {name}"

@@ -70,6 +70,11 @@ def littles_law(
     return Check("little", "failed", f"{figures}: no steady state, the queue grows or shrinks")
 
 
+def no_steady_state() -> Check:
+    """Little's law says nothing about a ramp."""
+    return Check("little", "unchecked", "a ramp has no steady state: see its windows")
+
+
 def edge_effect(in_flight: float, latencies_s: Sequence[float], window_s: float) -> float:
     """How far apart the two sides of the law may be in a steady state, as a share.
 
@@ -82,11 +87,11 @@ def edge_effect(in_flight: float, latencies_s: Sequence[float], window_s: float)
     return met_s / window_s * max(1.0, 3 / math.sqrt(in_flight))
 
 
-def full_concurrency(in_flight: float, concurrency: int, sending_s: float, errors: int) -> Check:
+def full_concurrency(in_flight: float, concurrency: float, sending_s: float, errors: int) -> Check:
     """A closed loop keeps all its users busy while it sends."""
     if sending_s <= 0:
         return Check("concurrency", "unchecked", "all requests were sent at once")
-    figures = f"{in_flight:.2f} requests in flight of {concurrency}"
+    figures = f"{in_flight:.2f} requests in flight of {concurrency:.4g}"
     if abs(in_flight - concurrency) <= TOLERANCE * concurrency:
         return Check("concurrency", "ok", figures)
     cause = "users pause after an error" if errors else "the load tester could not keep up"

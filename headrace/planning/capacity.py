@@ -296,7 +296,7 @@ class CapacityTest:
             )
 
     def _is_kept(self, result: Result) -> bool:
-        return result.figures.goodput >= self._question.objective
+        return result.figures.goodput[Slo.name].share >= self._question.objective
 
 
 def require_question(question: Question) -> None:

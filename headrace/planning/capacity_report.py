@@ -9,6 +9,7 @@ from typing import Any
 
 from headrace.core.machine import machine
 from headrace.core.version import version
+from headrace.loadtest.slo import Slo
 from headrace.planning.capacity import Capacity, Question, Tried
 from headrace.planning.service import Stretch
 from scaler.decision import Decision
@@ -108,7 +109,7 @@ def _prediction(tried: Tried, objective: float) -> dict[str, Any]:
 def _tried(tried: Tried, objective: float) -> dict[str, Any]:
     """Medians, where it was tried several times."""
     middle = tried.middle
-    goodput = middle(lambda level: level.measured.figures.goodput)
+    goodput = middle(lambda level: level.measured.figures.goodput[Slo.name].share)
     return {
         "rate": tried.rate,
         "predicted_p95_s": _finite(middle(lambda level: level.predicted.p95_s)),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from headrace.loadtest.record import Record
-from headrace.loadtest.trace import Arrival
+from headrace.loadtest.traces.arrival import Arrival
 from tests.scaled_deployment import ScaledDeployment, scaled_deployment
 from tests.waiting import eventually
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.loadtest.trace import Arrival
+from headrace.loadtest.traces.arrival import Arrival
 from tests.scaled_deployment import BOUNDS, LEAST, ScaledDeployment, scaled_deployment
 from tests.waiting import eventually
 

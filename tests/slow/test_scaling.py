@@ -13,7 +13,7 @@ from headrace.core.decision_log import decisions
 from headrace.core.jobs import keys
 from headrace.core.types import JobState
 from headrace.loadtest.record import Record
-from headrace.loadtest.trace import Arrival
+from headrace.loadtest.traces.arrival import Arrival
 from tests.scaled_deployment import BOUNDS, LEAST, MOST, ScaledDeployment, scaled_deployment
 from tests.waiting import eventually
 

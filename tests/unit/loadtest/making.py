@@ -64,4 +64,4 @@ def a_measurement(records: Sequence[Record], **changes: Any) -> Measurement:
 def a_result(records: Sequence[Record] | None = None, **changes: Any) -> Result:
     """Valid, unless its records or changes say otherwise."""
     measurement = a_measurement(records or one_after_another(), **changes)
-    return judge(measurement, SLO, seed=0, increase=None, unsure=0, notes=[])
+    return judge(measurement, [SLO], seed=0, increase=None, unsure=0, notes=[])

@@ -4,14 +4,20 @@ import pytest
 
 from headrace.core.errors import InvalidRequest
 from headrace.loadtest.assertions import Assertion, failures, require_levels
+from headrace.loadtest.repeats import RepeatedLevel
+from headrace.loadtest.result import Result
 from tests.load import closed, constant
 from tests.unit.loadtest.making import SERVER, a_failure, a_result, one_after_another
 
 GOOD = a_result(one_after_another(20, server=SERVER))
 
 
+def once(result: Result) -> RepeatedLevel:
+    return RepeatedLevel(result.load, [result], [result])
+
+
 def holds(text: str) -> bool:
-    return Assertion.parse(text).check(GOOD, GOOD) is None
+    return Assertion.parse(text).check(once(GOOD)) is None
 
 
 @pytest.mark.parametrize(
@@ -39,7 +45,7 @@ def test_what_is_measured_can_be_demanded(text: str) -> None:
 
 
 def test_an_assertion_that_does_not_hold_says_what_was_measured() -> None:
-    failure = Assertion.parse("throughput>10").check(GOOD, GOOD)
+    failure = Assertion.parse("throughput>10").check(once(GOOD))
     assert failure is not None
     assert (failure.text, failure.level, failure.reason) == ("throughput>10", "1", "measured 1")
 
@@ -79,12 +85,12 @@ def test_without_a_level_it_must_hold_on_all() -> None:
 
 def test_nothing_holds_on_a_level_that_is_not_valid() -> None:
     interrupted = a_result(is_interrupted=True)
-    failure = Assertion.parse("errors<=0").check(interrupted, interrupted)
+    failure = Assertion.parse("errors<=0").check(once(interrupted))
     assert failure is not None and "the level is not valid: complete" in failure.reason
 
 
 def test_an_unsupported_p99_does_not_hold() -> None:
-    failure = Assertion.parse("p99<100").check(GOOD, GOOD)
+    failure = Assertion.parse("p99<100").check(once(GOOD))
     assert failure is not None and failure.reason == "too few answers for this percentile"
 
 
@@ -93,14 +99,14 @@ def test_what_was_not_measured_does_not_hold() -> None:
     reasons = [
         found.reason
         for text in ("queue_wait.p50<9", "batch_size>0")
-        if (found := Assertion.parse(text).check(peer, peer))
+        if (found := Assertion.parse(text).check(once(peer)))
     ]
     assert reasons == ["was not measured"] * 2
 
 
 def test_nothing_holds_where_no_request_succeeded() -> None:
     failed = a_result([a_failure(float(number)) for number in range(20)])
-    found = Assertion.parse("throughput>=0").check(failed, failed)
+    found = Assertion.parse("throughput>=0").check(once(failed))
     assert found is not None
     assert "none of 20 requests succeeded" in found.reason
 

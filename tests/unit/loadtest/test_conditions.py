@@ -9,7 +9,7 @@ from headrace.core.version import version
 from headrace.loadtest.conditions import conditions
 from headrace.loadtest.fleet_watch import Moment, Watched
 from headrace.loadtest.loads import Limits, Load, OpenLoad, TraceLoad
-from headrace.loadtest.trace import Arrival
+from headrace.loadtest.traces.arrival import Arrival
 from tests.load import closed, constant
 from tests.reports import a_report
 from tests.unit.loadtest.making import a_result

@@ -4,6 +4,7 @@ import pytest
 
 from headrace.loadtest.figures import Figures, figures
 from headrace.loadtest.record import Record
+from headrace.loadtest.service_level import is_met
 from tests.unit.loadtest.making import (
     SERVER,
     SLO,
@@ -15,7 +16,7 @@ from tests.unit.loadtest.making import (
 
 
 def figures_of(*records: Record, **changes: object) -> Figures:
-    return figures(a_measurement(records, **changes), SLO, seed=0)
+    return figures(a_measurement(records, **changes), [SLO], seed=0)
 
 
 def test_latencies_are_those_of_requests_sent_in_the_window() -> None:
@@ -42,14 +43,14 @@ def test_failures_are_errors_and_never_latencies() -> None:
     assert found.errors == {"http_503": 1, "timeout": 1}
     assert found.e2e is not None
     assert found.e2e.count == 1
-    assert found.goodput == pytest.approx(1 / 3)
+    assert found.goodput["slo"].share == pytest.approx(1 / 3)
 
 
 def test_good_is_within_the_latency_and_the_time_of_its_tokens() -> None:
-    assert SLO.is_met(a_record(e2e_s=1.4, output_tokens=4))
-    assert not SLO.is_met(a_record(e2e_s=1.5, output_tokens=4))
-    assert not SLO.is_met(a_record(e2e_s=1.4, output_tokens=4, first_token=1.2))
-    assert not SLO.is_met(a_failure())
+    assert is_met(SLO, a_record(e2e_s=1.4, output_tokens=4))
+    assert not is_met(SLO, a_record(e2e_s=1.5, output_tokens=4))
+    assert not is_met(SLO, a_record(e2e_s=1.4, output_tokens=4, first_token=1.2))
+    assert not is_met(SLO, a_failure())
 
 
 def test_p99_is_not_supported_under_300_answers() -> None:
@@ -87,4 +88,4 @@ def test_counted_chunks_are_noted() -> None:
 def test_a_level_without_an_answer_has_no_latencies() -> None:
     found = figures_of(a_failure(), a_failure(1.0))
     assert (found.e2e, found.ttft, found.tpot) == (None, None, None)
-    assert found.goodput == 0.0
+    assert found.goodput["slo"].share == 0.0

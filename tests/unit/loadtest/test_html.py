@@ -11,7 +11,7 @@ import pytest
 from headrace.loadtest.html import page, write_html
 from headrace.loadtest.load_test import LoadTest
 from headrace.loadtest.loads import Load, TraceLoad
-from headrace.loadtest.trace import Arrival
+from headrace.loadtest.traces.arrival import Arrival
 from tests.load import KeepsLevels, a_plan, closed, constant
 from tests.reports import a_report, a_report_with_a_fleet
 from tests.unit.loadtest.making import SERVER, a_failure, a_result, one_after_another

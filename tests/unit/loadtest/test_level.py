@@ -9,7 +9,7 @@ from headrace.loadtest.loads import Limits, Load, TraceLoad
 from headrace.loadtest.measurement import Measurement
 from headrace.loadtest.prompts import Prompt, WordLength, WordPrompts
 from headrace.loadtest.record import Record
-from headrace.loadtest.trace import Arrival
+from headrace.loadtest.traces.arrival import Arrival
 from headrace.loadtest.window import Window
 from tests.load import closed, constant
 

@@ -96,7 +96,7 @@ def test_errors_are_counted_by_kind(trick: Trick, kind: str) -> None:
         [result] = load(server.url, closed(1))
     assert result.figures.errors == {kind: 2}
     assert result.figures.e2e is not None and result.figures.e2e.count == 18
-    assert result.figures.goodput == pytest.approx(0.9)
+    assert result.figures.goodput["slo"].share == pytest.approx(0.9)
 
 
 def test_an_answer_that_is_none_is_an_error() -> None:

@@ -14,7 +14,7 @@ BY_NAME = {metric.name: metric for metric in METRICS}
 
 
 def statistic(name: str, level: SavedLevel, rounds: int = 100) -> Statistic:
-    found = BY_NAME[name].statistic(level, SLO, rounds)
+    found = BY_NAME[name].statistic([level], SLO, rounds)
     assert found is not None
     return found
 
@@ -64,19 +64,19 @@ def test_what_failed_is_an_error_and_not_good() -> None:
 
 @pytest.mark.parametrize(("name", "least"), [("e2e.p50", 8), ("e2e.p95", 60), ("errors", 8)])
 def test_too_few_values_give_no_statistic(name: str, least: int) -> None:
-    assert BY_NAME[name].statistic(steady(least - 1), SLO, 20) is None
-    assert BY_NAME[name].statistic(steady(least), SLO, 20) is not None
+    assert BY_NAME[name].statistic([steady(least - 1)], SLO, 20) is None
+    assert BY_NAME[name].statistic([steady(least)], SLO, 20) is not None
 
 
 def test_three_answers_a_user_give_no_statistic() -> None:
-    assert BY_NAME["e2e.p50"].statistic(a_run(0, users=16, requests=48), SLO, 20) is None
+    assert BY_NAME["e2e.p50"].statistic([a_run(0, users=16, requests=48)], SLO, 20) is None
 
 
 def test_a_tail_takes_more_answers_where_a_hiccup_delays_many() -> None:
     tail = BY_NAME["e2e.p95"]
-    assert tail.statistic(a_run(0, users=1, requests=100), SLO, 20) is not None
-    assert tail.statistic(a_run(0, users=8, requests=300), SLO, 20) is None
-    assert tail.statistic(a_run(0, users=8, requests=600), SLO, 20) is not None
+    assert tail.statistic([a_run(0, users=1, requests=100)], SLO, 20) is not None
+    assert tail.statistic([a_run(0, users=8, requests=300)], SLO, 20) is None
+    assert tail.statistic([a_run(0, users=8, requests=600)], SLO, 20) is not None
 
 
 def test_users_in_step_know_their_times_no_finer_than_a_step() -> None:

@@ -17,7 +17,7 @@ from headrace.loadtest.plots import (
     queue_and_workers,
     stage_stack,
 )
-from headrace.loadtest.trace import Arrival
+from headrace.loadtest.traces.arrival import Arrival
 from tests.load import closed, constant
 from tests.reports import a_report, a_report_with_a_fleet
 from tests.unit.loadtest.making import SERVER, a_failure, a_record, a_result, one_after_another
@@ -114,8 +114,8 @@ def test_the_slo_is_said_where_it_depends_on_the_answer() -> None:
 def test_goodput_stands_over_the_load_beside_the_diagonal(with_a_fleet: dict[str, Any]) -> None:
     found = drawn(goodput_against_rate(with_a_fleet))
     assert found["good"].x == column(with_a_fleet, "offered_per_s")
-    assert found["good"].y == column(with_a_fleet, "goodput", "per_s")
-    assert found["good"].customdata == column(with_a_fleet, "goodput", "share")
+    assert found["good"].y == column(with_a_fleet, "goodput", "slo", "per_s")
+    assert found["good"].customdata == column(with_a_fleet, "goodput", "slo", "share")
     assert found["all good"].x == found["all good"].y == (0, max(found["good"].x))
 
 

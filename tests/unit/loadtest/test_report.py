@@ -37,6 +37,7 @@ def test_a_report_says_what_was_run(two_levels: LoadTest) -> None:
         "concurrency": 5,
         "prompt_tokens": 32,
         "max_tokens": 4,
+        "ramp": None,
     }
     assert found["load"]["slo"] == {"latency_s": 1.0, "tpot_s": 0.15}
 

@@ -59,9 +59,9 @@ def test_requests_come_back_as_columns_and_failures_without_times(file: Path) ->
     ("text", "says"),
     [
         ("level,requests\n1,20\n", "no JSON"),
-        ("[]", "schema: None instead of 'headrace.loadtest/2'"),
+        ("[]", "schema: None instead of 'headrace.loadtest/3'"),
         ('{"schema": "headrace.loadtest/1"}', "schema: 'headrace.loadtest/1' instead of"),
-        ('{"schema": "headrace.loadtest/2"}', "headrace: Field required"),
+        ('{"schema": "headrace.loadtest/3"}', "headrace: Field required"),
     ],
 )
 def test_what_is_no_report_is_refused(file: Path, text: str, says: str) -> None:

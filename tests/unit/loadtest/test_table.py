@@ -13,7 +13,7 @@ from tests.unit.loadtest.making import SERVER, SLO, a_failure, a_result, one_aft
 
 def shown(*results: Result, width: int = 120) -> list[str]:
     console = Console(file=io.StringIO(), width=width)
-    console.print(drawn(results, SLO))
+    console.print(drawn(results, [SLO]))
     assert isinstance(console.file, io.StringIO)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
@@ -86,7 +86,7 @@ def test_a_level_without_an_answer_is_shown_as_such() -> None:
 
 
 def test_markdown_has_the_same_cells() -> None:
-    text = markdown([a_result(one_after_another(300, server=SERVER))], SLO)
+    text = markdown([a_result(one_after_another(300, server=SERVER))], [SLO])
     assert "| level | requests | errors |" in text
     assert "| 1 | 1.000 [1.000 1.000] | 1.000 |" in text
     assert "[..] 95 % interval" in text

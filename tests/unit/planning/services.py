@@ -96,7 +96,7 @@ class SimulatedDeployment:
             in_flight.end(record.done or 0.0)
         last = max(record.scheduled for record in records)
         measured = Measurement(load, start, end, last, records, in_flight, [0.001], 0.0, False)
-        judged = judge(measured, self.slo, seed=0, increase=None, unsure=0, notes=[])
+        judged = judge(measured, [self.slo], seed=0, increase=None, unsure=0, notes=[])
         moments = [Moment(start, 0, 0, self.seen, 0)]
         return replace(judged, watched=Watched(moments, _steps(self.pace), SLOTS))
 

@@ -1,29 +1,20 @@
-"""A recorded load: when requests came, and how long their prompts and answers were."""
+"""Traces of Azure: a CSV of when requests came, and how long their prompts and answers were."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from headrace.core.errors import InvalidRequest
+from headrace.loadtest.traces.arrival import Arrival
 
 EPOCH = datetime(1970, 1, 1)
 COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
 
 
-@dataclass(frozen=True)
-class Arrival:
-    """`offset_s` from the first row, at the trace's own speed."""
-
-    offset_s: float
-    prompt_tokens: int
-    max_tokens: int
-
-
-def read_trace(path: Path) -> list[Arrival]:
+def read(path: Path) -> list[Arrival]:
     """The rows in order of time. Raises `InvalidRequest`, naming the line that is wrong."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -33,7 +24,10 @@ def read_trace(path: Path) -> list[Arrival]:
     if not rows:
         raise InvalidRequest(f"--trace: {path} has no rows")
     first = min(when for when, _, _ in rows)
-    return [Arrival((when - first).total_seconds(), *sizes) for when, *sizes in sorted(rows)]
+    return [
+        Arrival((when - first).total_seconds(), prompt_tokens, max_tokens)
+        for when, prompt_tokens, max_tokens in sorted(rows)
+    ]
 
 
 def _rows(name: str, reader: csv.DictReader[str]) -> Iterator[tuple[datetime, int, int]]:
