@@ -12,6 +12,7 @@ from headrace.loadtest.load_test import LoadTest
 from headrace.loadtest.loads import ClosedLoad, Limits, Load, OpenLoad
 from headrace.loadtest.plan import Plan
 from headrace.loadtest.progress import Progress
+from headrace.loadtest.ramp import Ramp
 from headrace.loadtest.record import Record
 from headrace.loadtest.result import Result
 from headrace.loadtest.slo import Slo
@@ -31,8 +32,10 @@ class KeepsLevels(Progress):
     def finished(self, result: Result) -> None: ...
 
 
-def closed(users: int, prompt_tokens: int = 32, max_tokens: int = 4) -> ClosedLoad:
-    return ClosedLoad(users, prompt_tokens, max_tokens)
+def closed(
+    users: int, prompt_tokens: int = 32, max_tokens: int = 4, ramp: Ramp | None = None
+) -> ClosedLoad:
+    return ClosedLoad(users, prompt_tokens, max_tokens, ramp)
 
 
 def constant(rate: float, max_tokens: int = 4) -> OpenLoad:

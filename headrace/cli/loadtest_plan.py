@@ -86,7 +86,7 @@ def _loads(options: Options, dataset: Dataset | None) -> Sequence[Load]:
     sizes = _sizes(options, dataset)
     if options["rates"] is not None:
         law = {name: options[name] for name in ("arrivals", "cv", "seed")}
-        rates = _levels("--rates", options["rates"], float, options)
+        rates = _levels("--rate", options["rates"], float, options)
         return [OpenLoad(rate, **law, **sizes, ramp=ramp) for rate, ramp in rates]
     users = _levels("--concurrency", options["concurrency"] or DEFAULT_CONCURRENCY, int, options)
     return [ClosedLoad(int(number), **sizes, ramp=ramp) for number, ramp in users]

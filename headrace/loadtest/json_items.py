@@ -111,6 +111,8 @@ class JsonList:
             except (json.JSONDecodeError, RecursionError) as error:
                 self._read_on(error)
                 continue
+            if end == len(self._text) and self._read():
+                continue  # a number may go on
             item = Item(self._line, value)
             self._advance(end)
             return item

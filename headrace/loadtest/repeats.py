@@ -54,7 +54,7 @@ class RepeatedLevel:
         known = [each for each in found if each is not None]
         if not known or len(known) < len(found):
             return None
-        return _over_runs(known, 1.0 if name.metric in SHARES else math.inf)
+        return over_runs(known, 1.0 if name.metric in SHARES else math.inf)
 
     def values(self, service_levels: Sequence[str]) -> Mapping[Name, Value]:
         """All figures that were measured."""
@@ -78,7 +78,7 @@ def repeated_levels(results: Sequence[Result]) -> Sequence[RepeatedLevel]:
     ]
 
 
-def _over_runs(found: Sequence[Value], most: float) -> Value:
+def over_runs(found: Sequence[Value], most: float = math.inf) -> Value:
     """Student's interval around the median.
 
     Percentiles of resampled runs are too narrow: the median of three lies beyond all of them one
