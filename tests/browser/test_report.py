@@ -37,6 +37,21 @@ def test_the_page_of_a_load_test_is_drawn_without_a_complaint(tmp_path: Path) ->
     }
 
 
+def test_ramps_and_repeated_runs_are_drawn_with_their_tables(tmp_path: Path) -> None:
+    path = tmp_path / "out.html"
+    options = ["--duration", "2", "--warmup", "0", "--concurrency", "1:3,2", "--repeat", "2"]
+    options += ["--goodput", "chat=ttft:20", "--dataset", "turns:turns=2,think_s=0.01"]
+    with OpenAiServer(service_s=0.01) as server:
+        CliRunner().invoke(cli, ["loadtest", "--url", server.url, *options, "--html", str(path)])
+    found = show(path)
+    assert found.console == []
+    traces = found.traces()
+    assert traces["Over the ramp"] == 6
+    assert traces["Goodput against load"] == 3
+    for title in ("medians of 2 runs", "goodput by name", "by turn", "over the ramp"):
+        assert f"<h2>{title}" in found.dom
+
+
 def test_all_plots_of_a_fleet_are_drawn(tmp_path: Path) -> None:
     found = shown(page(a_report_with_a_fleet(seconds=40.0)), tmp_path)
     assert found.console == []

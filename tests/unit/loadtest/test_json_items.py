@@ -38,7 +38,7 @@ def test_items_know_their_lines(file: Path) -> None:
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7, 64])
 def test_an_item_may_be_cut_anywhere_by_a_read(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_items, "CHUNK", chunk)
-    items = [{"text": 'a "quoted" ] one'}, 12345, {"deep": [[1], {"b": "é\n"}]}, 1.5]
+    items = [{"text": 'a "quoted" ] one'}, 12345, {"deep": [[1.5], {"b": "é\n"}]}]
     found = JsonList(io.StringIO(json.dumps(items, indent=1)))
     assert [item.value for item in found] == items
 
