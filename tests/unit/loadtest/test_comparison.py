@@ -8,7 +8,7 @@ import pytest
 
 from headrace.core.errors import InvalidRequest
 from headrace.loadtest.comparison import Comparison, compare
-from headrace.loadtest.saved import SavedLevel, SavedReport, SavedSpread
+from headrace.loadtest.saved import SavedBounds, SavedLevel, SavedReport, SavedSpread
 from headrace.loadtest.slo import Slo
 from tests.unit.loadtest.runs import a_level, a_report, a_run, answered
 
@@ -170,3 +170,41 @@ def test_a_wider_tolerance_lets_more_pass() -> None:
     a, b = a_report(nearly_constant(0.4)), a_report(nearly_constant(0.44))
     assert compared(a, b).verdict == "slower"
     assert compared(a, b, tolerance=0.15).verdict == "equal"
+
+
+def repeated(*seeds: int, e2e_s: float = 0.5) -> SavedReport:
+    """One level, a run a seed."""
+    runs = [replace(a_run(seed, e2e_s=e2e_s), run=run) for run, seed in enumerate(seeds, 1)]
+    return a_report(*runs, load_repeat=len(seeds))
+
+
+def test_all_runs_of_a_level_are_compared_as_one() -> None:
+    assert compared(repeated(1, 2, 3), repeated(4, 5, 6)).verdict == "equal"
+    slower = compared(repeated(1, 2, 3), repeated(4, 5, 6, e2e_s=0.6))
+    assert (len(slower.levels), slower.verdict) == (1, "slower")
+
+
+def test_runs_that_are_far_apart_are_not_called_slower() -> None:
+    apart = [replace(a_run(7, e2e_s=e2e_s)) for e2e_s in (0.4, 0.5, 0.8)]
+    b = a_report(*(replace(each, run=run) for run, each in enumerate(apart, 1)), load_repeat=3)
+    assert statuses(compared(repeated(1, 2, 3), b))["e2e.p50"] == "unsure"
+
+
+def test_a_run_that_is_not_valid_does_not_count() -> None:
+    good = repeated(4, 5, 6)
+    late = replace(a_run(6, e2e_s=5.0), run=3, valid=False, problems=("lag: busy",))
+    one_bad = replace(good, levels=(*good.levels[:2], late))
+    assert compared(repeated(1, 2, 3), one_bad).verdict == "equal"
+    two_bad = replace(good, levels=(good.levels[0], replace(late, run=2), late))
+    assert compared(repeated(1, 2, 3), two_bad).levels[0].problems == [
+        "B is not valid in run 2: lag: busy",
+        "B is not valid in run 3: lag: busy",
+    ]
+
+
+def test_goodput_by_name_is_compared_by_the_bounds_of_a() -> None:
+    a = a_report(a_run(1), load_goodput={"quick": SavedBounds(e2e_s=0.55)})
+    found = compared(a, a_report(a_run(2, e2e_s=0.6)))
+    assert statuses(found)["goodput.quick"] == "slower"
+    assert statuses(found)["goodput"] == "equal"
+    assert "--goodput differs: both are judged by A's" in found.notes
