@@ -18,6 +18,7 @@ from headrace.loadtest.assertions import Assertion, failures
 from headrace.loadtest.load_test import LoadTest
 from headrace.loadtest.plan import Plan
 from headrace.loadtest.progress import Lines, Moving, Progress
+from headrace.loadtest.repeats import repeated_levels
 from headrace.loadtest.report import write_csv, write_json
 from headrace.loadtest.table import drawn, markdown
 
@@ -78,7 +79,8 @@ def run_load_test(plan: Plan, assertions: Sequence[Assertion], outputs: Outputs)
         click.echo(f"FAILED {failure.text} at level {failure.level}: {failure.reason}", err=True)
     if failed:
         return FAILED
-    return HOLDS if all(result.is_valid for result in test.results) else NOT_MEASURED
+    is_believed = not any(level.problems for level in repeated_levels(test.results))
+    return HOLDS if is_believed else NOT_MEASURED
 
 
 def _run(test: LoadTest) -> int:

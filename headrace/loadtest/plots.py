@@ -205,15 +205,15 @@ def medians(report: Report) -> Sequence[Level]:
 def _median(repeat: Level, runs: Sequence[Level]) -> Level:
     """In the shape of a level."""
     figures = repeat["figures"]
-    known = {f"p{each}": figures.get(f"e2e.p{each}") for each in PERCENTS}
-    is_known = all(each and each["low"] is not None for each in known.values())
+    e2e = {f"p{each}": figures[f"e2e.p{each}"] for each in PERCENTS if f"e2e.p{each}" in figures}
+    counted = [run for run in runs if run["valid"]] or runs
     return {
         **runs[0],
         "runs": 1,
         "valid": repeat["valid"],
-        "offered_per_s": median(run["offered_per_s"] for run in runs),
+        "offered_per_s": median(run["offered_per_s"] for run in counted),
         "throughput_per_s": figures.get("throughput", {"value": 0.0})["value"],
-        "e2e_s": known if is_known else None,
+        "e2e_s": {name: _interval(each) for name, each in e2e.items()} or None,
         "goodput": {
             name: {
                 "share": figures.get(f"goodput.{name}", {"value": 0.0})["value"],
@@ -350,6 +350,13 @@ def _course(levels: Sequence[Level], name: str, colour: str, axis: str) -> go.Sc
         line={"color": colour, "width": 2, "shape": "hv"},
         hovertemplate=f"%{{y}} {name}<extra></extra>",
     )
+
+
+def _interval(figure: Mapping[str, Any]) -> Mapping[str, Any]:
+    """As wide as nothing where a single run is left."""
+    if figure["low"] is not None:
+        return figure
+    return {**figure, "low": figure["value"], "high": figure["value"]}
 
 
 def _over_ramp(level: Level, percentile: str, colour: str) -> go.Scatter:

@@ -112,7 +112,7 @@ def _window_row(level: Level, window: Mapping[str, Any]) -> Row:
         "level": level_name(level),
         "from s": f"{window['begin_s']:.1f}",
         "load": f"{window['load']:.1f}",
-        "flying": f"{window['in_flight']:.1f}",
+        "in flight": f"{window['in_flight']:.1f}",
         "req/s": f"{window['throughput_per_s']:.2f}",
         **{key: text for key, text in _part(window).items() if key != "tokens in"},
     }

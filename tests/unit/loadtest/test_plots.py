@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,8 +16,10 @@ from headrace.loadtest.plots import (
     latency_distribution,
     plots,
     queue_and_workers,
+    ramp,
     stage_stack,
 )
+from headrace.loadtest.ramp import Ramp
 from headrace.loadtest.traces.arrival import Arrival
 from tests.load import closed, constant
 from tests.reports import a_report, a_report_with_a_fleet
@@ -175,3 +178,22 @@ def test_a_label_is_no_markup() -> None:
     report = a_report(a_result())
     report["levels"][0]["level"] = "<b>1</b>"
     assert drawn(latency_against_throughput(report))["p50"].text == ("&lt;b&gt;1&lt;/b&gt;",)
+
+
+def test_a_level_that_ran_several_times_is_one_point_of_its_medians() -> None:
+    runs = [
+        replace(a_result(one_after_another(20, e2e_s)), run=run)
+        for run, e2e_s in enumerate((1.0, 1.3, 1.1), 1)
+    ]
+    found = drawn(latency_against_throughput(a_report(*runs)))["p50"]
+    assert found.y == pytest.approx((1.1,))
+    assert found.error_y.array[0] > 0.1
+    half = [runs[0], replace(a_result([a_failure(0.0, done=1.0)]), run=2)]
+    assert drawn(latency_against_throughput(a_report(*half)))["p50"].y == (1.0,)
+
+
+def test_a_ramp_is_drawn_by_its_windows() -> None:
+    load = closed(4, ramp=Ramp(1, after_s=0.0, seconds=20.0))
+    found = drawn(ramp(a_report(a_result(one_after_another(20), load=load))))
+    assert found["1:4! p50"].x == (1, 2, 3, 4)
+    assert found["1:4! requests/s"].y == pytest.approx((1.0, 1.0, 1.0, 1.0))
