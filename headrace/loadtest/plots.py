@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from statistics import median
 from typing import Any
 
 import plotly.graph_objects as go
@@ -22,7 +21,7 @@ from headrace.loadtest.look import (
     logarithmic,
     shades,
 )
-from headrace.loadtest.quantiles import PERCENTS
+from headrace.loadtest.medians import medians
 from headrace.loadtest.record import ALL_STAGES
 from headrace.loadtest.sheets import level_name
 from headrace.loadtest.slo import Slo
@@ -188,42 +187,6 @@ DRAWN: Sequence[Callable[[Report], Plot | None]] = (
 )
 
 
-def medians(report: Report) -> Sequence[Level]:
-    """The levels, each once: of one that ran several times the medians of its figures."""
-    if not report["repeats"]:
-        return report["levels"]  # type: ignore[no-any-return]
-    repeated = {(each["kind"], each["level"]): each for each in report["repeats"]}
-    runs: dict[tuple[str, str], list[Level]] = {}
-    for level in report["levels"]:
-        runs.setdefault((level["kind"], level["level"]), []).append(level)
-    return [
-        _median(repeated[key], levels) if key in repeated else levels[0]
-        for key, levels in runs.items()
-    ]
-
-
-def _median(repeat: Level, runs: Sequence[Level]) -> Level:
-    """In the shape of a level."""
-    figures = repeat["figures"]
-    e2e = {f"p{each}": figures[f"e2e.p{each}"] for each in PERCENTS if f"e2e.p{each}" in figures}
-    counted = [run for run in runs if run["valid"]] or runs
-    return {
-        **runs[0],
-        "runs": 1,
-        "valid": repeat["valid"],
-        "offered_per_s": median(run["offered_per_s"] for run in counted),
-        "throughput_per_s": figures.get("throughput", {"value": 0.0})["value"],
-        "e2e_s": {name: _interval(each) for name, each in e2e.items()} or None,
-        "goodput": {
-            name: {
-                "share": figures.get(f"goodput.{name}", {"value": 0.0})["value"],
-                "per_s": figures.get(f"goodput_per_s.{name}", {"value": 0.0})["value"],
-            }
-            for name in runs[0]["goodput"]
-        },
-    }
-
-
 def slo_limit_s(report: Report) -> float | None:
     """Of all good answers; None where it varies with their tokens."""
     slo = report["load"]["slo"]
@@ -350,13 +313,6 @@ def _course(levels: Sequence[Level], name: str, colour: str, axis: str) -> go.Sc
         line={"color": colour, "width": 2, "shape": "hv"},
         hovertemplate=f"%{{y}} {name}<extra></extra>",
     )
-
-
-def _interval(figure: Mapping[str, Any]) -> Mapping[str, Any]:
-    """As wide as nothing where a single run is left."""
-    if figure["low"] is not None:
-        return figure
-    return {**figure, "low": figure["value"], "high": figure["value"]}
 
 
 def _over_ramp(level: Level, percentile: str, colour: str) -> go.Scatter:
