@@ -103,7 +103,7 @@ class Claim:
         """From what `claim.lua` returns for a job."""
         job_id, execution_id, data, attempt, remaining, entries, *rest = fields
         queue, timeout, is_alone, foreign = rest
-        published = [dict(zip(entry[::2], entry[1::2], strict=True)) for _place, entry in entries]
+        token_ids, text, logprobs = _published(entries) if entries else NOTHING
         request, refusal = _readable(job_id.decode(), data, queue.decode(), foreign.decode())
         return cls(
             job_id=job_id.decode(),
@@ -113,15 +113,27 @@ class Claim:
             refusal=refusal,
             remaining_s=float(remaining) if remaining else math.inf,
             timeout_s=_seconds(timeout),
-            published_ids=tuple(i for entry in published for i in json.loads(entry[b"ids"])),
-            published_text="".join(entry[b"text"].decode() for entry in published),
-            published_logprobs=tuple(
-                logprobs
-                for entry in published
-                for logprobs in decode_logprobs(entry.get(b"logprobs"))
-            ),
+            published_ids=token_ids,
+            published_text=text,
+            published_logprobs=logprobs,
             is_alone=bool(is_alone),
         )
+
+
+Published = tuple[tuple[int, ...], str, tuple[TokenLogprobs, ...]]
+"""The tokens that earlier attempts streamed, their text and their logprobs."""
+
+NOTHING: Published = ((), "", ())
+
+
+def _published(entries: Sequence[Any]) -> Published:
+    """Reads a job's stream."""
+    fields = [dict(zip(entry[::2], entry[1::2], strict=True)) for _place, entry in entries]
+    return (
+        tuple(token_id for entry in fields for token_id in json.loads(entry[b"ids"])),
+        "".join(entry[b"text"].decode() for entry in fields),
+        tuple(one for entry in fields for one in decode_logprobs(entry.get(b"logprobs"))),
+    )
 
 
 def _seconds(timeout: bytes) -> float:

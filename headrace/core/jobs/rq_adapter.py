@@ -51,6 +51,8 @@ TTL_FIELDS = ("result_ttl", "failure_ttl")
 QUEUES_KEY = Queue.redis_queues_keys
 SUSPENDED_KEY = WORKERS_SUSPENDED
 
+_PRIORITIES = {name: priority for priority, name in keys.QUEUE_NAMES.items()}
+
 _STATES = {
     JobStatus.CREATED: JobState.QUEUED,
     JobStatus.QUEUED: JobState.QUEUED,
@@ -186,10 +188,10 @@ def retry_intervals(settings: Settings) -> list[int]:
 
 def priority_of(queue_name: str) -> Priority:
     """Raises `ValueError` for a queue that is not ours."""
-    for priority, name in keys.QUEUE_NAMES.items():
-        if name == queue_name:
-            return priority
-    raise ValueError(f"not a queue of Headrace: {queue_name!r}")
+    try:
+        return _PRIORITIES[queue_name]
+    except KeyError:
+        raise ValueError(f"not a queue of Headrace: {queue_name!r}") from None
 
 
 def decode_request(job_id: str, data: bytes, queue_name: str) -> Request:

@@ -119,6 +119,14 @@ end
 
 local LEASED_UNTIL = stamp(now + LEASE_S)
 
+local claim_notes = {} -- by attempt
+local function claim_note(attempt, is_alone)
+  local key = is_alone and -attempt or attempt
+  claim_notes[key] = claim_notes[key] or note_of({event = 'claimed', worker = worker,
+    attempt = attempt, alone = is_alone or nil})
+  return claim_notes[key]
+end
+
 local function start(job, is_alone)
   local id, eid = job.id, ARGV[11 + #claimed]
   local composite = id .. ':' .. eid
@@ -127,17 +135,15 @@ local function start(job, is_alone)
   gather('SADD', executions_key(worker), composite)
   redis.call('HSET', job_key(id), 'status', 'started', 'started_at', ARGV[8],
     'last_heartbeat', ARGV[8], 'worker_name', worker, 'hr_lease', eid, 'hr_attempt', job.attempt,
-    'hr_claimed', job.claimed_at, 'hr_timeline', noted(job.timeline,
-      {event = 'claimed', worker = worker, attempt = job.attempt, alone = is_alone or nil}))
+    'hr_claimed', job.claimed_at, 'hr_timeline',
+    with_note(job.timeline, claim_note(job.attempt, is_alone)))
   if is_alone then redis.call('HSET', job_key(id), 'hr_alone', '1') end
 
   local execution, executions = RQ .. ':execution:' .. composite, RQ .. ':executions:' .. id
   redis.call('HSET', execution, 'id', eid, 'job_id', id, 'created_at', NOW, 'last_heartbeat', NOW,
     'worker_name', worker)
-  redis.call('EXPIRE', execution, ttl)
-  redis.call('ZADD', executions, stamp(now + ttl + 60), eid)
-  redis.call('EXPIRE', executions, ttl + 60)
-  gather_scored(RQ .. ':wip:' .. job.queue, stamp(now + ttl), composite)
+  redis.call('ZADD', executions, stamp_after(ttl + 60), eid)
+  gather_scored(RQ .. ':wip:' .. job.queue, stamp_after(ttl), composite)
   longest_ttl = math.max(longest_ttl, ttl)
   claimed[#claimed + 1] = {
     id, eid, job.data, job.attempt,

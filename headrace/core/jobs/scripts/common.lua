@@ -29,6 +29,7 @@ local RESULT_TTL_S = {result_ttl_s}
 local QUEUE_TTL_S = {queue_ttl_s}
 local COMPLETION_LOG_MAX = {completion_log_max}
 local NEAR = 256 -- ids in which a search costs nothing
+local FRONT = 32 -- ids that one look at the front of RQ's list takes in
 local HOLE = 'headrace:hole'
 local AT_ONCE = 1000 -- members of one call, and ids looked at in one go
 local MOST_TOLD = 16384 -- bytes of an entry that a message tells; a longer one is read
@@ -48,6 +49,17 @@ local NOW = string.format('%s.%06d', TIME[1], TIME[2])
 -- Lua prints 14 digits of a number; a timestamp needs 16.
 local function stamp(seconds)
   return string.format('%.6f', seconds)
+end
+
+-- The stamp of a time from now, which many jobs of a script share.
+local stamps_after = {}
+local function stamp_after(seconds)
+  local after = stamps_after[seconds]
+  if not after then
+    after = stamp(now + seconds)
+    stamps_after[seconds] = after
+  end
+  return after
 end
 
 local function job_key(id) return RQ .. ':job:' .. id end
@@ -93,10 +105,14 @@ local function keep_for(key, ttl)
   if ttl > 0 then redis.call('EXPIRE', key, ttl) else redis.call('PERSIST', key) end
 end
 
--- A job's timeline with one more entry. A job that moves very often keeps its newest ones.
-local function noted(timeline, entry)
+-- An entry of a timeline, which jobs that move together share.
+local function note_of(entry)
   entry.at = NOW
-  local line = cjson.encode(entry)
+  return cjson.encode(entry)
+end
+
+-- A job's timeline with one more line. A job that moves very often keeps its newest ones.
+local function with_note(timeline, line)
   if not timeline then return line end
   if #timeline > MOST_NOTED then
     timeline = string.sub(timeline, (string.find(timeline, '\n', 1, true) or 0) + 1)
@@ -104,9 +120,14 @@ local function noted(timeline, entry)
   return timeline .. '\n' .. line
 end
 
+local function noted(timeline, entry)
+  return with_note(timeline, note_of(entry))
+end
+
 -- What one call can do for all jobs of a script is gathered here, and done by close() as its last
 -- act: every script that moves or ends jobs comes to it, by itself or through complete().
 local calls, lengths, holes, freed_tokens, tally, histograms = {}, {}, {}, {}, {}, {}
+local fronts, let_go_of, doomed, parents = {}, {}, {}, {}
 local ends = {ids = {}, lines = {}}
 
 local function gathered(command, key)
@@ -130,6 +151,18 @@ local function gather_scored(key, score, member)
   call[#call + 1] = member
 end
 
+-- Calls a command with the values behind its arguments, AT_ONCE a call; returns the sum of its answers.
+local function call_with(values, ...)
+  local arguments, sum = {...}, 0
+  local given = #arguments
+  for first = 1, #values, AT_ONCE do
+    local last = math.min(first + AT_ONCE - 1, #values)
+    for i = first, last do arguments[given + 1 + i - first] = values[i] end
+    sum = sum + redis.call(unpack(arguments, 1, given + 1 + last - first))
+  end
+  return sum
+end
+
 -- == What a tenant has in hand ===================================================================
 -- Of each tenant a hash: unfinished job -> its cost in tokens, and under SUM what they cost together.
 -- A job is in hand from its acceptance to its end, however often it waits and runs in between.
@@ -143,24 +176,30 @@ local function take_in_hand(tenant, id, cost)
   end
 end
 
-local function let_go(tenant, id)
-  local key = unfinished_key(tenant)
-  local cost = redis.call('HGET', key, id)
-  if not cost then return end
-  redis.call('HDEL', key, id)
+local function let_go(tenant, ids)
+  local key, cost = unfinished_key(tenant), 0
+  for first = 1, #ids, AT_ONCE do
+    local last = math.min(first + AT_ONCE - 1, #ids)
+    for _, each in ipairs(redis.call('HMGET', key, unpack(ids, first, last))) do
+      cost = cost + (tonumber(each or nil) or 0)
+    end
+  end
+  if call_with(ids, 'HDEL', key) == 0 then return end
   if redis.call('HLEN', key) == 1 then
     redis.call('DEL', key)
   else
-    redis.call('HINCRBY', key, SUM, -tonumber(cost))
+    redis.call('HINCRBY', key, SUM, -cost)
   end
 end
 
 -- Stock RQ ends and deletes jobs without a word: some of those still in hand are looked at.
 local function let_go_of_ended(tenant)
+  local ended = {}
   for _, id in ipairs(redis.call('HRANDFIELD', unfinished_key(tenant), 20)) do
     local status = redis.call('HGET', job_key(id), 'status')
-    if id ~= SUM and (not status or ENDED[status]) then let_go(tenant, id) end
+    if id ~= SUM and (not status or ENDED[status]) then ended[#ended + 1] = id end
   end
+  if #ended > 0 then let_go(tenant, ended) end
 end
 
 -- Which bound so many new jobs of a tenant would break: 'running_jobs' (most jobs in hand),
@@ -246,8 +285,41 @@ local function order(queue, id, at_front)
   end
 end
 
+-- Takes out of RQ's list what take_from_front() marked: in one go what stands in front of all others.
+local function close_front(queue)
+  local front = fronts[queue]
+  if not front then return end
+  fronts[queue] = nil
+  local list, popped = queue_key(queue), 0
+  while front.taken[popped] do popped = popped + 1 end
+  for place in pairs(front.taken) do
+    if place >= popped then
+      redis.call('LSET', list, place, HOLE)
+      holes[queue] = (holes[queue] or 0) + 1
+    end
+  end
+  if popped > 0 then redis.call('LPOP', list, popped) end
+end
+
+-- Marks an id that stands near the front of RQ's list, where claims find most of their jobs; false
+-- where it does not. Until close_front() nothing else may move the ids in the list.
+local function take_from_front(queue, id)
+  local front = fronts[queue] or {places = {}, seen = 0, left = 0, taken = {}}
+  fronts[queue] = front
+  if front.left == 0 then
+    local ids = redis.call('LRANGE', queue_key(queue), front.seen, front.seen + FRONT - 1)
+    for i, each in ipairs(ids) do front.places[each] = front.places[each] or front.seen + i - 1 end
+    front.seen, front.left = front.seen + #ids, #ids
+  end
+  local place = front.places[id]
+  if not place or front.taken[place] then return false end
+  front.taken[place], front.left = true, front.left - 1
+  return true
+end
+
 -- Puts a job into its queue.
 local function enqueue(queue, id, at_front)
+  if at_front then close_front(queue) end
   redis.call(at_front and 'LPUSH' or 'RPUSH', queue_key(queue), id)
   order(queue, id, at_front)
 end
@@ -258,14 +330,17 @@ end
 local function unlist(queue, id, must_find)
   local list = queue_key(queue)
   lengths[queue] = lengths[queue] or redis.call('LLEN', list)
-  if lengths[queue] < NEAR then return redis.call('LREM', list, 1, id) == 1 end
-  local place = redis.call('ZRANK', line_key(queue), id)
-  if place and redis.call('LINDEX', list, place) == id then
-    redis.call('LSET', list, place, HOLE)
-    holes[queue] = (holes[queue] or 0) + 1
-    return true
+  if lengths[queue] >= NEAR then
+    local place = redis.call('ZRANK', line_key(queue), id)
+    if place and redis.call('LINDEX', list, place) == id then
+      redis.call('LSET', list, place, HOLE)
+      holes[queue] = (holes[queue] or 0) + 1
+      return true
+    end
+    if not must_find then return false end -- else stock RQ may have moved the others
   end
-  return must_find and redis.call('LREM', list, 1, id) == 1 -- stock RQ has moved the others
+  close_front(queue)
+  return redis.call('LREM', list, 1, id) == 1
 end
 
 -- `name` is here the queue's, or aside_name(queue, card) of a job that is set aside.
@@ -280,7 +355,7 @@ local function dequeue(name, queue, id, cost)
   gather('ZREM', EXPIRIES, id)
   forget_place(name, id)
   freed_tokens[name] = (freed_tokens[name] or 0) + cost
-  return name ~= queue or unlist(queue, id, true)
+  return name ~= queue or take_from_front(queue, id) or unlist(queue, id, true)
 end
 
 -- Takes a job out of the order in which it may stand or not: its tenant gets back what it was
@@ -384,7 +459,8 @@ end
 -- The traces of a running job, as RQ's own worker would remove them.
 local function drop_execution(id, eid, queue, worker)
   local composite = id .. ':' .. eid
-  redis.call('DEL', RQ .. ':execution:' .. composite, RQ .. ':executions:' .. id)
+  doomed[#doomed + 1] = RQ .. ':execution:' .. composite
+  doomed[#doomed + 1] = RQ .. ':executions:' .. id
   gather('ZREM', RQ .. ':wip:' .. queue, composite)
   gather('SREM', executions_key(worker), composite)
   gather('ZREM', LEASES, id)
@@ -397,12 +473,18 @@ local function owns(id, eid, ...)
   return fields[1] == 'started' and fields[2] == eid, fields[1], fields
 end
 
+-- A status or a reason as JSON.
+local quotes = {}
+local function quoted(word)
+  word = word or ''
+  quotes[word] = quotes[word] or cjson.encode(word)
+  return quotes[word]
+end
+
 -- The line of a message that tells an entry: JSON, as headrace/core/news.py reads it.
 local function told(place, ids, text, logprobs, status, reason)
   local line = '["' .. place .. '",' .. ids .. ',' .. cjson.encode(text)
-  if status or logprobs then
-    line = line .. ',' .. cjson.encode(status or '') .. ',' .. cjson.encode(reason or '')
-  end
+  if status or logprobs then line = line .. ',' .. quoted(status) .. ',' .. quoted(reason) end
   if logprobs then line = line .. ',' .. logprobs end
   return #line < MOST_TOLD and line .. ']' or ''
 end
@@ -562,6 +644,33 @@ local function forget_cards()
   end
 end
 
+-- Adds all that was counted to the fleet's totals.
+local function add_counts()
+  local fields, news = {}, {}
+  for field in pairs(tally) do fields[#fields + 1] = field end
+  if #fields == 0 then return end
+  local known = redis.pcall('HMGET', COUNTS, unpack(fields))
+  if known.err then return end
+  for i, field in ipairs(fields) do
+    news[2 * i - 1] = field
+    news[2 * i] = string.format('%.0f', (tonumber(known[i] or nil) or 0) + tally[field])
+  end
+  redis.call('HSET', COUNTS, unpack(news))
+end
+
+-- RQ enqueues the jobs that depend on ended ones: notes those that have any.
+local function note_parents()
+  local dependents = {}
+  for i, parent in ipairs(parents) do dependents[i] = job_key(parent.id) .. ':dependents' end
+  if call_with(dependents, 'EXISTS') == 0 then return end
+  for i, parent in ipairs(parents) do
+    if redis.call('EXISTS', dependents[i]) == 1 then
+      redis.call('HSET', PARENTS, parent.id, parent.status)
+      if parent.ttl ~= 0 then keep_for(dependents[i], parent.ttl) end
+    end
+  end
+end
+
 -- Does what was gathered. A count that cannot be taken (its key is of another type) must not undo
 -- what a script has done.
 local function close()
@@ -570,6 +679,7 @@ local function close()
       redis.call(call[1], call[2], unpack(call, first, math.min(first + AT_ONCE - 1, #call)))
     end
   end
+  for queue in pairs(fronts) do close_front(queue) end
   for queue, number in pairs(holes) do redis.call('LREM', queue_key(queue), number, HOLE) end
   for queue, tokens in pairs(freed_tokens) do
     if redis.call('EXISTS', fair_key(queue)) == 0 then
@@ -579,12 +689,13 @@ local function close()
     end
   end
   forget_cards()
+  call_with(doomed, 'DEL')
+  for tenant, ids in pairs(let_go_of) do let_go(tenant, ids) end
+  note_parents()
   for name, seen in pairs(histograms) do
     for bucket, amount in pairs(seen) do count(name .. ':' .. bucket, amount) end
   end
-  for field, amount in pairs(tally) do
-    redis.pcall('HINCRBY', COUNTS, field, string.format('%.0f', amount))
-  end
+  add_counts()
   note_pace()
   tell(ENDED_CHANNEL, ends)
 end
@@ -630,7 +741,7 @@ local function settle(id, queue, status, ttl, eid)
   local key = job_key(id)
   -- RQ scores cancelled jobs by when they were cancelled, the others by when they may go. The sweep
   -- forgets them RESULT_TTL_S later: one that is kept for longer is listed for as long.
-  local registry, score = ':failed:', ttl < 0 and ttl or stamp(now + ttl)
+  local registry, score = ':failed:', ttl < 0 and ttl or stamp_after(ttl)
   if status == 'finished' then
     registry, score = ':finished:', ttl == -1 and '+inf' or score
   elseif status == 'canceled' then
@@ -639,14 +750,12 @@ local function settle(id, queue, status, ttl, eid)
   if status ~= 'finished' or ttl ~= 0 then
     gather_scored(RQ .. registry .. queue, score, id)
   end
-  local has_dependents = status ~= 'canceled' and redis.call('EXISTS', key .. ':dependents') == 1
-  if has_dependents and (status == 'finished' or ttl ~= 0) then
-    redis.call('HSET', PARENTS, id, status)
+  if status == 'finished' or (status ~= 'canceled' and ttl ~= 0) then
+    parents[#parents + 1] = {id = id, status = status, ttl = ttl}
   end
   if ttl == 0 then return vanish(id, status, eid) end
   keep_for(key, ttl)
   keep_for(stream_key(id), ttl)
-  if has_dependents then keep_for(key .. ':dependents', ttl) end
 end
 
 -- What the end of a job depends on.
@@ -706,7 +815,9 @@ local function end_job(id, outcome, job)
     keep_for(RQ .. ':results:' .. id, result_ttl)
   end
   if eid ~= '' then drop_execution(id, eid, queue, worker) end
-  let_go(job[15] or 'default', id)
+  local tenant = job[15] or 'default'
+  let_go_of[tenant] = let_go_of[tenant] or {}
+  table.insert(let_go_of[tenant], id)
   settle(id, queue, outcome.status, ttl, eid)
   if job[12] and ttl ~= 0 and not is_cancelled then keep_for(dependencies_key(id), ttl) end
   if job[14] and ttl > 0 then redis.call('EXPIRE', job[14], math.floor(ttl), 'GT') end

@@ -73,8 +73,12 @@ complete(function()
     local job = {status = fields[1], lease = fields[2] or '', worker = fields[3] or '',
       died = fields[4] or nil, is_alone = fields[5] == '1'}
     if job.status ~= 'started' or job.lease == '' then
-      gather('ZREM', LEASES, id)
-      end_as_rq_did(id, job.status)
+      if job.lease ~= '' then -- stock RQ ended it
+        drop_attempt(id, job.lease, job.worker)
+      else
+        gather('ZREM', LEASES, id)
+        end_as_rq_did(id, job.status)
+      end
     elseif ARGV[1] == '' or ARGV[1] == job.worker then
       bury(id, job)
     end
