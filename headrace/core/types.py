@@ -149,9 +149,10 @@ class Request:
         version = payload.get("version")
         if version not in range(1, PAYLOAD_VERSION + 1):
             raise ValueError(f"payload version {version!r}, this worker knows {PAYLOAD_VERSION}")
-        fields = {name: value for name, value in payload.items() if name != "version"}
+        fields = {**payload, **changes}
+        del fields["version"]
         try:
-            return _request_adapter().validate_python(fields | changes)
+            return _request_adapter().validate_python(fields)
         except ValueError:  # its text would quote the prompt's ids
             raise ValueError("malformed payload: not the fields of a request") from None
 

@@ -42,7 +42,7 @@ class Timings:
 
     @classmethod
     def from_stamps(cls, stamps: Sequence[bytes]) -> Self:
-        return cls(*(float(stamp) for stamp in stamps))
+        return cls(*map(float, stamps))
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,34 +131,46 @@ local fronts, let_go_of, doomed, parents = {}, {}, {}, {}
 local ends = {ids = {}, lines = {}}
 
 local function gathered(command, key)
-  local call = calls[command .. key]
-  if not call then
-    call = {command, key}
-    calls[command .. key] = call
+  local of_command = calls[command]
+  if not of_command then
+    of_command = {}
+    calls[command] = of_command
   end
-  return call
+  local members = of_command[key]
+  if not members then
+    members = {}
+    of_command[key] = members
+  end
+  return members
 end
 
 -- A member to be added to or removed from a set.
 local function gather(command, key, member)
-  local call = gathered(command, key)
-  call[#call + 1] = member
+  local members = gathered(command, key)
+  members[#members + 1] = member
 end
 
 local function gather_scored(key, score, member)
-  local call = gathered('ZADD', key)
-  call[#call + 1] = score
-  call[#call + 1] = member
+  local members = gathered('ZADD', key)
+  local count = #members
+  members[count + 1], members[count + 2] = score, member
 end
 
--- Calls a command with the values behind its arguments, AT_ONCE a call; returns the sum of its answers.
-local function call_with(values, ...)
-  local arguments, sum = {...}, 0
-  local given = #arguments
-  for first = 1, #values, AT_ONCE do
-    local last = math.min(first + AT_ONCE - 1, #values)
-    for i = first, last do arguments[given + 1 + i - first] = values[i] end
-    sum = sum + redis.call(unpack(arguments, 1, given + 1 + last - first))
+-- Calls a command with all members of a key, AT_ONCE a call; returns the sum of its answers.
+local function call_with(command, key, members)
+  local sum = 0
+  for first = 1, #members, AT_ONCE do
+    local last = math.min(first + AT_ONCE - 1, #members)
+    sum = sum + redis.call(command, key, unpack(members, first, last))
+  end
+  return sum
+end
+
+-- The same for a command that takes keys alone.
+local function call_for(command, names)
+  local sum = 0
+  for first = 1, #names, AT_ONCE do
+    sum = sum + redis.call(command, unpack(names, first, math.min(first + AT_ONCE - 1, #names)))
   end
   return sum
 end
@@ -184,7 +196,7 @@ local function let_go(tenant, ids)
       cost = cost + (tonumber(each or nil) or 0)
     end
   end
-  if call_with(ids, 'HDEL', key) == 0 then return end
+  if call_with('HDEL', key, ids) == 0 then return end
   if redis.call('HLEN', key) == 1 then
     redis.call('DEL', key)
   else
@@ -552,19 +564,17 @@ end
 -- One observation of a histogram: headrace/core/histogram.py reads them.
 local function observe(name, bounds, labels, seconds)
   if not COUNTING then return end
-  local bucket = '+Inf'
-  for i = 1, #bounds do
-    if seconds <= bounds[i] then
-      bucket = labels[i]
-      break
-    end
-  end
   local seen = histograms[name]
   if not seen then
-    seen = {sum = 0}
+    seen = {sum = 0, place = 1, buckets = {}}
     histograms[name] = seen
   end
-  seen[bucket] = (seen[bucket] or 0) + 1
+  -- Jobs that end together are alike: the search begins where the last one ended.
+  local place = seen.place
+  while place > 1 and seconds <= bounds[place - 1] do place = place - 1 end
+  while place <= #bounds and seconds > bounds[place] do place = place + 1 end
+  local bucket = labels[place] or '+Inf'
+  seen.place, seen.buckets[bucket] = place, (seen.buckets[bucket] or 0) + 1
   seen.sum = seen.sum + math.floor(seconds * 1000000 + 0.5)
 end
 
@@ -662,7 +672,7 @@ end
 local function note_parents()
   local dependents = {}
   for i, parent in ipairs(parents) do dependents[i] = job_key(parent.id) .. ':dependents' end
-  if call_with(dependents, 'EXISTS') == 0 then return end
+  if call_for('EXISTS', dependents) == 0 then return end
   for i, parent in ipairs(parents) do
     if redis.call('EXISTS', dependents[i]) == 1 then
       redis.call('HSET', PARENTS, parent.id, parent.status)
@@ -674,10 +684,8 @@ end
 -- Does what was gathered. A count that cannot be taken (its key is of another type) must not undo
 -- what a script has done.
 local function close()
-  for _, call in pairs(calls) do
-    for first = 3, #call, AT_ONCE do
-      redis.call(call[1], call[2], unpack(call, first, math.min(first + AT_ONCE - 1, #call)))
-    end
+  for command, of_command in pairs(calls) do
+    for key, members in pairs(of_command) do call_with(command, key, members) end
   end
   for queue in pairs(fronts) do close_front(queue) end
   for queue, number in pairs(holes) do redis.call('LREM', queue_key(queue), number, HOLE) end
@@ -689,11 +697,12 @@ local function close()
     end
   end
   forget_cards()
-  call_with(doomed, 'DEL')
+  call_for('DEL', doomed)
   for tenant, ids in pairs(let_go_of) do let_go(tenant, ids) end
   note_parents()
   for name, seen in pairs(histograms) do
-    for bucket, amount in pairs(seen) do count(name .. ':' .. bucket, amount) end
+    count(name .. ':sum', seen.sum)
+    for bucket, amount in pairs(seen.buckets) do count(name .. ':' .. bucket, amount) end
   end
   add_counts()
   note_pace()
@@ -790,7 +799,7 @@ local function end_job(id, outcome, job)
   local is_cancelled, is_canary = outcome.status == 'canceled', job[15] == CANARY
   outcome.prompt_tokens = tonumber(string.match(outcome.report, '"prompt_tokens":(%d+)') or nil) or 0
 
-  local problem, line = append(id, string.format('%d-1', outcome.count), outcome.ids, outcome.text,
+  local problem, line = append(id, outcome.count .. '-1', outcome.ids, outcome.text,
     outcome.logprobs, outcome.status, outcome.reason)
   if problem then error(problem) end
   redis.call('HSET', key, 'status', outcome.status,
