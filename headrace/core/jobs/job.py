@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from pydantic_core import to_json
 
@@ -20,8 +20,7 @@ STAGES = ("queue_wait", "prefill", "decode", "commit")
 """Stage i lies between stamps i and i + 1: together they are accepted to committed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timings:
+class Timings(NamedTuple):
     """Redis TIME of each stamp reached so far, seconds since the epoch; None where not reached."""
 
     accepted: float | None = None
@@ -33,10 +32,9 @@ class Timings:
     @property
     def stages(self) -> dict[str, float]:
         """Seconds of each stage that has ended."""
-        stamps = [getattr(self, name) for name in STAMPS]
         return {
             stage: end - start
-            for stage, (start, end) in zip(STAGES, pairwise(stamps), strict=True)
+            for stage, (start, end) in zip(STAGES, pairwise(self), strict=True)
             if start is not None and end is not None
         }
 
@@ -45,8 +43,7 @@ class Timings:
         return cls(*map(float, stamps))
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What a worker measured of one job; its part of the completion log.
 
     `batch_size` is the mean number of rows in the steps that the job took part in.
@@ -67,7 +64,7 @@ class Report:
     finish_reason: str | None = None
 
     def encode(self) -> str:
-        return to_json({name: getattr(self, name) for name in self.__slots__}).decode()
+        return to_json(self._asdict()).decode()
 
     @classmethod
     def decode(cls, text: bytes | None) -> Self | None:
