@@ -7,6 +7,7 @@ like in Redis is RQ's, so that `rq info`, rq-dashboard and stock workers underst
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -50,6 +51,9 @@ TTL_FIELDS = ("result_ttl", "failure_ttl")
 
 QUEUES_KEY = Queue.redis_queues_keys
 SUSPENDED_KEY = WORKERS_SUSPENDED
+
+_PART = re.compile(r"^local .*?(?=^local |\Z)", re.MULTILINE | re.DOTALL)
+"""A top-level local of `common.lua`, up to the next."""
 
 _PRIORITIES = {name: priority for priority, name in keys.QUEUE_NAMES.items()}
 
@@ -255,9 +259,10 @@ def decode_result(fields: Mapping[bytes, bytes]) -> tuple[dict[str, Any] | None,
 
 
 def load_script(redis: Client, name: str, settings: Settings) -> Script:
-    """A script of `scripts/` with the shared functions in front of it."""
+    """Reads a script of `scripts/` and puts the shared parts that it uses in front of it."""
     folder = files("headrace.core.jobs") / "scripts"
-    common = (folder / "common.lua").read_text()
+    text = (folder / f"{name}.lua").read_text()
+    common = _used_parts((folder / "common.lua").read_text(), text)
     for placeholder, value in {
         "{rq}": RQ_KEY_PREFIX,
         "{queues}": _lua_list(keys.QUEUE_NAMES.values()),
@@ -290,8 +295,28 @@ def load_script(redis: Client, name: str, settings: Settings) -> Script:
         "{completion_log_max}": repr(settings.completion_log_max),
     }.items():
         common = common.replace(placeholder, value)
-    script: Script = redis.register_script(common + (folder / f"{name}.lua").read_text())
+    script: Script = redis.register_script(common + text)
     return script
+
+
+def _used_parts(common: str, script: str) -> str:
+    """Drops the top-level locals of `common` that neither the script nor a kept part names.
+
+    Each run of a script makes all of its functions anew. A part uses only those in front of it.
+    """
+    kept: list[str] = []
+    words = _words(script)
+    for part in reversed(_PART.findall(common)):
+        declared = part.removeprefix("local function ").removeprefix("local ")
+        names = re.split(r"[=(]", declared, maxsplit=1)[0]
+        if _words(names) & words:
+            kept.append(part)
+            words |= _words(part)
+    return "".join(reversed(kept))
+
+
+def _words(code: str) -> set[str]:
+    return set(re.findall(r"\w+", re.sub(r"--.*", "", code)))
 
 
 def _lua_list(values: Iterable[str | float]) -> str:

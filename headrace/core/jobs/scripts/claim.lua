@@ -29,6 +29,7 @@ local BATCH = #QUEUES
 local CARD = ARGV[10]
 local MOST_SKIPPED, MOST_DISCARDED, MOST_MOVED = 1000, 200, 100
 local discarded, moved = 0, 0
+front_ids = math.max(1, math.min(slots, NEAR))
 local claimed, expired, odd, aside = {}, {}, {}, {}
 local longest_ttl = 0
 -- An idle worker takes its first job whatever it costs: one too large must fail, not block the rest.

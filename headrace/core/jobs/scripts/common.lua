@@ -29,7 +29,7 @@ local RESULT_TTL_S = {result_ttl_s}
 local QUEUE_TTL_S = {queue_ttl_s}
 local COMPLETION_LOG_MAX = {completion_log_max}
 local NEAR = 256 -- ids in which a search costs nothing
-local FRONT = 32 -- ids that one look at the front of RQ's list takes in
+local front_ids = 1 -- that one look at the front of RQ's list takes in; a claim sets its room
 local HOLE = 'headrace:hole'
 local AT_ONCE = 1000 -- members of one call, and ids looked at in one go
 local MOST_TOLD = 16384 -- bytes of an entry that a message tells; a longer one is read
@@ -319,7 +319,7 @@ local function take_from_front(queue, id)
   local front = fronts[queue] or {places = {}, seen = 0, left = 0, taken = {}}
   fronts[queue] = front
   if front.left == 0 then
-    local ids = redis.call('LRANGE', queue_key(queue), front.seen, front.seen + FRONT - 1)
+    local ids = redis.call('LRANGE', queue_key(queue), front.seen, front.seen + front_ids - 1)
     for i, each in ipairs(ids) do front.places[each] = front.places[each] or front.seen + i - 1 end
     front.seen, front.left = front.seen + #ids, #ids
   end
