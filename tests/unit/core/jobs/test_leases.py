@@ -138,3 +138,16 @@ def test_a_redelivery_is_logged_with_the_request_that_brought_the_job(
 
     told = {line["job_id"]: line["request_id"] for line in logs}
     assert told == {"readable": "request-readable", "odd": None}
+
+
+def test_nothing_is_left_of_a_run_whose_worker_died_after_stock_rq_had_failed_the_job(
+    queue: JobQueue, leases: Leases, redis: Client
+) -> None:
+    queue.submit(make_request())
+    claim_one(queue)
+    redis.hset("rq:job:job-1", "status", "failed")  # as RQ's clean-up of abandoned jobs does
+    run_out(redis)
+
+    assert leases.sweep().redelivered == []
+    assert list(redis.scan_iter("rq:execution:job-1:*")) == []
+    assert redis.zcard("rq:executions:job-1") == 0
