@@ -13,7 +13,7 @@ from headrace.core.api_key import Scope
 from headrace.core.errors import Forbidden
 from headrace.core.exposure import is_loopback
 
-PUBLIC = frozenset({"operations.healthz", "operations.readyz"})
+PUBLIC = frozenset({"operations.health", "operations.healthz", "operations.readyz"})
 """Routes that need no key."""
 
 LOCAL = frozenset({"operations.metrics", "operations.fleet"})

@@ -14,7 +14,8 @@ from api import request_id
 from api.access_log import JOB_HEADER
 
 MEDIA_TYPE = "text/event-stream"
-KEEP_ALIVE = ": waiting\n\n"
+KEEP_ALIVE = "\n"
+"""No event at all. A comment would do, but `vllm bench serve` loses the event behind one."""
 
 log = structlog.get_logger()
 

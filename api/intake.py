@@ -31,6 +31,7 @@ Tokenize = Callable[[ModelCard], tuple[int, ...]]
 RARE = {
     Feature.TOP_LOGPROBS: ("logprobs", "name alternatives of a token"),
     Feature.JSON_SCHEMA: ("response_format", "hold its output to a JSON schema"),
+    Feature.LOGIT_BIAS: ("logit_bias", "change the logits of single tokens"),
 }
 """What not every engine can do: the field that asks for it, and what it asks."""
 
@@ -93,6 +94,7 @@ class Intake:
     ) -> list[Request]:
         self._refuse_too_many(len(prompts) * n, param if len(prompts) > 1 else "n")
         card = self.card(body.model)
+        _refuse_foreign_ids(body, card)
         tokenized, tokenize_s = self._tokenize(card, prompts)
         choices = [prompt_ids for prompt_ids in tokenized for _choice in range(n)]
         defaults, traceparent = self.sampling_defaults(card), self._traces.traceparent()
@@ -168,7 +170,26 @@ class Intake:
                 "max_tokens",
                 "context_length_exceeded",
             )
-        return limit or min(self._settings.default_max_tokens, room)
+        return _long_enough(limit or min(self._settings.default_max_tokens, room), body)
+
+
+def _long_enough(max_tokens: int, body: Body) -> int:
+    """`max_tokens`. Raises `InvalidRequest` where the output is to be longer."""
+    if body.min_tokens > max_tokens:
+        message = f"min_tokens: {body.min_tokens}, more than max_tokens, which is {max_tokens} here"
+        raise InvalidRequest(message, "min_tokens")
+    return max_tokens
+
+
+def _refuse_foreign_ids(body: Body, card: ModelCard) -> None:
+    """Raises `InvalidRequest` for ids in the rules that are not of the model's vocabulary."""
+    if not body.stop_token_ids and not body.logit_bias:
+        return
+    tokens = card.tokenizer.get_vocab_size(with_added_tokens=True)
+    for param, ids in (("stop_token_ids", body.stop_token_ids), ("logit_bias", body.logit_bias)):
+        highest = max(map(int, ids), default=0)
+        if highest >= tokens:
+            raise InvalidRequest(f"{param}: {highest}, the model has ids below {tokens}", param)
 
 
 def _in_a_thread_if_long(tokenize: Callable[[], list[tuple[int, ...]]]) -> list[tuple[int, ...]]:

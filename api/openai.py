@@ -99,6 +99,8 @@ def _model_json(card: ModelCard) -> ModelView:
         "object": "model",
         "created": 0,
         "owned_by": "headrace",
+        "root": card.name,
+        "max_model_len": card.context_tokens,
         "context_tokens": card.context_tokens,
         "engines": engines_json(services().roster.workers()),
         "sampling_defaults": cast("SamplingView", defaults.model_dump()),
@@ -108,11 +110,12 @@ def _model_json(card: ModelCard) -> ModelView:
 def _serve(requests: Sequence[Request], body: OpenAiBody, kind: type[Shape]) -> Response:
     submitted = services().admission.submit(requests)
     card = None if body.wanted_logprobs is None else services().cards.current()
-    includes_usage = body.stream and body.stream_options.include_usage
+    options = body.stream_options
+    includes_usage = body.stream and options.include_usage
     shape = kind(requests, submitted, body.n, card, includes_usage)
     _name_jobs(shape.job_ids)
     if body.stream:
-        chunks = ChunkStream(shape, includes_usage).blocks()
+        chunks = ChunkStream(shape, options).blocks()
         watched = while_connected(chunks, body.on_disconnect, shape.job_ids)
         return event_stream.respond(watched, ", ".join(shape.job_ids))
     with watch_disconnect(body.on_disconnect, shape.job_ids):

@@ -32,12 +32,18 @@ class SamplingView(TypedDict):
 
 
 class ModelView(TypedDict):
-    """`engines` are those of the live workers."""
+    """`engines` are those of the live workers.
+
+    `root` and `max_model_len` are the name and `context_tokens` again, as vLLM calls them: tools
+    that speak to both look for these.
+    """
 
     id: str
     object: Literal["model"]
     created: int
     owned_by: str
+    root: str
+    max_model_len: int
     context_tokens: int
     engines: list[EngineView]
     sampling_defaults: SamplingView

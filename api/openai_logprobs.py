@@ -8,7 +8,7 @@ from typing import Any
 from api.openai_answers import ChatLogprobsView, ChatToken, CompletionLogprobsView, TokenView
 from headrace.core.model_card import ModelCard
 from headrace.core.token_text import TokenText
-from headrace.core.types import TokenLogprobs
+from headrace.core.types import Request, TokenLogprobs
 
 
 class NoLogprobs:
@@ -21,7 +21,7 @@ class NoLogprobs:
 class ChatLogprobs(NoLogprobs):
     """A token has its text and its bytes: one alone may be a part of a character only."""
 
-    def __init__(self, card: ModelCard, prompt_ids: Sequence[int] = ()) -> None:
+    def __init__(self, card: ModelCard, request: Request) -> None:
         self._card = card
 
     def write(self, entries: Sequence[TokenLogprobs]) -> ChatLogprobsView | None:
@@ -41,9 +41,10 @@ class ChatLogprobs(NoLogprobs):
 class CompletionLogprobs(NoLogprobs):
     """Four lists, one entry a token; offsets count characters of the choice's text."""
 
-    def __init__(self, card: ModelCard, prompt_ids: Sequence[int] = ()) -> None:
+    def __init__(self, card: ModelCard, request: Request) -> None:
         self._tokens = card.token_bytes
-        self._text_of = TokenText(card.token_bytes, prompt_ids)
+        shown = card.output_bytes(request.sampling.skip_special_tokens)
+        self._text_of = TokenText(shown, request.prompt_ids)
         self._offset = 0
 
     def write(self, entries: Sequence[TokenLogprobs]) -> CompletionLogprobsView | None:

@@ -58,17 +58,16 @@ class Shape:
         self._n = n
         self._prompt_tokens = sum(len(request.prompt_ids) for request in requests[::n])
         self._logprobs = [
-            self.logprobs(card, request.prompt_ids) if card else NoLogprobs()
-            for request in requests
+            self.logprobs(card, request) if card else NoLogprobs() for request in requests
         ]
         self._no_usage = {"usage": None} if includes_usage else {}
 
     def answer(self, jobs: Sequence[Job]) -> ChatAnswer | CompletionAnswer:
         raise NotImplementedError
 
-    def opening(self, index: int) -> Chunk:
-        """The first chunk of a choice."""
-        return self._piece(index, self.first_delta())
+    def openings(self) -> list[Chunk]:
+        """The chunks before the first token: none unless the route begins each choice with one."""
+        return []
 
     def piece(self, index: int, event: TokenEvent) -> Chunk | None:
         """The chunk of a choice that an event brings; None where it shows nothing."""
@@ -82,8 +81,9 @@ class Shape:
         """The last chunk of a stream that asked for its usage; `reports` where they are known."""
         return self._chunk([]) | {"usage": self._usage(output_tokens, reports)}
 
-    def first_delta(self) -> dict[str, Any]:
-        raise NotImplementedError
+    def usage(self, output_tokens: int) -> dict[str, Any]:
+        """What a chunk says of the usage so far."""
+        return {"usage": self._usage(output_tokens, ())}
 
     def delta(self, text: str) -> dict[str, Any]:
         raise NotImplementedError
@@ -150,8 +150,9 @@ class Chat(Shape):
         usage = self._whole_usage(jobs)
         return {**self._head(), "object": "chat.completion", "choices": choices, "usage": usage}
 
-    def first_delta(self) -> dict[str, Any]:
-        return {"delta": {"role": "assistant", "content": ""}}
+    def openings(self) -> list[Chunk]:
+        delta = {"delta": {"role": "assistant", "content": ""}}
+        return [self._piece(index, delta) for index in range(len(self.job_ids))]
 
     def delta(self, text: str) -> dict[str, Any]:
         return {"delta": {"content": text} if text else {}}
@@ -173,9 +174,6 @@ class Completion(Shape):
         ]
         usage = self._whole_usage(jobs)
         return {**self._head(), "object": "text_completion", "choices": choices, "usage": usage}
-
-    def first_delta(self) -> dict[str, Any]:
-        return self.delta("")
 
     def delta(self, text: str) -> dict[str, Any]:
         return {"text": text}

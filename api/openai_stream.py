@@ -13,6 +13,7 @@ from api.event_stream import KEEP_ALIVE
 from api.follower import failure
 from api.openai_answers import Chunk
 from api.openai_shapes import Shape
+from api.schemas import StreamOptions
 from api.services import services
 from headrace.core.events import START, TokenEvent
 from headrace.core.jobs.job import Report
@@ -40,25 +41,32 @@ class Frame:
 class ChunkStream:
     """The chunks of all choices as they come; the first choice that fails ends it."""
 
-    def __init__(self, shape: Shape, includes_usage: bool) -> None:
+    def __init__(self, shape: Shape, options: StreamOptions) -> None:
         self._shape = shape
-        self._includes_usage = includes_usage
+        self._options = options
         self._frames = [Frame(shape, index) for index in range(len(shape.job_ids))]
         self._count = 0
         self._has_failed = False
 
     def blocks(self) -> Iterator[str]:
-        """Yields one block for all chunks that arrive together."""
+        """Yields one block for all chunks that arrive together.
+
+        Headers go out at once, but no chunk before the first token: clients time it by that.
+        """
         job_ids = self._shape.job_ids
-        yield "".join(_block(self._shape.opening(index)) for index in range(len(job_ids)))
+        yield KEEP_ALIVE
+        opening = "".join(map(_block, self._shape.openings()))
         for batch in services().follower.tokens(job_ids):
-            block = "".join(self._write(*item) for item in batch) if batch else KEEP_ALIVE
+            block = "".join(self._write(*item) for item in batch)
             if block:
-                yield block
+                yield opening + block
+                opening = ""
+            elif not batch:
+                yield KEEP_ALIVE
             if self._has_failed:
                 break
         else:
-            if self._includes_usage:
+            if self._options.include_usage:
                 yield _block(self._shape.tally(self._count, _reports(job_ids)))
         yield DONE
 
@@ -70,10 +78,13 @@ class ChunkStream:
             self._has_failed = True
             return _block(_error(self._shape.job_ids[index], event))
         self._count += len(event.token_ids)
-        if event.text and event.state is None and not event.logprobs:
+        counts_on = self._options.continuous_usage_stats
+        if event.text and event.state is None and not event.logprobs and not counts_on:
             return self._frames[index].around(event.text)
         piece = self._shape.piece(index, event)
-        return "" if piece is None else _block(piece)
+        if piece is None:
+            return ""
+        return _block(piece | self._shape.usage(self._count) if counts_on else piece)
 
 
 def _reports(job_ids: list[str]) -> list[Report | None]:

@@ -16,10 +16,11 @@ from headrace.core.fleet import read_fleet
 blueprint = Blueprint("operations", __name__)
 
 
+@blueprint.get("/health", endpoint="health")
 @blueprint.get("/healthz")
 @Operation(query=None, durable=False, answers={200: Answer(Health)})
 def healthz() -> Response:
-    """The process lives."""
+    """The process lives. Tools that also measure vLLM ask for `/health`."""
     view: Health = {"status": "ok"}
     return jsonify(view)
 

@@ -37,6 +37,9 @@ from headrace.core.types import Priority, Sampling
 
 SEED_BITS = 63
 MAX_STOPS = 4
+MAX_STOP_TOKENS, MAX_BIASES = 256, 1024
+"""Most entries of `stop_token_ids` and `logit_bias`."""
+
 MAX_CHOICES = 16
 """Most choices of one prompt."""
 
@@ -51,7 +54,6 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     "best_of": (1,),
     "echo": (False,),
     "logprobs": (False,),
-    "logit_bias": ({},),
     "store": (False,),
     "suffix": ("",),
     "tools": ([],),
@@ -73,6 +75,9 @@ IGNORED = frozenset({"user", "metadata", "safety_identifier", "prompt_cache_key"
 """Fields that speak about the caller and change no answer."""
 
 OWN = "Left out, it is the model's own: `sampling_defaults` of `/v1/models` says it."
+
+STOP_TOKENS = "Token ids that end the output and are no part of its text."
+MIN_TOKENS = "Tokens before which neither an end of sequence nor any other stop counts."
 
 LIMITED_BY = "x-limited-by"
 """In the schema of a field: the setting that is its maximum."""
@@ -126,6 +131,13 @@ def _as_known_role(role: str) -> str:
 
 Text = Annotated[str, Field(min_length=1)]
 Stops = Annotated[list[Text], Field(max_length=MAX_STOPS)]
+TokenId = Annotated[int, Field(ge=0)]
+TokenIdText = Annotated[str, Field(pattern="^(0|[1-9][0-9]{0,9})$")]
+"""The id of a token as the name of a field, which JSON writes as text."""
+
+Biases = Annotated[
+    dict[TokenIdText, Annotated[float, Field(ge=-100, le=100)]], Field(max_length=MAX_BIASES)
+]
 PriorityName = Annotated[Priority, Field(strict=False)]
 OnDisconnect = Literal["continue", "cancel"]
 NO_DEFAULTS = SamplingDefaults()
@@ -157,6 +169,7 @@ class StreamOptions(BaseModel):
     model_config = STRICT
 
     include_usage: bool = False
+    continuous_usage_stats: bool = False
     include_obfuscation: Literal[False] = False
 
 
@@ -194,11 +207,27 @@ class Body(StrictBody):
     frequency_penalty: float = Field(0.0, ge=-2, le=2)
     seed: int | None = Field(None, ge=-(2**SEED_BITS), lt=2**SEED_BITS)
     stop: Annotated[Stops, BeforeValidator(_as_list, json_schema_input_type=Text | Stops)] = []
+    stop_token_ids: list[TokenId] = Field([], max_length=MAX_STOP_TOKENS, description=STOP_TOKENS)
+    ignore_eos: bool = Field(False, description="Go on behind an end of sequence.")
+    min_tokens: int = Field(0, ge=0, description=MIN_TOKENS)
+    skip_special_tokens: bool = Field(True, description="False: special tokens have text.")
+    logit_bias: Biases = Field({}, description="Added to the logits of token ids.")
     response_format: ResponseFormat = ResponseFormat(type="text")
     priority: PriorityName = Priority.DEFAULT
     deadline_s: float | None = Field(None, gt=0)
     ttl_s: int | None = Field(None, ge=1, json_schema_extra={LIMITED_BY: "result_ttl_max_s"})
     on_disconnect: OnDisconnect = "continue"
+
+    @model_validator(mode="after")
+    def _lets_a_grammar_end(self) -> Self:
+        """Once its JSON is complete, a grammar allows nothing but the end of sequence."""
+        if self.response_format.type == "text":
+            return self
+        for param, is_set in (("ignore_eos", self.ignore_eos), ("min_tokens", self.min_tokens)):
+            if is_set:
+                message = f"{param}: not with a response_format of JSON, which ends by itself"
+                raise InvalidRequest(message, param)
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -261,6 +290,11 @@ class Body(StrictBody):
             frequency_penalty=self.frequency_penalty,
             logprobs=self.wanted_logprobs,
             json_schema=self.response_format.schema_text,
+            min_tokens=self.min_tokens,
+            ignore_eos=self.ignore_eos,
+            stop_token_ids=tuple(self.stop_token_ids),
+            skip_special_tokens=self.skip_special_tokens,
+            logit_bias=tuple((int(id_), bias) for id_, bias in self.logit_bias.items() if bias),
         )
 
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from flask import Response, g, request
 
+from api.access import PUBLIC
 from headrace.core import tracing
 from headrace.core.settings import Settings
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-UNTRACED = frozenset({"operations.healthz", "operations.readyz", "operations.metrics"})
+UNTRACED = PUBLIC | {"operations.metrics"}
 """Endpoints that machines ask every few seconds."""
 
 

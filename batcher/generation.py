@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from batcher.detokenizer import Detokenizer
 from headrace.core.model_card import ModelCard
-from headrace.core.types import Delta, FinishReason, Request, TokenLogprobs
+from headrace.core.types import Delta, FinishReason, Request, Sampling, TokenLogprobs
 
 
 class Generation:
     """The output of one request while it grows; every engine keeps one a request.
 
-    `ids` are prompt and output together, `read_tokens` how many of them the engine has read and
+    `ids` are prompt and output together, `ends` those that end the output, `read_tokens` how many of them the engine has read and
     `cached_tokens` how many of the prompt's an earlier request had left to it. `resume_ids` were
     published by an earlier attempt: they count as output, and their text (published with them) is
     not given out again.
@@ -28,11 +28,18 @@ class Generation:
         self.finish_reason: FinishReason | None = None
         self.error: str | None = None
         self.may_pass = False
-        self._eos_token_ids = card.eos_token_ids
+        rules = request.sampling
+        self.ends = frozenset((*rules.stop_token_ids, *_eos_token_ids(rules, card)))
+        self._least_ids = len(request.prompt_ids) + rules.min_tokens
         self._most_ids = request.cost_tokens
-        self._wants_logprobs = request.sampling.logprobs is not None
-        self._detokenizer = Detokenizer(card.token_bytes, request.prompt_ids, request.sampling.stop)
-        if request.sampling.max_tokens <= 0:
+        self._wants_logprobs = rules.logprobs is not None
+        self._detokenizer = Detokenizer(
+            card.output_bytes(rules.skip_special_tokens),
+            request.prompt_ids,
+            rules.stop,
+            rules.min_tokens,
+        )
+        if rules.max_tokens <= 0:
             self.finish_reason = FinishReason.LENGTH
         for token_id in resume_ids:
             self._append(token_id)
@@ -65,6 +72,11 @@ class Generation:
     def is_over(self) -> bool:
         return self.finish_reason is not None or self.error is not None
 
+    @property
+    def may_end(self) -> bool:
+        """Whether the next id may be one of `ends`."""
+        return len(self.ids) >= self._least_ids
+
     def accept(self, token_id: int, logprobs: TokenLogprobs | None = None) -> Delta:
         """Takes the next output id, with its `logprobs` where the request asked for them."""
         entries = () if logprobs is None else (logprobs,)
@@ -81,9 +93,9 @@ class Generation:
     def _append(self, token_id: int) -> str:
         if self.finish_reason is not None:
             return ""
-        self.ids.append(token_id)
         # An end has no text, though it may be an ordinary token to its tokenizer.
-        is_end = token_id in self._eos_token_ids
+        is_end = token_id in self.ends and self.may_end
+        self.ids.append(token_id)
         text = "" if is_end else self._detokenizer.add_one(token_id)
         if is_end or self._detokenizer.stopped:
             self.finish_reason = FinishReason.STOP
@@ -126,4 +138,21 @@ def _complaint(
         )
     if not all(0 <= token_id < vocabulary for token_id in (*request.prompt_ids, *resume_ids)):
         return "the prompt has a token id outside the model's vocabulary"
+    return _rules_complaint(request.sampling, vocabulary)
+
+
+def _rules_complaint(rules: Sampling, vocabulary: int) -> str | None:
+    """Why no engine can keep these rules."""
+    named = {
+        "stop_token_ids": rules.stop_token_ids,
+        "logit_bias": [token_id for token_id, _bias in rules.logit_bias],
+    }
+    for name, ids in named.items():
+        if not all(0 <= token_id < vocabulary for token_id in ids):
+            return f"{name}: a token id outside the model's vocabulary"
     return None
+
+
+def _eos_token_ids(rules: Sampling, card: ModelCard) -> tuple[int, ...]:
+    """The ends of sequence that count."""
+    return () if rules.ignore_eos else card.eos_token_ids

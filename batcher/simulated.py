@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import itemgetter
 
 from batcher.generation import Generation
 from headrace.core.clock import Clock, SystemClock
@@ -16,14 +17,18 @@ from headrace.core.model_card import ModelCard
 from headrace.core.settings import Settings
 from headrace.core.types import Delta, EngineStats, Feature, Request, Room, TokenLogprobs
 
+CERTAIN = 50.0
+"""Logit of the id that comes next; those of the others are 0."""
+
 
 class SimulatedEngine:
     """Answers with the ids of the prompt, over and over, never with an end-of-sequence id.
 
-    It draws nothing: every id is certain, its logprob is 0, and it has no alternatives.
+    It draws nothing: every id is certain, its logprob is 0, and it has no alternatives. A bias of
+    `CERTAIN` or more lets one id be all that comes; one of minus as much leaves an id out.
     """
 
-    features = frozenset({Feature.TOP_LOGPROBS})
+    features = frozenset({Feature.TOP_LOGPROBS, Feature.LOGIT_BIAS})
 
     def __init__(self, settings: Settings, card: ModelCard, clock: Clock | None = None) -> None:
         self._settings = settings
@@ -82,11 +87,19 @@ class SimulatedEngine:
         return row.accept(token_id, TokenLogprobs(token_id, 0.0, top))
 
     def _next_id(self, row: Generation) -> int:
-        ends = self._card.eos_token_ids
-        cycle = [token_id for token_id in row.request.prompt_ids if token_id not in ends]
-        if not cycle:
-            return next(token_id for token_id in range(self._vocabulary) if token_id not in ends)
-        return cycle[row.output_tokens % len(cycle)]
+        rules, barred = row.request.sampling, self._barred(row)
+        favourite, bias = max(rules.logit_bias, key=itemgetter(1), default=(0, 0.0))
+        wanted = (favourite,) if bias >= CERTAIN else row.request.prompt_ids
+        cycle = [token_id for token_id in wanted if token_id not in barred]
+        if cycle:
+            return cycle[row.output_tokens % len(cycle)]
+        return next((id_ for id_ in range(self._vocabulary) if id_ not in barred), 0)
+
+    def _barred(self, row: Generation) -> set[int]:
+        """The ids that may not come now."""
+        biases = row.request.sampling.logit_bias
+        barred = {token_id for token_id, bias in biases if bias <= -CERTAIN}
+        return barred.union(self._card.eos_token_ids, () if row.may_end else row.ends)
 
     def _take_time(self, rows: Sequence[Generation]) -> None:
         fresh = [row for row in rows if row.read_tokens == 0]

@@ -87,7 +87,7 @@ class OpenVinoEngine:
             holds_json_schema=Feature.JSON_SCHEMA in self.features,
         )
         generation.error = generation.error or complaint(request.sampling)
-        row = Row.of(generation, self._card.eos_token_ids, self._is_exact)
+        row = Row.of(generation, self._is_exact)
         self._rows[request.id] = row
         if not generation.is_over:
             self._waiting.append(row)

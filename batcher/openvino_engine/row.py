@@ -29,7 +29,6 @@ class Row:
     """
 
     generation: Generation
-    eos_token_ids: tuple[int, ...]
     first_ids: list[int]
     replay: deque[int]
     brought: list[int] = field(default_factory=list)
@@ -40,14 +39,14 @@ class Row:
     is_gone: bool = False
 
     @classmethod
-    def of(cls, generation: Generation, eos_token_ids: tuple[int, ...], is_exact: bool) -> Row:
+    def of(cls, generation: Generation, is_exact: bool) -> Row:
         """`is_exact` says that what is generated again comes out the same."""
         sampling = generation.request.sampling
         prompt = len(generation.request.prompt_ids)
         first, published = generation.ids[:prompt], generation.ids[prompt:]
         if sampling.json_schema is not None or (is_exact and keeps_state(sampling)):
-            return cls(generation, eos_token_ids, first, deque(published))
-        return cls(generation, eos_token_ids, first + published, deque())
+            return cls(generation, first, deque(published))
+        return cls(generation, first + published, deque())
 
     @property
     def schema(self) -> str | None:
@@ -62,9 +61,8 @@ class Row:
     def config(self) -> openvino_genai.GenerationConfig:
         sampling = self.generation.request.sampling
         place = len(self.first_ids) - len(self.generation.request.prompt_ids)
-        return generation_config(
-            sampling, sampling.max_tokens - place, self.eos_token_ids, seed_of(sampling, place)
-        )
+        seed = seed_of(sampling, place)
+        return generation_config(sampling, place, self.generation.ends, seed)
 
     def matches(self, token_id: int) -> bool:
         """Whether a replayed id is the published one."""
@@ -73,7 +71,7 @@ class Row:
     def continued(self) -> Row:
         """The same request, whose published ids are read like a prompt instead of replayed."""
         ids = list(self.generation.ids)
-        return Row(self.generation, self.eos_token_ids, ids, deque())
+        return Row(self.generation, ids, deque())
 
 
 def tensor(ids: list[int]) -> openvino.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 
 import openvino_genai
 
@@ -11,19 +12,23 @@ from headrace.core.types import Sampling
 
 
 def generation_config(
-    sampling: Sampling, max_tokens: int, eos_token_ids: tuple[int, ...], seed: int
+    sampling: Sampling, begun: int, ends: Collection[int], seed: int
 ) -> openvino_genai.GenerationConfig:
-    """`max_tokens` are those still to come; the end of sequence is among the ids it brings."""
+    """The rules behind an output of `begun` tokens; the id that ends it is among those it brings.
+
+    `ends` are the ids that do.
+    """
     config = openvino_genai.GenerationConfig(
-        max_new_tokens=max_tokens,
+        max_new_tokens=sampling.max_tokens - begun,
+        min_new_tokens=max(0, sampling.min_tokens - begun) if ends else 0,
         do_sample=sampling.temperature > 0,
         repetition_penalty=sampling.repetition_penalty,
         presence_penalty=sampling.presence_penalty,
         frequency_penalty=sampling.frequency_penalty,
         logprobs=0 if sampling.logprobs is None else 1,
-        ignore_eos=not eos_token_ids,
-        eos_token_id=min(eos_token_ids, default=0),
-        stop_token_ids=set(eos_token_ids) or {0},
+        ignore_eos=not ends,
+        eos_token_id=min(ends, default=0),
+        stop_token_ids=set(ends) or {0},
     )
     config.apply_chat_template = False
     if sampling.temperature > 0:
@@ -61,6 +66,8 @@ def complaint(sampling: Sampling) -> str | None:
             "logprobs: this engine knows the logprob of each token, not of its alternatives;"
             " ask for 0 alternatives"
         )
+    if sampling.logit_bias:
+        return "logit_bias: this engine cannot change the logits of single tokens"
     if sampling.json_schema is not None and (reason := unheld(sampling.json_schema)) is not None:
         return f"json_schema: {reason}"
     return None

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from batcher.torch_engine.biases import Biases
 from batcher.torch_engine.cutoff import Cuts
 from batcher.torch_engine.draw import Draw, keys_of, uniforms
 from batcher.torch_engine.penalties import Penalties
@@ -26,7 +27,8 @@ class Batch:
         self.draws = draws
         self.asked = Subset(draws, lambda draw: draw.rules.logprobs is not None, device)
         self.counts = [draw.rules.logprobs or 0 for draw in self.asked.draws]
-        self.shaped = Subset(draws, lambda draw: draw.has_penalties or not draw.is_greedy, device)
+        self.shaped = Subset(draws, lambda draw: draw.is_shaped, device)
+        self.biases = Biases(self.shaped.draws, vocabulary, device)
         self.penalties = Penalties(self.shaped.draws, vocabulary, device)
         self.warm = Subset(self.shaped.draws, lambda draw: not draw.is_greedy, device)
         rules = [draw.rules for draw in self.warm.draws]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,12 +21,14 @@ Words = NDArray[np.uint64]
 class Draw:
     """How the tokens of one row are drawn: the request's rules, and the row's `ids` so far.
 
-    `ids` are prompt and output, and grow with the row, which keeps its draw to its end.
+    `ids` are prompt and output, and grow with the row, which keeps its draw to its end. `ends` are
+    ids that may not be among its first `min_tokens`.
     """
 
     rules: Sampling
     ids: Sequence[int]
     prompt_tokens: int
+    ends: Collection[int] = ()
 
     @cached_property
     def is_greedy(self) -> bool:
@@ -37,6 +39,20 @@ class Draw:
         rules = self.rules
         penalties = (rules.repetition_penalty - 1, rules.presence_penalty, rules.frequency_penalty)
         return penalties != (0, 0, 0)
+
+    @cached_property
+    def has_biases(self) -> bool:
+        return bool(self.rules.logit_bias or (self.ends and self.rules.min_tokens))
+
+    @cached_property
+    def is_shaped(self) -> bool:
+        """Whether its scores are not simply the logits, of which the largest wins."""
+        return self.has_biases or self.has_penalties or not self.is_greedy
+
+    @property
+    def may_end(self) -> bool:
+        """Whether its next id may be one of `ends`."""
+        return len(self.ids) - self.prompt_tokens >= self.rules.min_tokens
 
     @cached_property
     def seen(self) -> Seen:

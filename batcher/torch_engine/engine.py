@@ -31,7 +31,7 @@ CPU_OUT_OF_MEMORY = "can't allocate memory"
 class TorchEngine:
     """A step reads some waiting prompts and decodes one token of every row that has been read."""
 
-    features = frozenset({Feature.TOP_LOGPROBS})
+    features = frozenset({Feature.TOP_LOGPROBS, Feature.LOGIT_BIAS})
 
     def __init__(
         self, model: Any, settings: Settings, card: ModelCard, clock: Clock | None = None
@@ -67,8 +67,9 @@ class TorchEngine:
             raise ValueError(f"request {request.id} is in the engine already")
         generation = Generation.begin(request, self._card, self._vocabulary, resume_ids)
         self._generations[request.id] = generation
-        prompt_tokens = len(request.prompt_ids)
-        self._draws[generation] = Draw(request.sampling, generation.ids, prompt_tokens)
+        self._draws[generation] = Draw(
+            request.sampling, generation.ids, len(request.prompt_ids), generation.ends
+        )
         if not generation.is_over:
             self._scheduler.add(generation)
 

@@ -43,9 +43,9 @@ class Sampler:
     def __call__(self, logits: Tensor, draws: Sequence[Draw]) -> list[Token]:
         """The next token of each row; one that `is_failed` where its logits hold NaN or infinity.
 
-        `logits` [rows, vocabulary] of any float type; they are left as they are. Penalties come
-        first, then temperature, top-k, top-p and min-p, as in transformers. Temperature 0 takes the
-        largest. Otherwise the id is found by inverting the cumulated distribution in vocabulary
+        `logits` [rows, vocabulary] of any float type; they are left as they are. Biases come
+        first, then penalties, as in vLLM, then temperature, top-k, top-p and min-p, as in
+        transformers. Temperature 0 takes the largest. Otherwise the id is found by inverting the cumulated distribution in vocabulary
         order, so that neither the mates of a row nor the order in which a sort leaves equal numbers
         has a say. The host waits for the device once.
         """
@@ -89,8 +89,9 @@ def _next_ids(logits: Tensor, batch: Batch) -> Tensor:
 
 
 def _shape(logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """The largest of the penalised scores of `batch.shaped` and the id drawn from them."""
+    """The largest of the changed scores of `batch.shaped` and the id drawn from them."""
     scores = logits.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+    batch.biases.apply(scores)
     batch.penalties.apply(scores)
     best, ids = maximum(scores)
     warm = batch.warm

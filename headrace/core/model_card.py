@@ -71,6 +71,15 @@ class ModelCard:
     def token_bytes(self) -> TokenBytes:
         return TokenBytes(self.tokenizer)
 
+    @cached_property
+    def all_token_bytes(self) -> TokenBytes:
+        """The same, with the text of special tokens."""
+        return TokenBytes(self.tokenizer, skip_special_tokens=False)
+
+    def output_bytes(self, skip_special_tokens: bool) -> TokenBytes:
+        """Those of which the text of an output is made."""
+        return self.token_bytes if skip_special_tokens else self.all_token_bytes
+
     def tokenize(self, text: str) -> tuple[int, ...]:
         return tuple(self.tokenizer.encode(text, add_special_tokens=True).ids)
 

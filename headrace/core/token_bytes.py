@@ -19,12 +19,13 @@ class TokenBytes:
 
     Decoders join the tokens of a text by two rules. At the start of a text they leave a space out.
     Elsewhere a token adds the same bytes whatever stands before it, or depends on the token before
-    it (a space stands between two words).
+    it (a space stands between two words). Special tokens have no text if they are skipped.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, skip_special_tokens: bool = True) -> None:
         decoder = tokenizer.decoder.__getstate__() if tokenizer.decoder else b""
         self._tokenizer = tokenizer
+        self._skips_special = skip_special_tokens
         self._added = tokenizer.get_added_tokens_decoder()
         self._is_byte_level = b'"ByteLevel"' in decoder
         self._falls_back = b'"ByteFallback"' in decoder
@@ -46,13 +47,14 @@ class TokenBytes:
         if data is not None:
             return data
         if before is None:
-            return self._tokenizer.decode([token_id]).encode()
-        known = len(self._tokenizer.decode([before]))
-        return self._tokenizer.decode([before, token_id])[known:].encode()
+            return self._decode(token_id).encode()
+        known = len(self._decode(before))
+        return self._decode(before, token_id)[known:].encode()
 
     def has_text(self, token_id: int) -> bool:
-        """False for special tokens, which are no part of an answer's text, and for unknown ids."""
-        return not self._is_special(token_id) and self._fixed(token_id) != b""
+        """False for special tokens that are skipped, and for unknown ids."""
+        is_skipped = self._skips_special and self._is_special(token_id)
+        return not is_skipped and self._fixed(token_id) != b""
 
     def _whole_text(self, token_id: int) -> str | None:
         """The text of a token that is whole characters, and alike in all places.
@@ -66,6 +68,10 @@ class TokenBytes:
             return None if data is None else data.decode()
         except UnicodeDecodeError:
             return None
+
+    def _decode(self, *token_ids: int) -> str:
+        text: str = self._tokenizer.decode(token_ids, skip_special_tokens=self._skips_special)
+        return text
 
     def _is_special(self, token_id: int) -> bool:
         return token_id in self._added and self._added[token_id].special
@@ -91,7 +97,7 @@ class TokenBytes:
         """A token to stand before another one, so that this is not the first."""
         ids = range(self._tokenizer.get_vocab_size(with_added_tokens=True))
         usable = (id_ for id_ in ids if id_ not in self._added and self._fixed(id_) is None)
-        return next((id_ for id_ in usable if self._tokenizer.decode([id_])), None)
+        return next((id_ for id_ in usable if self._decode(id_)), None)
 
 
 def _byte_level_alphabet() -> dict[str, int]:

@@ -19,8 +19,7 @@ class TokenText:
     """Turns output ids into text, one id at a time.
 
     The text is what a decoder makes of prompt and output together, less what it makes of the
-    prompt: it may begin with a space. A character appears with the token that completes it. Special
-    tokens have no text.
+    prompt: it may begin with a space. A character appears with the token that completes it.
     """
 
     def __init__(self, tokens: TokenBytes, prompt_ids: Sequence[int] = ()) -> None:

@@ -6,16 +6,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-PAYLOAD_VERSION = 3
+PAYLOAD_VERSION = 4
 """Version of the encoded `Request`: older ones lack fields, newer ones wait for newer workers."""
 
-UNTRACED_VERSION = 2
-"""Of a request without a `traceparent`, which came with the version behind it."""
+TRACED_VERSION, FIRST_VERSION = 3, 2
+"""Of a request with a `traceparent`, and of one that needs neither it nor the `LATER_RULES`."""
+
+LATER_RULES: dict[str, Any] = {
+    "min_tokens": 0,
+    "ignore_eos": False,
+    "stop_token_ids": (),
+    "skip_special_tokens": True,
+    "logit_bias": (),
+}
+"""Fields of `Sampling` that came with `PAYLOAD_VERSION`, and their defaults.
+
+Only those that are set are encoded, so that older workers run all other requests.
+"""
 
 IMPOSSIBLE = -9999.0
 """Logprob of a token that cannot be drawn, as OpenAI writes it."""
@@ -65,6 +78,8 @@ class Feature(StrEnum):
 
     JSON_SCHEMA = "json_schema"
 
+    LOGIT_BIAS = "logit_bias"
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
@@ -76,6 +91,11 @@ class Sampling:
     token is reported with: 0 only the token itself, None nothing. `json_schema` is the text of a
     schema that the output has to fit. The draw of a token depends only on `seed` and the token's
     place, so that another worker continues the same sequence.
+
+    `stop_token_ids` end the output like an end of sequence, which `ignore_eos` makes an ordinary
+    token. Neither is drawn, and no stop string looked for, among the first `min_tokens`.
+    `skip_special_tokens` False gives special tokens their text. `logit_bias` are pairs of a token
+    id and what is added to its logit, before the penalties.
     """
 
     max_tokens: int
@@ -90,12 +110,38 @@ class Sampling:
     frequency_penalty: float = 0.0
     logprobs: int | None = None
     json_schema: str | None = None
+    min_tokens: int = 0
+    ignore_eos: bool = False
+    stop_token_ids: tuple[int, ...] = ()
+    skip_special_tokens: bool = True
+    logit_bias: tuple[tuple[int, float], ...] = ()
 
     @property
     def needs(self) -> frozenset[Feature]:
         """What of this not every engine can do."""
-        asked = {Feature.TOP_LOGPROBS: self.logprobs, Feature.JSON_SCHEMA: self.json_schema}
+        asked = {
+            Feature.TOP_LOGPROBS: self.logprobs,
+            Feature.JSON_SCHEMA: self.json_schema,
+            Feature.LOGIT_BIAS: self.logit_bias,
+        }
         return frozenset(feature for feature, value in asked.items() if value)
+
+    @property
+    def later_rules(self) -> dict[str, Any]:
+        """Those of the `LATER_RULES` that are set."""
+        values = _later_values(self)
+        if values == _LATER_DEFAULTS:
+            return {}
+        both = zip(LATER_RULES.items(), values, strict=True)
+        return {name: value for (name, default), value in both if value != default}
+
+    def encode(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _FIRST_RULES} | self.later_rules
+
+
+_FIRST_RULES = [name for name in Sampling.__slots__ if name not in LATER_RULES]
+_LATER_DEFAULTS = tuple(LATER_RULES.values())
+_later_values = attrgetter(*LATER_RULES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +177,15 @@ class Request:
     @property
     def version(self) -> int:
         """The oldest that can hold it: older workers run what they can."""
-        return PAYLOAD_VERSION if self.traceparent else UNTRACED_VERSION
+        if self.sampling.later_rules:
+            return PAYLOAD_VERSION
+        return TRACED_VERSION if self.traceparent else FIRST_VERSION
 
     def encode(self) -> dict[str, Any]:
         fields = {name: getattr(self, name) for name in self.__slots__}
         if not self.traceparent:
             del fields["traceparent"]
-        sampling = {name: getattr(self.sampling, name) for name in self.sampling.__slots__}
-        return {"version": self.version} | fields | {"sampling": sampling}
+        return {"version": self.version} | fields | {"sampling": self.sampling.encode()}
 
     @staticmethod
     def decode(payload: Mapping[str, Any], **changes: Any) -> Request:

@@ -141,7 +141,7 @@ def test_a_waiting_reader_is_told_how_the_queue_moves(
     while b'"position": 0' not in next(blocks):
         pass
     bench.turn(1)
-    while b": waiting" not in next(blocks):
+    while next(blocks) != b"\n":
         pass
     stream.close()
 

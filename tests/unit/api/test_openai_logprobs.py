@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from api.openai_logprobs import ChatLogprobs, CompletionLogprobs, NoLogprobs
 from headrace.core.types import TokenLogprobs
-from tests.fakes import CARD, EOS
+from tests.fakes import CARD, EOS, make_request
 from tests.unit.api.openai_calls import CHAT, TEXT, chunks
 
 E, FIRST_BYTE, SECOND_BYTE = *CARD.tokenize("e"), *CARD.tokenize("ü")
@@ -17,7 +17,7 @@ END = CARD.eos_token_ids[0]
 
 
 def test_a_chat_names_each_token_its_bytes_and_its_alternatives() -> None:
-    written = ChatLogprobs(CARD).write([TokenLogprobs(E, -0.5, ((E, -0.5), (END, -1.0)))])
+    written = ChatLogprobs(CARD, make_request()).write([TokenLogprobs(E, -0.5, ((E, -0.5), (END, -1.0)))])
 
     own = {"token": "e", "logprob": -0.5, "bytes": [101]}
     end = {"token": EOS, "logprob": -1.0, "bytes": list(EOS.encode())}
@@ -25,7 +25,7 @@ def test_a_chat_names_each_token_its_bytes_and_its_alternatives() -> None:
 
 
 def test_a_part_of_a_character_is_shown_as_bytes() -> None:
-    written = ChatLogprobs(CARD).write([TokenLogprobs(FIRST_BYTE, -0.5)])
+    written = ChatLogprobs(CARD, make_request()).write([TokenLogprobs(FIRST_BYTE, -0.5)])
 
     assert written is not None
     (token,) = written["content"]
@@ -34,7 +34,7 @@ def test_a_part_of_a_character_is_shown_as_bytes() -> None:
 
 def test_a_completion_has_a_list_of_each_kind() -> None:
     entries = [TokenLogprobs(E, -0.5, ((END, -0.1),)), TokenLogprobs(END, -0.2, ((END, -0.2),))]
-    assert CompletionLogprobs(CARD).write(entries) == {
+    assert CompletionLogprobs(CARD, make_request()).write(entries) == {
         "tokens": ["e", EOS],
         "token_logprobs": [-0.5, -0.2],
         "top_logprobs": [{EOS: -0.1, "e": -0.5}, {EOS: -0.2}],
@@ -43,7 +43,7 @@ def test_a_completion_has_a_list_of_each_kind() -> None:
 
 
 def test_offsets_count_the_characters_of_the_text_through_all_pieces_of_a_stream() -> None:
-    writer = CompletionLogprobs(CARD)
+    writer = CompletionLogprobs(CARD, make_request())
     offsets = []
     for token_id in (E, FIRST_BYTE, SECOND_BYTE, END, E):
         written = writer.write([TokenLogprobs(token_id, -0.5)])
@@ -55,8 +55,8 @@ def test_offsets_count_the_characters_of_the_text_through_all_pieces_of_a_stream
 
 
 def test_where_no_token_came_or_nobody_asked_nothing_is_written() -> None:
-    assert ChatLogprobs(CARD).write([]) is None
-    assert CompletionLogprobs(CARD).write([]) is None
+    assert ChatLogprobs(CARD, make_request()).write([]) is None
+    assert CompletionLogprobs(CARD, make_request()).write([]) is None
     assert NoLogprobs().write([TokenLogprobs(E, -0.5)]) is None
 
 

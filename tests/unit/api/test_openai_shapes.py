@@ -104,6 +104,5 @@ def test_the_choices_of_a_stream_come_side_by_side(client: FlaskClient, bench: B
         for index in (0, 1)
     }
     assert texts == {0: "abc", 1: "xyz"}
-    assert [choice["index"] for choice in choices[:2]] == [0, 1]
     ends = [choice["index"] for choice in choices if choice["finish_reason"] == "length"]
     assert sorted(ends) == [0, 1]

@@ -36,6 +36,7 @@ REFUSALS = {
     ("get", "/v1/dead/{job_id}"): "400 401 403 404 503",
     ("delete", "/v1/dead/{job_id}"): "400 401 403 404 409 503",
     ("post", "/v1/dead/{job_id}/replay"): "400 401 403 404 409 413 429 503",
+    ("get", "/health"): "",
     ("get", "/healthz"): "",
     ("get", "/readyz"): "503",
     ("get", "/metrics"): "401 403 503",

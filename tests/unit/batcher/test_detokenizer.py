@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any, cast
 
@@ -72,6 +73,32 @@ def test_nothing_follows_a_stop_string() -> None:
     assert detokenizer.flush() == ""
 
 
+def test_a_stop_string_among_the_first_tokens_counts_for_nothing() -> None:
+    ids = BYTE_LEVEL.encode("stop or stop it").ids
+    least = len(BYTE_LEVEL.encode("stop").ids)
+    eager, patient = Detokenizer(TOKENS, stop=["stop"]), Detokenizer(TOKENS, (), ["stop"], least)
+    assert eager.add(ids) == ""
+    assert patient.add(ids) == "stop or "
+
+
+def test_a_stop_string_that_begins_among_the_first_tokens_and_ends_behind_them_counts() -> None:
+    ids = BYTE_LEVEL.encode("abc").ids
+    detokenizer = Detokenizer(TOKENS, (), ["ab", "abc"], len(BYTE_LEVEL.encode("ab").ids))
+    assert detokenizer.add(ids) == ""
+    assert detokenizer.stopped
+
+
+def test_text_held_back_among_the_first_tokens_ends_nothing_later() -> None:
+    detokenizer = Detokenizer(TOKENS, (), ["ab", "abcd"], len(BYTE_LEVEL.encode("ab").ids))
+    assert detokenizer.add(BYTE_LEVEL.encode("abx").ids) == "abx"
+
+
+def test_special_tokens_have_text_where_they_are_not_skipped() -> None:
+    detokenizer = Detokenizer(TokenBytes(BYTE_LEVEL, skip_special_tokens=False), stop=["no"])
+    ids = [*BYTE_LEVEL.encode("ok").ids, BYTE_LEVEL.token_to_id(END), *BYTE_LEVEL.encode("!").ids]
+    assert detokenizer.add(ids) == f"ok{END}!"
+
+
 def test_special_tokens_have_no_text() -> None:
     detokenizer = Detokenizer(TOKENS)
     ids = [BYTE_LEVEL.token_to_id(END), *BYTE_LEVEL.encode("ok").ids]
@@ -97,9 +124,9 @@ class Counting:
         self.most = 0
         self._tokenizer = tokenizer
 
-    def decode(self, ids: list[int]) -> str:
+    def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
         self.most = max(self.most, len(ids))
-        return self._tokenizer.decode(ids)
+        return self._tokenizer.decode(ids, skip_special_tokens)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._tokenizer, name)

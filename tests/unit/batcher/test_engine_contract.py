@@ -10,7 +10,7 @@ import pytest
 
 from batcher.detokenizer import Detokenizer
 from headrace.core.model_card import ModelCard
-from headrace.core.types import Feature, FinishReason, Room
+from headrace.core.types import Feature, FinishReason, Request, Room
 from tests.unit.batcher.driving import MakeEngine, Output, a_request, drain, run_alone, take
 
 GREEDY = {"temperature": 0.0}
@@ -21,6 +21,10 @@ SAMPLED = {"temperature": 1.2, "top_k": 40, "top_p": 0.95, "seed": 7}
 def endless(card: ModelCard) -> ModelCard:
     """A card without an end of sequence, for tests that count tokens."""
     return replace(card, eos_token_ids=())
+
+
+def with_rules(request: Request, **rules: Any) -> Request:
+    return replace(request, sampling=replace(request.sampling, **rules))
 
 
 def test_a_request_gets_as_many_tokens_as_it_asked_for(
@@ -291,6 +295,7 @@ def test_each_token_has_its_logprob_where_the_request_asked(
     [
         (Feature.TOP_LOGPROBS, {"logprobs": 1}),
         (Feature.JSON_SCHEMA, {"json_schema": '{"type": "boolean"}'}),
+        (Feature.LOGIT_BIAS, {"logit_bias": ((40, 1.0),)}),
     ],
 )
 def test_an_engine_can_do_what_it_says_and_nothing_else(
@@ -346,6 +351,100 @@ def test_resume_ids_that_hold_a_stop_string_only_end_the_request(
     request = a_request("a", [40], stop=("queue",))
     output = run_alone(make_engine(), request, card.tokenize("a queue"))
     assert output == Output(finish_reason=FinishReason.STOP)
+
+
+@pytest.mark.parametrize("rules", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
+def test_a_stop_token_ends_the_output_and_is_not_shown(
+    make_engine: MakeEngine, endless: ModelCard, rules: dict[str, Any]
+) -> None:
+    request = a_request("a", [40, 41, 42], **rules)
+    free = run_alone(make_engine(endless), request).ids
+    place = free.index(free[2])
+    output = run_alone(make_engine(endless), with_rules(request, stop_token_ids=(free[2],)))
+    assert output.ids == free[: place + 1]
+    assert output.text == endless.tokenizer.decode(free[:place])
+    assert output.finish_reason is FinishReason.STOP
+
+
+@pytest.mark.parametrize("rules", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
+def test_no_end_is_among_the_first_tokens(
+    make_engine: MakeEngine, endless: ModelCard, rules: dict[str, Any]
+) -> None:
+    request = a_request("a", [40, 41, 42], 30, **rules)
+    free = run_alone(make_engine(endless), request).ids
+    card = replace(endless, eos_token_ids=(free[1],))
+    patient = with_rules(request, stop_token_ids=(free[4],), min_tokens=9)
+    output = run_alone(make_engine(card), patient)
+    assert {free[1], free[4]}.isdisjoint(output.ids[:9])
+    assert len(output.ids) >= 9
+    for published in (1, 8, len(output.ids) - 1):
+        resumed = run_alone(make_engine(card), patient, output.ids[:published])
+        assert output.ids[:published] + resumed.ids == output.ids
+        assert resumed.finish_reason is output.finish_reason
+
+
+def test_an_ignored_end_of_sequence_is_an_ordinary_token(
+    make_engine: MakeEngine, endless: ModelCard
+) -> None:
+    request = a_request("a", [40, 41, 42], 20)
+    free = run_alone(make_engine(endless), request)
+    card = replace(endless, eos_token_ids=(free.ids[3],))
+    endures = with_rules(request, ignore_eos=True)
+    output = run_alone(make_engine(card), endures)
+    assert (len(output.ids), output.finish_reason) == (20, FinishReason.LENGTH)
+    assert run_alone(make_engine(card), endures, output.ids[:5]).ids == output.ids[5:]
+
+
+def test_rules_of_single_requests_leave_their_neighbours_alone(
+    make_engine: MakeEngine, endless: ModelCard
+) -> None:
+    engine = make_engine(endless)
+    request = a_request("a", [40, 41, 42])
+    free = run_alone(engine, request)
+    engine.add(with_rules(request, stop_token_ids=tuple(free.ids[:1])))
+    engine.add(replace(with_rules(request, min_tokens=6, stop_token_ids=(free.ids[2],)), id="b"))
+    engine.add(replace(request, id="c"))
+    assert drain(engine)["c"] == free
+
+
+def test_special_tokens_have_text_where_a_request_asks_for_it(
+    make_engine: MakeEngine, card: ModelCard, endless: ModelCard
+) -> None:
+    special = card.eos_token_ids[0]
+    request = a_request("a", [special, 40, 41], 20, skip_special_tokens=False, temperature=3.0)
+    output = run_alone(make_engine(endless), request)
+    assert output.text == endless.tokenizer.decode(output.ids, skip_special_tokens=False)
+
+
+@pytest.mark.parametrize(
+    ("field", "ids"), [("stop_token_ids", (10**6,)), ("logit_bias", ((10**6, 1.0),))]
+)
+def test_rules_about_ids_that_the_model_does_not_have_fail_by_name(
+    make_engine: MakeEngine, field: str, ids: Any
+) -> None:
+    output = run_alone(make_engine(), a_request("a", [40], **{field: ids}))
+    assert str(output.error).startswith(f"{field}: ")
+
+
+@pytest.mark.parametrize("rules", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
+def test_a_bias_forces_an_id_or_leaves_it_out(
+    make_engine: MakeEngine, endless: ModelCard, rules: dict[str, Any]
+) -> None:
+    engine = make_engine(endless)
+    if Feature.LOGIT_BIAS not in engine.features:
+        bias = a_request("a", [40], logit_bias=((50, 100.0),))
+        assert str(run_alone(engine, bias).error).startswith("logit_bias: ")
+        return
+    request = a_request("a", [40, 41, 42], **rules)
+    free = run_alone(engine, request).ids
+    forced = run_alone(engine, with_rules(request, logit_bias=((50, 100.0),)))
+    assert forced.ids == [50] * 12
+    without = run_alone(engine, with_rules(request, logit_bias=((free[0], -100.0),)))
+    assert free[0] not in without.ids
+    resumed = run_alone(
+        engine, with_rules(request, logit_bias=((free[0], -100.0),)), without.ids[:4]
+    )
+    assert resumed.ids == without.ids[4:]
 
 
 def test_a_stop_string_over_several_tokens_ends_the_text_before_it(

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from headrace.core.types import (
+    FIRST_VERSION,
     IMPOSSIBLE,
+    LATER_RULES,
+    PAYLOAD_VERSION,
     EngineStats,
     Feature,
     JobState,
@@ -21,9 +24,18 @@ from headrace.core.types import (
 from tests.fakes import make_request
 
 
+LATER: dict[str, Any] = {
+    "min_tokens": 2,
+    "ignore_eos": True,
+    "stop_token_ids": (7, 9),
+    "skip_special_tokens": False,
+    "logit_bias": ((3, -100.0), (4, 0.5)),
+}
+
+
 def test_a_request_survives_its_encoding() -> None:
     request = make_request(
-        sampling=Sampling(5, 0.7, 0.9, 40, 2**62, ("stop", "\n")),
+        sampling=Sampling(5, 0.7, 0.9, 40, 2**62, ("stop", "\n"), **LATER),
         tenant="a",
         priority=Priority.BATCH,
         deadline_s=2.5,
@@ -41,6 +53,23 @@ def test_a_payload_of_an_older_version_lacks_fields_and_is_read() -> None:
         del sampling[newer]
     del sampling["logprobs"], sampling["json_schema"]
     assert Request.decode(payload | {"sampling": sampling}) == request
+
+
+def test_a_request_is_as_old_as_what_it_asks_for() -> None:
+    plain = make_request()
+    assert plain.encode()["version"] == plain.version == FIRST_VERSION
+    assert LATER.keys().isdisjoint(plain.encode()["sampling"])
+
+
+@pytest.mark.parametrize("name", sorted(LATER))
+def test_a_rule_that_older_workers_do_not_know_waits_for_a_newer_one(name: str) -> None:
+    request = make_request(sampling=Sampling(5, **{name: LATER[name]}))
+    assert request.encode()["version"] == request.version == PAYLOAD_VERSION
+    assert LATER.keys() & request.encode()["sampling"].keys() == {name}
+
+
+def test_every_later_rule_has_the_default_of_its_field() -> None:
+    assert {name: getattr(Sampling(1), name) for name in LATER} == LATER_RULES
 
 
 @pytest.mark.parametrize(
@@ -79,6 +108,8 @@ def test_logprobs_survive_their_encoding_but_for_the_digits_that_nobody_reads() 
         ({"logprobs": 0}, set()),
         ({"logprobs": 1}, {Feature.TOP_LOGPROBS}),
         ({"json_schema": "{}"}, {Feature.JSON_SCHEMA}),
+        ({"logit_bias": ((3, 0.5),)}, {Feature.LOGIT_BIAS}),
+        ({"ignore_eos": True, "min_tokens": 3, "stop_token_ids": (4,)}, set()),
     ],
 )
 def test_a_request_says_what_not_every_engine_can_do(

@@ -10,7 +10,7 @@ from headrace.core.jobs import rq_adapter
 from headrace.core.jobs.handover import Claim, Finished, Outcome
 from headrace.core.jobs.job import Report, Timings
 from headrace.core.settings import Settings
-from headrace.core.types import PAYLOAD_VERSION, UNTRACED_VERSION, Request
+from headrace.core.types import FIRST_VERSION, TRACED_VERSION, Request
 from tests.bench import Bench
 from tests.fakes import make_request
 from tests.otlp_receiver import collector
@@ -23,14 +23,14 @@ def test_a_job_that_is_not_traced_is_what_it_was_before() -> None:
     payload = make_request().encode()
 
     assert "traceparent" not in payload
-    assert payload["version"] == UNTRACED_VERSION
-    assert rq_adapter.job_fields(make_request())["hr_version"] == UNTRACED_VERSION
+    assert payload["version"] == FIRST_VERSION
+    assert rq_adapter.job_fields(make_request())["hr_version"] == FIRST_VERSION
 
 
 def test_a_traced_job_waits_for_a_worker_that_knows_what_that_is() -> None:
     request = make_request(traceparent=TRACEPARENT)
 
-    assert rq_adapter.job_fields(request)["hr_version"] == PAYLOAD_VERSION
+    assert rq_adapter.job_fields(request)["hr_version"] == TRACED_VERSION
     again = Request.decode(request.encode(), id=request.id, priority=request.priority)
     assert again.traceparent == TRACEPARENT
 
