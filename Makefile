@@ -9,7 +9,7 @@ ARGS ?=
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 DOCKER_BUILD_ARGS ?=
 
-.PHONY: help install serve test check fuzz-api up down test-slow test-templates test-docker test-monitoring test-browser bench-smoke \
+.PHONY: help install serve test check fuzz-api up down test-slow test-templates test-docker test-monitoring test-browser test-instruments bench-smoke \
   bench-metrics bench-tracing \
   bench-queue bench-overhead bench-throughput bench-fairness bench-api bench-stream bench-engine bench-host bench-fidelity bench-autoscale bench-sharing bench-capacity bench-compare \
   bench-service \
@@ -62,6 +62,9 @@ test-docker: $(INSTALLED)  ## Test the containers; needs a Docker engine and Com
 
 test-monitoring: $(INSTALLED)  ## Test alerts and dashboards with Prometheus and Alertmanager, which have to be on PATH (12 minutes)
 	$(BIN)/python -m pytest tests/monitoring $(ARGS)
+
+test-instruments: $(INSTALLED)  ## Run guidellm, AIPerf and `vllm bench serve` beside our load tester; installs them (10 minutes)
+	$(BIN)/python -m pytest tests/instruments $(ARGS)
 
 test-browser: $(INSTALLED)  ## Test the load test's report in Chromium, which has to be on PATH (1 minute)
 	$(BIN)/python -m pytest tests/browser $(ARGS)

@@ -22,7 +22,7 @@ CERTAIN = 50.0
 
 
 class SimulatedEngine:
-    """Answers with the ids of the prompt, over and over, never with an end-of-sequence id.
+    """Answers with the ids of the prompt, over and over, but for special ones and ends of sequence.
 
     It draws nothing: every id is certain, its logprob is 0, and it has no alternatives. A bias of
     `CERTAIN` or more lets one id be all that comes; one of minus as much leaves an id out.
@@ -35,6 +35,9 @@ class SimulatedEngine:
         self._card = card
         self._clock = clock or SystemClock()
         self._vocabulary = card.tokenizer.get_vocab_size(with_added_tokens=True)
+        added = card.tokenizer.get_added_tokens_decoder()
+        special = (token_id for token_id, token in added.items() if token.special)
+        self._silent = frozenset((*card.eos_token_ids, *special))
         self._generations: dict[str, Generation] = {}
         self._stats = EngineStats(slots=settings.max_slots)
 
@@ -87,19 +90,15 @@ class SimulatedEngine:
         return row.accept(token_id, TokenLogprobs(token_id, 0.0, top))
 
     def _next_id(self, row: Generation) -> int:
-        rules, barred = row.request.sampling, self._barred(row)
-        favourite, bias = max(rules.logit_bias, key=itemgetter(1), default=(0, 0.0))
-        wanted = (favourite,) if bias >= CERTAIN else row.request.prompt_ids
-        cycle = [token_id for token_id in wanted if token_id not in barred]
+        biases, ends = row.request.sampling.logit_bias, () if row.may_end else row.ends
+        favourite, bias = max(biases, key=itemgetter(1), default=(0, 0.0))
+        if bias >= CERTAIN and favourite not in ends:
+            return favourite
+        barred = self._silent.union(ends, (id_ for id_, bias in biases if bias <= -CERTAIN))
+        cycle = [token_id for token_id in row.request.prompt_ids if token_id not in barred]
         if cycle:
             return cycle[row.output_tokens % len(cycle)]
         return next((id_ for id_ in range(self._vocabulary) if id_ not in barred), 0)
-
-    def _barred(self, row: Generation) -> set[int]:
-        """The ids that may not come now."""
-        biases = row.request.sampling.logit_bias
-        barred = {token_id for token_id, bias in biases if bias <= -CERTAIN}
-        return barred.union(self._card.eos_token_ids, () if row.may_end else row.ends)
 
     def _take_time(self, rows: Sequence[Generation]) -> None:
         fresh = [row for row in rows if row.read_tokens == 0]

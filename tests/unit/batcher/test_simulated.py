@@ -54,7 +54,26 @@ def test_it_repeats_the_prompt_without_its_ends_of_sequence(
 ) -> None:
     eos = card.eos_token_ids[0]
     assert run_alone(engine, a_request("a", [40, eos, 41], 5)).ids == [40, 41, 40, 41, 40]
-    assert run_alone(engine, a_request("b", [eos], 3)).ids == [1, 1, 1]
+    assert run_alone(engine, a_request("b", [eos], 3)).ids == [2, 2, 2]
+
+
+def test_with_an_ignored_end_of_sequence_it_makes_exactly_what_was_asked_for(
+    engine: SimulatedEngine,
+) -> None:
+    assert len(run_alone(engine, a_request("a", [40, 41], 30, ignore_eos=True)).ids) == 30
+
+
+def test_a_stop_token_of_the_prompt_comes_in_its_turn(engine: SimulatedEngine) -> None:
+    assert run_alone(engine, a_request("a", [40, 41], 9, stop_token_ids=(41,))).ids == [40, 41]
+    patient = a_request("b", [40, 41], 9, stop_token_ids=(41,), min_tokens=4)
+    assert run_alone(engine, patient).ids == [40, 40, 40, 40, 40, 41]
+
+
+def test_only_strong_biases_count(engine: SimulatedEngine) -> None:
+    assert run_alone(engine, a_request("a", [40, 41], 3, logit_bias=((7, 5.0),))).ids == [40, 41, 40]
+    assert run_alone(engine, a_request("b", [40, 41], 3, logit_bias=((7, 99.0),))).ids == [7, 7, 7]
+    left_out = a_request("c", [40, 41], 3, logit_bias=((40, -100.0),))
+    assert run_alone(engine, left_out).ids == [41, 41, 41]
 
 
 def test_its_ids_are_certain(engine: SimulatedEngine) -> None:
