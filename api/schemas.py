@@ -136,7 +136,8 @@ TokenIdText = Annotated[str, Field(pattern="^(0|[1-9][0-9]{0,9})$")]
 """The id of a token as the name of a field, which JSON writes as text."""
 
 Biases = Annotated[
-    dict[TokenIdText, Annotated[float, Field(ge=-100, le=100)]], Field(max_length=MAX_BIASES)
+    dict[TokenIdText, Annotated[float, Field(ge=-100, le=100)]],
+    Field(max_length=MAX_BIASES, json_schema_extra={"additionalProperties": False}),
 ]
 PriorityName = Annotated[Priority, Field(strict=False)]
 OnDisconnect = Literal["continue", "cancel"]

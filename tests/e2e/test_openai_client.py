@@ -200,7 +200,7 @@ def test_models_are_listed_and_found(client: openai.OpenAI) -> None:
     [
         ({"temperature": 3}, "temperature"),
         ({"n": 17}, "n"),
-        ({"logit_bias": {"40": 100}}, "logit_bias"),
+        ({"logit_bias": {"40": 101}}, "logit_bias.40"),
         ({"extra_body": {"colour": "red"}}, "colour"),
         ({"response_format": {"type": "json_object"}}, "response_format"),
     ],

@@ -36,7 +36,7 @@ def report(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("load", LOADS, ids=[f"{load.users} users" for load in LOADS])
+@pytest.mark.parametrize("load", LOADS, ids=[f"users-{load.users}" for load in LOADS])
 def test_they_agree_with_our_load_tester(
     request: pytest.FixtureRequest,
     site: Site,

@@ -69,6 +69,12 @@ SCHEMA = {"properties": {"a": {"type": "integer"}}, "type": "object"}
             {"json_schema": '{"type": "object", "additionalProperties": true}'},
         ),
         ({"max_completion_tokens": 9}, {"max_tokens": 9}),
+        ({"max_tokens": 9, "min_tokens": 9}, {"max_tokens": 9, "min_tokens": 9}),
+        ({"ignore_eos": True}, {"ignore_eos": True}),
+        ({"stop_token_ids": [7, 9]}, {"stop_token_ids": (7, 9)}),
+        ({"skip_special_tokens": False}, {"skip_special_tokens": False}),
+        ({"logit_bias": {"7": -100, "9": 0.5}}, {"logit_bias": ((7, -100.0), (9, 0.5))}),
+        ({"logit_bias": {"7": 0}}, {"logit_bias": ()}),
     ],
 )
 def test_what_a_caller_asks_for_is_what_the_engine_is_told(
@@ -86,6 +92,7 @@ def test_what_a_caller_asks_for_is_what_the_engine_is_told(
     [
         ({"response_format": {"type": "json_object"}}, [Feature.TOP_LOGPROBS], "response_format"),
         ({"logprobs": True, "top_logprobs": 2}, [Feature.JSON_SCHEMA], "logprobs"),
+        ({"logit_bias": {"7": 1}}, [Feature.JSON_SCHEMA], "logit_bias"),
     ],
 )
 def test_what_the_engine_cannot_do_is_refused_before_the_queue(
@@ -105,6 +112,38 @@ def test_what_the_engine_cannot_do_is_refused_before_the_queue(
     assert response.json["error"]["param"] == param
     assert response.json["error"]["code"] == "unsupported_value"
     assert bench.queue.waiting() == 0
+
+
+@pytest.mark.parametrize("bias", [{}, {"7": 0}, {"7": 0.0, "9": -0.0}])
+def test_a_bias_that_changes_nothing_is_taken_whatever_the_engine_can_do(
+    client: FlaskClient, bias: dict[str, float]
+) -> None:
+    beat = WorkerState("w", "ready", 1, "Engine", EngineStats(), features=())
+    client.application.extensions["headrace"].roster.beat(beat)
+
+    response = client.post("/v1/jobs", json={"prompt": "hello", "logit_bias": bias})
+    assert response.status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"max_tokens": 4, "min_tokens": 5}, "min_tokens"),
+        ({"max_tokens": None, "min_tokens": 10_000}, "min_tokens"),
+        ({"stop_token_ids": [3, 10**6]}, "stop_token_ids"),
+        ({"logit_bias": {str(10**6): 1}}, "logit_bias"),
+        ({"ignore_eos": True, "response_format": {"type": "json_object"}}, "ignore_eos"),
+        ({"min_tokens": 1, "response_format": {"type": "json_object"}}, "min_tokens"),
+    ],
+)
+def test_rules_that_cannot_be_kept_name_their_field(
+    client: FlaskClient, fields: dict[str, Any], param: str
+) -> None:
+    for path, prompt in (("chat/completions", CHAT), ("completions", TEXT), ("jobs", TEXT)):
+        response = client.post(f"/v1/{path}", json=prompt | fields)
+        assert response.status_code == 400
+        assert response.json is not None
+        assert response.json["error"]["param"] == param
 
 
 def test_a_developer_speaks_as_the_system(client: FlaskClient, bench: Bench) -> None:

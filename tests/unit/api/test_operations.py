@@ -18,8 +18,10 @@ from headrace.core.types import EngineStats
 from tests.waiting import eventually
 
 
-def test_a_process_is_healthy_while_it_lives(client: FlaskClient) -> None:
-    assert client.get("/healthz").json == {"status": "ok"}
+@pytest.mark.parametrize("path", ["/healthz", "/health"])
+def test_a_process_is_healthy_while_it_lives(client: FlaskClient, path: str) -> None:
+    assert client.get(path).json == {"status": "ok"}
+    assert client.head(path).status_code == 200
 
 
 def test_the_api_is_ready_without_a_worker_and_says_so(client: FlaskClient) -> None:

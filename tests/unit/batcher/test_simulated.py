@@ -54,7 +54,7 @@ def test_it_repeats_the_prompt_without_its_ends_of_sequence(
 ) -> None:
     eos = card.eos_token_ids[0]
     assert run_alone(engine, a_request("a", [40, eos, 41], 5)).ids == [40, 41, 40, 41, 40]
-    assert run_alone(engine, a_request("b", [eos], 3)).ids == [2, 2, 2]
+    assert run_alone(engine, a_request("b", [eos], 3)).ids == [3, 3, 3]
 
 
 def test_with_an_ignored_end_of_sequence_it_makes_exactly_what_was_asked_for(
