@@ -64,7 +64,7 @@ test-monitoring: $(INSTALLED)  ## Test alerts and dashboards with Prometheus and
 	$(BIN)/python -m pytest tests/monitoring $(ARGS)
 
 test-instruments: $(INSTALLED)  ## Run guidellm, AIPerf and `vllm bench serve` beside our load tester; installs them (10 minutes)
-	$(BIN)/python -m pytest tests/instruments $(ARGS)
+	$(BIN)/python -m pytest tests/instruments --report bench/results/instruments.json $(ARGS)
 
 test-browser: $(INSTALLED)  ## Test the load test's report in Chromium, which has to be on PATH (1 minute)
 	$(BIN)/python -m pytest tests/browser $(ARGS)

@@ -12,8 +12,9 @@ from headrace.core.types import Delta, FinishReason, Request, Sampling, TokenLog
 class Generation:
     """The output of one request while it grows; every engine keeps one a request.
 
-    `ids` are prompt and output together, `ends` those that end the output, `read_tokens` how many of them the engine has read and
-    `cached_tokens` how many of the prompt's an earlier request had left to it. `resume_ids` were
+    `ids` are prompt and output together, `read_tokens` how many of them the engine has read and
+    `cached_tokens` how many of the prompt's an earlier request had left to it. `ends` are the ids
+    that end the output, once it `may_end`. `resume_ids` were
     published by an earlier attempt: they count as output, and their text (published with them) is
     not given out again.
     """

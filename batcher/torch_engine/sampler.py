@@ -45,9 +45,9 @@ class Sampler:
 
         `logits` [rows, vocabulary] of any float type; they are left as they are. Biases come
         first, then penalties, as in vLLM, then temperature, top-k, top-p and min-p, as in
-        transformers. Temperature 0 takes the largest. Otherwise the id is found by inverting the cumulated distribution in vocabulary
-        order, so that neither the mates of a row nor the order in which a sort leaves equal numbers
-        has a say. The host waits for the device once.
+        transformers. Temperature 0 takes the largest. Otherwise the id is found by inverting the
+        cumulated distribution in vocabulary order, so that neither the mates of a row nor the
+        order in which a sort leaves equal numbers has a say. The host waits for the device once.
         """
         if self._batch is None or self._batch.draws != draws:
             self._batch = Batch(draws, logits.shape[-1], logits.device)

@@ -30,8 +30,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def environments(request: pytest.FixtureRequest) -> Environments:
-    """Those of the tools, each made when first asked for."""
-    return Environments(request.config.getoption("--environments"), print)
+    """Those of the tools, made where they are not there yet."""
+    environments = Environments(request.config.getoption("--environments"), print)
+    try:
+        for name in ("guidellm", "aiperf", "vllm"):
+            environments.python(name)
+    except RuntimeError as error:
+        pytest.fail(f"the tools cannot be installed: {error}", pytrace=False)
+    return environments
 
 
 @pytest.fixture(scope="module")

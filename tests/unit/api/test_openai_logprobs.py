@@ -17,7 +17,9 @@ END = CARD.eos_token_ids[0]
 
 
 def test_a_chat_names_each_token_its_bytes_and_its_alternatives() -> None:
-    written = ChatLogprobs(CARD, make_request()).write([TokenLogprobs(E, -0.5, ((E, -0.5), (END, -1.0)))])
+    written = ChatLogprobs(CARD, make_request()).write(
+        [TokenLogprobs(E, -0.5, ((E, -0.5), (END, -1.0)))]
+    )
 
     own = {"token": "e", "logprob": -0.5, "bytes": [101]}
     end = {"token": EOS, "logprob": -1.0, "bytes": list(EOS.encode())}

@@ -70,7 +70,11 @@ def test_a_stop_token_of_the_prompt_comes_in_its_turn(engine: SimulatedEngine) -
 
 
 def test_only_strong_biases_count(engine: SimulatedEngine) -> None:
-    assert run_alone(engine, a_request("a", [40, 41], 3, logit_bias=((7, 5.0),))).ids == [40, 41, 40]
+    assert run_alone(engine, a_request("a", [40, 41], 3, logit_bias=((7, 5.0),))).ids == [
+        40,
+        41,
+        40,
+    ]
     assert run_alone(engine, a_request("b", [40, 41], 3, logit_bias=((7, 99.0),))).ids == [7, 7, 7]
     left_out = a_request("c", [40, 41], 3, logit_bias=((40, -100.0),))
     assert run_alone(engine, left_out).ids == [41, 41, 41]

@@ -15,6 +15,9 @@ from tests.tokenizers_of_kinds import FALLS_BACK, KINDS, PLAIN, SPECIAL, ids_of
 
 TOKENS = {name: TokenBytes(tokenizer) for name, tokenizer in KINDS.items()}
 BYTE_LEVEL = KINDS["byte level"]
+SHOWN = {name: TokenBytes(tokenizer, False) for name, tokenizer in KINDS.items()}
+"""The same, with the text of special tokens."""
+
 TEXTS = st.text(alphabet=st.sampled_from("ab cé東京🙂 \n\t"), max_size=20)
 
 
@@ -23,10 +26,12 @@ def text_of(kind: str, prompt_ids: list[int], output_ids: list[int]) -> str:
     return "".join(map(text.add, output_ids)) + text.flush()
 
 
-def difference(tokenizer: Tokenizer, prompt_ids: list[int], output_ids: list[int]) -> str:
+def difference(
+    tokenizer: Tokenizer, prompt_ids: list[int], output_ids: list[int], skips: bool = True
+) -> str:
     """Prompt and output as the tokenizer decodes them, less the prompt's whole characters."""
-    together = tokenizer.decode(prompt_ids + output_ids)
-    begins = (tokenizer.decode(prompt_ids[:count]) for count in range(len(prompt_ids) + 1))
+    together = tokenizer.decode(prompt_ids + output_ids, skips)
+    begins = (tokenizer.decode(prompt_ids[:count], skips) for count in range(len(prompt_ids) + 1))
     return together[max(shared_characters(begin, together) for begin in begins) :]
 
 
@@ -54,6 +59,16 @@ def test_the_text_is_what_the_output_adds_to_the_prompt(found: tuple[str, list[i
     kind, ids, end = found
     expected = difference(KINDS[kind], ids[:end], ids[end:])
     assert text_of(kind, ids[:end], ids[end:]) == expected
+
+
+@given(ids_of_kind())
+def test_special_tokens_that_are_not_skipped_have_their_place_in_it(
+    found: tuple[str, list[int], int],
+) -> None:
+    kind, ids, end = found
+    text = TokenText(SHOWN[kind], ids[:end])
+    shown = "".join(map(text.add, ids[end:])) + text.flush()
+    assert shown == difference(KINDS[kind], ids[:end], ids[end:], skips=False)
 
 
 @given(st.sampled_from(sorted(KINDS)), st.data())

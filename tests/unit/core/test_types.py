@@ -23,7 +23,6 @@ from headrace.core.types import (
 )
 from tests.fakes import make_request
 
-
 LATER: dict[str, Any] = {
     "min_tokens": 2,
     "ignore_eos": True,
