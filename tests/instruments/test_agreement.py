@@ -30,6 +30,7 @@ LOADS = (Load(1, 5, 64, 6), Load(8, 32, 64, 6))
 def report(request: pytest.FixtureRequest) -> dict[str, Any]:
     """All loads' figures, written where `--report` says."""
     kept: dict[str, Any] = {"conditions": machine_conditions(), "rows": [], "targets": []}
+    kept["rounds"] = request.config.getoption("--rounds")
     if path := request.config.getoption("--report"):
         request.addfinalizer(lambda: save(kept, path))
     return kept
