@@ -23,7 +23,7 @@ TOLERANCE = 0.05
 LEAST_IDLE = 0.5
 """Share of the CPUs that load, load tester and deployment leave idle."""
 
-LOADS = (Load(1, 5, 64, 6), Load(8, 32, 64, 6))
+LOADS = (Load(1, 5, 64, 6), Load(8, 64, 64, 6))
 
 
 @pytest.fixture(scope="module")
