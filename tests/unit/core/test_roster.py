@@ -41,7 +41,7 @@ def test_a_fleet_can_do_what_each_of_its_workers_can(fake_redis: Client) -> None
     roster = Roster(fake_redis, ttl_s=60)
     assert roster.features() == set(Feature)
 
-    roster.beat(replace(state("a"), features=(Feature.JSON_SCHEMA, Feature.TOP_LOGPROBS)))
+    roster.beat(replace(state("a"), features=tuple(Feature)))
     assert roster.features() == set(Feature)
 
     roster.beat(replace(state("b"), features=(Feature.TOP_LOGPROBS,)))
