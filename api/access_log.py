@@ -24,7 +24,7 @@ def begin() -> None:
     g.started = time.perf_counter()
 
 
-def end(response: Response) -> Response:
+def end(response: Response) -> None:
     """A stream counts when it begins."""
     route = request.url_rule.rule if request.url_rule else UNMATCHED
     visitor = g.get("caller")
@@ -41,4 +41,3 @@ def end(response: Response) -> Response:
         tenant=visitor and visitor.tenant,
         error=g.get("error_code"),
     )
-    return response

@@ -62,11 +62,10 @@ class Admission:
         return self._dead_letters.replay(job_id, force, quota, rates)
 
 
-def show_replay(response: Response) -> Response:
+def show_replay(response: Response) -> None:
     """Says in the answer that an earlier call has made its jobs."""
     if g.get("is_replayed"):
         response.headers[REPLAYED_HEADER] = "true"
-    return response
 
 
 def _quota(limits: Limits) -> Quota:

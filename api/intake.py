@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
-from uuid import uuid4
 
 import gevent
 from flask import request
@@ -100,7 +100,7 @@ class Intake:
         defaults, traceparent = self.sampling_defaults(card), self._traces.traceparent()
         requests = [
             Request(
-                id=uuid4().hex,
+                id=secrets.token_hex(16),
                 model=card.name,
                 card_hash=card.hash,
                 prompt_ids=prompt_ids,
@@ -208,7 +208,7 @@ def _tokenize_prompt(card: ModelCard, prompt: Prompt) -> tuple[int, ...]:
     """Token ids are taken as they are. Raises `InvalidRequest` for ids that are none."""
     if isinstance(prompt, str):
         return card.tokenize(prompt)
-    if max(prompt) >= card.tokenizer.get_vocab_size(with_added_tokens=True):
+    if max(prompt) >= card.vocabulary_size:
         raise InvalidRequest("prompt: a token id outside the model's vocabulary", "prompt")
     return tuple(prompt)
 
