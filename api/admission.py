@@ -44,12 +44,13 @@ class Admission:
         Raises `QueueFull`, `DeadlineUnmeetable`, `LimitExceeded`, `IdempotencyConflict`,
         `InvalidRequest`.
         """
+        visitor = caller()
         submission = Submission(
             requests,
             _idempotency(),
             pace=self._pace.current(),
-            quota=_quota(caller().limits),
-            rates=rates_of(caller()),
+            quota=_quota(visitor.limits),
+            rates=rates_of(visitor),
         )
         with self._traces.enqueueing(len(requests)):
             submitted = self._bundles.send(submission)

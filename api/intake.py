@@ -98,6 +98,7 @@ class Intake:
         tokenized, tokenize_s = self._tokenize(card, prompts)
         choices = [prompt_ids for prompt_ids in tokenized for _choice in range(n)]
         defaults, traceparent = self.sampling_defaults(card), self._traces.traceparent()
+        tenant = caller().tenant
         requests = [
             Request(
                 id=secrets.token_hex(16),
@@ -112,7 +113,7 @@ class Intake:
                 ttl_s=self._ttl_s(body),
                 tokenize_s=tokenize_s / len(choices),
                 request_id=request_id.current(),
-                tenant=caller().tenant,
+                tenant=tenant,
                 traceparent=traceparent,
             )
             for index, prompt_ids in enumerate(choices)

@@ -280,8 +280,10 @@ class Body(StrictBody):
         self, max_tokens: int, index: int = 0, defaults: SamplingDefaults = NO_DEFAULTS
     ) -> Sampling:
         """Of the choice with this index; `max_tokens` is the limit that fits the model."""
-        named = {name: getattr(self, name) for name in SamplingDefaults.model_fields}
-        rules = dict(defaults) | _without_nulls(named)
+        rules = dict(defaults)
+        for name in rules:
+            if (named := getattr(self, name)) is not None:
+                rules[name] = named
         return Sampling(
             max_tokens=max_tokens,
             **rules,

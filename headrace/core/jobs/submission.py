@@ -24,7 +24,7 @@ from headrace.core.jobs.handover import (
     Replay,
     Submitted,
 )
-from headrace.core.jobs.pace import LONGEST_RETRY_S, UNKNOWN, Pace, Place
+from headrace.core.jobs.pace import UNKNOWN, Pace, Place
 from headrace.core.jobs.rates import NO_RATES, Rates, Usage
 from headrace.core.settings import Settings
 from headrace.core.types import Request
