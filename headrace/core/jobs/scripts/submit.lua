@@ -159,7 +159,7 @@ local function waiting_under(name, count_command, key)
     local share = redis.call('HMGET', share_key(name), 'tokens', 'now', 'last')
     orders[name] = {name = name, length = redis.call(count_command, key),
       waits = tonumber(share[1] or nil) or 0, virtual = tonumber(share[2] or nil) or 0,
-      last = tonumber(share[3] or nil) or 0, turns = {}, new = 0, new_tokens = 0, new_tags = {}}
+      last = tonumber(share[3] or nil) or 0, turns = {}, moved = {}, new = 0, new_tokens = 0, new_tags = {}}
   end
   return orders[name]
 end
@@ -261,9 +261,21 @@ local queues = {}
 local create = {'HSET', '', unpack(ARGV, 6, 5 + SHARED)}
 local FIRST_OWN = #create + 1
 
+-- What is gathered for the new jobs of an order.
+local function new_entries(name)
+  return {queue = gathered('RPUSH', queue_key(name)), fair = gathered('ZADD', fair_key(name)),
+    line = gathered('ZADD', line_key(name)), costs = gathered('HSET', costs_key(name))}
+end
+
+local function append_pair(call, first, second)
+  local length = #call
+  call[length + 1], call[length + 2] = first, second
+end
+
 -- Puts a new job into its queue, as enqueue() would: what all of them have to write is gathered.
 local function line_up(job, tenant)
   local order = orders[job.queue]
+  order.entries = order.entries or new_entries(job.queue)
   order.last = order.last + 1
   local start, tag = start_and_tag(order.virtual, turn_of(order, tenant), order.last)
   if tonumber(job.deaths) >= SUSPECT_DEATHS then
@@ -271,16 +283,16 @@ local function line_up(job, tenant)
   else
     order.turns[tenant] = start + job.cost
     order.new_tags[#order.new_tags + 1] = tonumber(tag)
-    gather_scored(tenants_key(job.queue), stamp(start + job.cost), tenant)
+    order.moved[tenant] = true
   end
   order.length, order.waits = order.length + 1, order.waits + job.cost
   order.new, order.new_tokens = order.new + 1, order.new_tokens + job.cost
-  gather('RPUSH', queue_key(job.queue), job.id)
-  gather_scored(fair_key(job.queue), tag, job.id)
-  gather_scored(line_key(job.queue), order.last, job.id)
+  local entries = order.entries
+  entries.queue[#entries.queue + 1] = job.id
+  append_pair(entries.fair, tag, job.id)
+  append_pair(entries.line, order.last, job.id)
+  append_pair(entries.costs, job.id, job.cost)
   if tenant ~= CANARY then gather_scored(JOBS, NOW, job.id) end
-  gather('HSET', costs_key(job.queue), job.id)
-  gather('HSET', costs_key(job.queue), job.cost)
   take_in_hand(tenant, job.id, job.cost)
 end
 
@@ -289,6 +301,9 @@ local function write_orders()
     if order.new > 0 then
       redis.call('HINCRBY', share_key(name), 'last', order.new)
       redis.call('HINCRBY', share_key(name), 'tokens', order.new_tokens)
+      for tenant in pairs(order.moved) do
+        gather_scored(tenants_key(name), stamp(order.turns[tenant]), tenant)
+      end
     end
   end
 end
