@@ -51,11 +51,12 @@ def require() -> None:
 
     An address that does not exist wants a key as well: who has none learns nothing of the others.
     """
-    if request.endpoint in PUBLIC or (request.endpoint in LOCAL and _is_local_visit()):
+    endpoint = request.endpoint
+    if endpoint in PUBLIC or (endpoint in LOCAL and _is_local_visit()):
         return
     visitor = caller()
-    if request.endpoint is not None and not visitor.may(scope_of(request.endpoint)):
-        raise Forbidden(f"this API key does not have the scope {scope_of(request.endpoint)}")
+    if endpoint is not None and not visitor.may(scope_of(endpoint)):
+        raise Forbidden(f"this API key does not have the scope {scope_of(endpoint)}")
 
 
 def scope_of(endpoint: str) -> Scope:

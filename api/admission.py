@@ -44,12 +44,13 @@ class Admission:
         Raises `QueueFull`, `DeadlineUnmeetable`, `LimitExceeded`, `IdempotencyConflict`,
         `InvalidRequest`.
         """
+        visitor = caller()
         submission = Submission(
             requests,
             _idempotency(),
             pace=self._pace.current(),
-            quota=_quota(caller().limits),
-            rates=rates_of(caller()),
+            quota=_quota(visitor.limits),
+            rates=rates_of(visitor),
         )
         with self._traces.enqueueing(len(requests)):
             submitted = self._bundles.send(submission)
@@ -62,11 +63,10 @@ class Admission:
         return self._dead_letters.replay(job_id, force, quota, rates)
 
 
-def show_replay(response: Response) -> Response:
+def show_replay(response: Response) -> None:
     """Says in the answer that an earlier call has made its jobs."""
     if g.get("is_replayed"):
         response.headers[REPLAYED_HEADER] = "true"
-    return response
 
 
 def _quota(limits: Limits) -> Quota:

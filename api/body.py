@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import request
+from flask.globals import request_ctx
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.json_text import parse_json
@@ -29,7 +29,7 @@ def read_optional_json() -> Any:
 
 def _read() -> bytes:
     try:
-        body = request.get_data()
+        body = request_ctx.request.get_data()
     except OSError as error:
         raise InvalidRequest("the body could not be read to its end", "body") from error
     # A chunked body says no length beforehand: Flask cuts it off at its own limit, one byte on.

@@ -9,11 +9,11 @@ from api import rate_limits
 from headrace.core.errors import Unavailable
 from headrace.core.jobs.failpoints import Failpoint, make_failpoints
 from headrace.core.jobs.handover import Submitted
-from headrace.core.jobs.queue import JobQueue
+from headrace.core.jobs.queue import MOST_AT_ONCE, JobQueue
 from headrace.core.jobs.submission import Answer, Call, Submission
 
-MOST = 64
-"""Submissions of one bundle: so many hold Redis for some 10 ms."""
+MOST = MOST_AT_ONCE
+"""Submissions of one bundle."""
 
 
 class Bundle:

@@ -49,9 +49,10 @@ ANONYMOUS = Caller(DEFAULT_TENANT, frozenset(Scope), NO_LIMITS, None)
 
 def caller() -> Caller:
     """The current request's. Raises `Unauthorised`, and `RedisError` where Redis is away."""
-    if "caller" not in g:
-        g.caller = _identify()
-    return g.caller  # type: ignore[no-any-return]
+    known: Caller | None = g.get("caller")
+    if known is None:
+        known = g.caller = _identify()
+    return known
 
 
 def _identify() -> Caller:

@@ -39,6 +39,7 @@ class PrometheusMetrics:
             ["route", "code"],
             registry=self._registry,
         )
+        self._of_answer: dict[tuple[str, int], Counter] = {}
         self._rejected = Counter(
             "headrace_rejected",
             "Requests refused before the queue.",
@@ -53,7 +54,10 @@ class PrometheusMetrics:
         )
 
     def answered(self, route: str, code: int) -> None:
-        self._requests.labels(route, str(code)).inc()
+        count = self._of_answer.get((route, code))
+        if count is None:
+            count = self._of_answer[route, code] = self._requests.labels(route, str(code))
+        count.inc()
 
     def rejected(self, reason: str) -> None:
         self._rejected.labels(reason).inc()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
-from uuid import uuid4
 
 import gevent
 from flask import request
@@ -98,9 +98,10 @@ class Intake:
         tokenized, tokenize_s = self._tokenize(card, prompts)
         choices = [prompt_ids for prompt_ids in tokenized for _choice in range(n)]
         defaults, traceparent = self.sampling_defaults(card), self._traces.traceparent()
+        tenant = caller().tenant
         requests = [
             Request(
-                id=uuid4().hex,
+                id=secrets.token_hex(16),
                 model=card.name,
                 card_hash=card.hash,
                 prompt_ids=prompt_ids,
@@ -112,7 +113,7 @@ class Intake:
                 ttl_s=self._ttl_s(body),
                 tokenize_s=tokenize_s / len(choices),
                 request_id=request_id.current(),
-                tenant=caller().tenant,
+                tenant=tenant,
                 traceparent=traceparent,
             )
             for index, prompt_ids in enumerate(choices)
@@ -208,7 +209,7 @@ def _tokenize_prompt(card: ModelCard, prompt: Prompt) -> tuple[int, ...]:
     """Token ids are taken as they are. Raises `InvalidRequest` for ids that are none."""
     if isinstance(prompt, str):
         return card.tokenize(prompt)
-    if max(prompt) >= card.tokenizer.get_vocab_size(with_added_tokens=True):
+    if max(prompt) >= card.vocabulary_size:
         raise InvalidRequest("prompt: a token id outside the model's vocabulary", "prompt")
     return tuple(prompt)
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import cast
 
 import structlog
-from flask import Blueprint, Response, jsonify, url_for
+from flask import Blueprint, Response, jsonify, request
 from redis.exceptions import RedisError
 
 from api import arguments, cancellation, event_stream, job_stream, preference
@@ -63,7 +63,7 @@ def submit(body: JobBody) -> Response:
     job = _wait(submitted.job_id, body, wait_s) if wait_s else _put(asked, submitted)
     response = job_response(job)
     response.status_code = 200 if wait_s and job.state.is_terminal else 202
-    response.headers["Location"] = url_for("jobs.show", job_id=job.id)
+    response.headers["Location"] = f"{request.root_path}{request.path}/{job.id}"
     if wait_s:
         response.headers[preference.APPLIED] = f"wait={wait_s}"
     return response

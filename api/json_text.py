@@ -8,7 +8,7 @@ from typing import Any
 
 def parse_json(text: str) -> Any:
     """1.0 is the integer 1. Raises `ValueError`, also for NaN, and `RecursionError`."""
-    return json.loads(text, parse_float=_number, parse_constant=_refuse_constant)
+    return _DECODER.decode(text)
 
 
 def _number(text: str) -> int | float:
@@ -18,3 +18,6 @@ def _number(text: str) -> int | float:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
+
+
+_DECODER = json.JSONDecoder(parse_float=_number, parse_constant=_refuse_constant)

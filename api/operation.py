@@ -94,7 +94,8 @@ class Operation:
         """Raises `InvalidRequest`."""
         read: dict[str, Any] = {}
         if self.query is not None:
-            query = self.query.parse(request.args)
+            if request.query_string or self.query is not Query:
+                query = self.query.parse(request.args)
             if self.query is not Query:
                 read["query"] = query
         if self.body is not None:

@@ -1,45 +1,48 @@
-"""The prompts of a completion: one or several, each a text or token ids."""
+"""Prompts as callers send them: one or several, each a text or token ids."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
-Prompt = str | list[int]
+ONE = "give a text or a list of token ids; it may not be empty"
+SEVERAL = "give a text, a list of token ids, or a list of such; none may be empty"
 
 
-def _as_prompts(value: Any) -> list[Any]:
+def _or(message: str) -> WrapValidator:
+    """Refuses with this message: those of pydantic name a type, or the place of one id."""
+
+    def validate(value: Any, validate_prompts: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return validate_prompts(value)
+        except ValidationError:
+            raise ValueError(message) from None
+
+    return WrapValidator(validate)
+
+
+def _as_prompts(value: Any) -> Any:
     """One prompt becomes a list of one."""
-    prompts = value if isinstance(value, list) and not _is_prompt(value) else [value]
-    if not prompts or not all(map(_is_prompt, prompts)):
-        raise ValueError("give a text, a list of token ids, or a list of such; none may be empty")
-    return prompts
+    is_list = isinstance(value, list) and bool(value) and isinstance(value[0], str | list)
+    return value if is_list else [value]
 
 
-def _is_prompt(value: Any) -> bool:
-    if isinstance(value, str):
-        return bool(value) and _is_unicode(value)
-    is_list = isinstance(value, list) and bool(value)
-    return is_list and all(type(token_id) is int and token_id >= 0 for token_id in value)
-
-
-def _is_unicode(text: str) -> bool:
-    """False for a text with half a surrogate pair, which JSON can say and UTF-8 cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-_Sent = (
+_Prompt = (
     Annotated[str, Field(min_length=1)]
     | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 )
+_Prompts = Annotated[list[_Prompt], Field(min_length=1)]
+
+Prompt = Annotated[_Prompt, _or(ONE)]
 Prompts = Annotated[
-    list[Prompt],
-    BeforeValidator(
-        _as_prompts, json_schema_input_type=_Sent | Annotated[list[_Sent], Field(min_length=1)]
-    ),
+    _Prompts,
+    BeforeValidator(_as_prompts, json_schema_input_type=_Prompt | _Prompts),
+    _or(SEVERAL),
 ]

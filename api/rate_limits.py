@@ -27,7 +27,6 @@ def note(usages: Iterable[Usage]) -> None:
     }
 
 
-def show(response: Response) -> Response:
+def show(response: Response) -> None:
     """After each request."""
     response.headers.update(g.get("rate_limits", {}))
-    return response

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from uuid import uuid4
+import secrets
 
 from flask import Response, g, request
 from structlog.contextvars import bind_contextvars, clear_contextvars
@@ -15,7 +15,7 @@ USABLE = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 def assign() -> None:
     """The caller's own where it is usable, else a new one."""
     asked = request.headers.get(HEADER, "")
-    g.request_id = asked if USABLE.fullmatch(asked) else uuid4().hex
+    g.request_id = asked if USABLE.fullmatch(asked) else secrets.token_hex(16)
     bind()
 
 
@@ -33,6 +33,5 @@ def forget(_error: BaseException | None) -> None:
     clear_contextvars()
 
 
-def show(response: Response) -> Response:
+def show(response: Response) -> None:
     response.headers[HEADER] = g.request_id
-    return response

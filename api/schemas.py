@@ -21,7 +21,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 from typing_extensions import TypedDict
 
-from api.prompts import Prompts
+from api.prompts import Prompt, Prompts
 from api.response_format import ResponseFormat
 from api.template_kwargs import TemplateKwargs
 from headrace.core.errors import InvalidRequest
@@ -280,8 +280,10 @@ class Body(StrictBody):
         self, max_tokens: int, index: int = 0, defaults: SamplingDefaults = NO_DEFAULTS
     ) -> Sampling:
         """Of the choice with this index; `max_tokens` is the limit that fits the model."""
-        named = {name: getattr(self, name) for name in SamplingDefaults.model_fields}
-        rules = defaults.model_dump() | _without_nulls(named)
+        rules = dict(defaults)
+        for name in rules:
+            if (named := getattr(self, name)) is not None:
+                rules[name] = named
         return Sampling(
             max_tokens=max_tokens,
             **rules,
@@ -374,7 +376,7 @@ class JobBody(Body):
         }
     }
 
-    prompt: Text | None = None
+    prompt: Prompt | None = None
     messages: Messages | None = None
     chat_template_kwargs: TemplateKwargs = {}
 

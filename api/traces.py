@@ -25,7 +25,7 @@ class Traces(Protocol):
     def begin(self) -> None:
         """Before a request."""
 
-    def end(self, response: Response) -> Response:
+    def end(self, response: Response) -> None:
         """After it; a stream has begun then."""
 
     def enqueueing(self, jobs: int) -> AbstractContextManager[None]:
@@ -39,8 +39,8 @@ class NoTraces:
     def begin(self) -> None:
         """Nothing begins."""
 
-    def end(self, response: Response) -> Response:
-        return response
+    def end(self, response: Response) -> None:
+        """Nothing ends."""
 
     @contextmanager
     def enqueueing(self, jobs: int) -> Iterator[None]:
@@ -76,14 +76,13 @@ class HttpTraces:
             },
         )
 
-    def end(self, response: Response) -> Response:
+    def end(self, response: Response) -> None:
         span = g.pop("span", None)
         if span is not None:
             span.set_attribute("http.response.status_code", response.status_code)
             if response.status_code >= 500:
                 span.set_status(self._trace.StatusCode.ERROR)
             span.end()
-        return response
 
     @contextmanager
     def enqueueing(self, jobs: int) -> Iterator[None]:

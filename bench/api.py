@@ -3,7 +3,8 @@
     python -m bench.api [--pairs 12] [--seconds 3] [--json bench/results/api.json]
 
 - Submissions: jobs accepted a second by one API process, beside a bare Flask route under the same
-  gunicorn settings. Runs alternate as A B B A; the ratio is the median over the pairs.
+  gunicorn settings, for prompts of token ids and for texts. Runs take turns, A B C D, D C B A, …; a
+  ratio is the median over the pairs.
 - ETA: what `POST /v1/jobs` said (`eta_s`) against what it took, on the simulated engine.
 - Memory of one API process while many callers wait.
 - The time from a job's end to its waiting caller's last byte.

@@ -94,10 +94,12 @@ def contenders_on(ours: Client, stock: Client) -> dict[str, Contender]:
 
 def targets(report: Mapping[str, Any]) -> list[Target]:
     large, small = (f"ratio_batch{slots}_vs_{SIMPLE}" for slots in (32, 1))
+    many = "ratio_submit_many_vs_enqueue_many"
     return [
         Target(large, report[large], at_least=21),
         Target(small, report[small], at_least=4),
         Target("round_trips_per_batch", report["round_trips_per_batch"], at_most=4),
+        Target(many, report[many], at_least=0.8),
     ]
 
 

@@ -68,6 +68,11 @@ class ModelCard:
         return tokenizer
 
     @cached_property
+    def vocabulary_size(self) -> int:
+        """Number of token ids, those of added tokens included."""
+        return int(self.tokenizer.get_vocab_size(with_added_tokens=True))
+
+    @cached_property
     def token_bytes(self) -> TokenBytes:
         return TokenBytes(self.tokenizer)
 

@@ -182,7 +182,7 @@ class Request:
         return TRACED_VERSION if self.traceparent else FIRST_VERSION
 
     def encode(self) -> dict[str, Any]:
-        fields = {name: getattr(self, name) for name in self.__slots__}
+        fields = dict(zip(self.__slots__, _REQUEST_VALUES(self), strict=True))
         if not self.traceparent:
             del fields["traceparent"]
         return {"version": self.version} | fields | {"sampling": self.sampling.encode()}
@@ -202,6 +202,9 @@ class Request:
             return _request_adapter().validate_python(fields)
         except ValueError:  # its text would quote the prompt's ids
             raise ValueError("malformed payload: not the fields of a request") from None
+
+
+_REQUEST_VALUES = attrgetter(*Request.__slots__)
 
 
 @dataclass(frozen=True, slots=True)

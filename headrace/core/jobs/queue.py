@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from secrets import token_hex
 from typing import Any
-
-from redis.exceptions import NoScriptError
 
 from headrace.core.connection import Client
 from headrace.core.errors import JobNotFound, QueueFull
@@ -28,7 +26,7 @@ from headrace.core.jobs.handover import (
     Submitted,
 )
 from headrace.core.jobs.job import Job, Report, decode_job
-from headrace.core.jobs.pace import UNKNOWN, Pace, Place
+from headrace.core.jobs.pace import LONGEST_RETRY_S, UNKNOWN, Pace, Place
 from headrace.core.jobs.submission import Answer, Call, Submission
 from headrace.core.settings import Settings
 from headrace.core.types import (
@@ -41,6 +39,9 @@ from headrace.core.types import (
 )
 
 SCRIPTS = ("submit", "claim", "publish", "finish", "cancel", "purge", "reprioritise", "list")
+
+MOST_AT_ONCE = 64
+"""Jobs that one call of the script accepts; a submission of more has one of its own."""
 
 
 class JobQueue:
@@ -85,7 +86,7 @@ class JobQueue:
         return self.send(Submission(requests, idempotency, pace=pace, quota=quota))
 
     def submit_many(self, requests: Sequence[Request]) -> list[Submitted | QueueFull]:
-        """Accepts each request or says that there was no room for it, in one round trip."""
+        """Accepts each request or says that there was no room for it, `MOST_AT_ONCE` a call."""
         answers = self.send_many([self.prepare(Submission([request])) for request in requests])
         return list(map(_submitted_or_full, answers))
 
@@ -96,18 +97,16 @@ class JobQueue:
 
     def prepare(self, submission: Submission) -> Call:
         """All of the work for it that needs no server."""
-        names = submission.script_keys()
-        arguments = submission.script_arguments(self.settings, self._constant_fields)
-        return Call(submission, [len(names), *names, *arguments])
+        arguments = submission.script_arguments(self.settings)
+        return Call(submission, submission.script_keys(), arguments)
 
     def send_many(self, calls: Sequence[Call]) -> list[Answer]:
-        """The answer to each, in one round trip."""
-        replies = self._call_submit(calls)
-        if any(isinstance(reply, NoScriptError) for reply in replies):  # a new server
-            self.redis.script_load(self._scripts["submit"].script)
-            replies = self._call_submit(calls)
-        pairs = zip(calls, replies, strict=True)
-        return [Answer(call.submission, reply, self.settings) for call, reply in pairs]
+        """The answer to each, `MOST_AT_ONCE` jobs a round trip."""
+        answers: list[Answer] = []
+        for together in _in_parts(calls):
+            pairs = zip(together, self._call_submit(together), strict=True)
+            answers += [Answer(call.submission, said, self.settings) for call, said in pairs]
+        return answers
 
     def claim(
         self, worker: str, room: Room, batch_room: Room | None = None, card_hash: str = ""
@@ -315,12 +314,34 @@ class JobQueue:
         self.redis.blpop(bells, timeout=max(timeout_s, 0.001))  # 0 would be for ever
 
     def _call_submit(self, calls: Sequence[Call]) -> list[Any]:
-        """Not as redis-py does it in a pipeline: it asks for the script first, every time."""
-        with self.redis.pipeline(transaction=False) as pipeline:
-            for call in calls:
-                pipeline.evalsha(self._scripts["submit"].sha, *call.values)
-            replies: list[Any] = pipeline.execute(raise_on_error=False)
-        return replies
+        shared = self._constant_fields + rq_adapter.moment_fields()
+        answers: list[Any] = self._scripts["submit"](
+            keys=[rq_adapter.QUEUES_KEY, *_flat(call.keys for call in calls)],
+            args=[
+                self.settings.queue_max_jobs,
+                self.settings.queue_max_tokens,
+                self.settings.queue_ttl_s,
+                LONGEST_RETRY_S,
+                len(shared),
+                *shared,
+                *_flat(call.arguments for call in calls),
+            ],
+        )
+        return answers
+
+
+def _in_parts(calls: Sequence[Call]) -> Iterator[list[Call]]:
+    """Each holds Redis for a few milliseconds at most: other scripts have their turn in between."""
+    part: list[Call] = []
+    jobs = 0
+    for call in calls:
+        jobs += len(call.submission.requests)
+        if part and jobs > MOST_AT_ONCE:
+            yield part
+            part, jobs = [], len(call.submission.requests)
+        part.append(call)
+    if part:
+        yield part
 
 
 def _submitted_or_full(answer: Answer) -> Submitted | QueueFull:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from redis.exceptions import RedisError
+from redis.exceptions import ResponseError
 
 from headrace.core.errors import (
     DeadlineUnmeetable,
@@ -24,7 +24,7 @@ from headrace.core.jobs.handover import (
     Replay,
     Submitted,
 )
-from headrace.core.jobs.pace import LONGEST_RETRY_S, UNKNOWN, Pace, Place
+from headrace.core.jobs.pace import UNKNOWN, Pace, Place
 from headrace.core.jobs.rates import NO_RATES, Rates, Usage
 from headrace.core.settings import Settings
 from headrace.core.types import Request
@@ -55,30 +55,25 @@ class Submission:
     rates: Rates = NO_RATES
 
     def script_keys(self) -> list[str]:
-        key, tenant = self.idempotency.key, self.requests[0].tenant
-        return [
-            rq_adapter.QUEUES_KEY,
-            keys.idempotency(tenant, key) if key else "",
-            self.rates.key,
-        ]
+        key = self.idempotency.key
+        return [keys.idempotency(self._tenant, key) if key else "", self.rates.key]
 
-    def script_arguments(self, settings: Settings, constant_fields: Mapping[str, Any]) -> list[Any]:
-        """`constant_fields` are what RQ writes for all jobs alike."""
+    def script_arguments(self, settings: Settings) -> list[Any]:
         kept_s = max(request.ttl_s or settings.result_ttl_s for request in self.requests)
-        return [
-            settings.queue_max_jobs,
-            settings.queue_max_tokens,
-            settings.queue_ttl_s,
+        arguments = [
+            self._tenant,
+            self.requests[0].card_hash,
             settings.queue_ttl_s + kept_s,
             self.idempotency.fingerprint,
             *_bounds(self.quota, settings),
             _or_empty(self.rates.requests),
             _or_empty(self.rates.tokens),
             _or_empty(self.pace.retry_tokens_per_s),
-            LONGEST_RETRY_S,
-            self.requests[0].card_hash,
-            *_flat(self._job(request, constant_fields) for request in self.requests),
+            len(self.requests),
         ]
+        for request in self.requests:
+            arguments += self._job(request)
+        return arguments
 
     def usages(self, answer: Sequence[Any]) -> list[Usage]:
         """One for each rate that the caller's key has a limit of."""
@@ -118,19 +113,24 @@ class Submission:
             return [Submitted(*job) for job in zip(ids, stamps, strict=True)]
         return [Submitted(*job) for job in zip(ids, stamps, places, strict=True)]
 
-    def _job(self, request: Request, constant_fields: Mapping[str, Any]) -> Iterator[Any]:
-        fields = {**constant_fields, **rq_adapter.job_fields(request)}
+    def _job(self, request: Request) -> list[Any]:
+        fields = rq_adapter.job_fields(request)
         if self.replay is not None:
-            fields |= {"hr_replay_of": self.replay.of, "hr_deaths": self.replay.deaths}
-        most_before = self.pace.most_before(request)
-        yield request.id
-        yield keys.QUEUE_NAMES[request.priority]
-        yield request.tenant
-        yield request.cost_tokens
-        yield "" if request.deadline_s is None else request.deadline_s
-        yield "" if most_before is None else most_before
-        yield len(fields)
-        yield from _flat(fields.items())
+            fields += ["hr_replay_of", self.replay.of]
+        return [
+            request.id,
+            keys.QUEUE_NAMES[request.priority],
+            request.cost_tokens,
+            _or_empty(request.deadline_s),
+            _or_empty(self.pace.most_before(request)),
+            0 if self.replay is None else self.replay.deaths,
+            len(fields),
+            *fields,
+        ]
+
+    @property
+    def _tenant(self) -> str:
+        return self.requests[0].tenant
 
     @property
     def _cost_tokens(self) -> int:
@@ -180,30 +180,35 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A submission as the script wants it: the number of its keys, the keys, the arguments."""
+    """A submission as the script wants it: its keys and its arguments."""
 
     submission: Submission
-    values: list[Any]
+    keys: list[str]
+    arguments: list[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the script said to a submission, or the error of its call."""
+    """What the script said to a submission."""
 
     submission: Submission
-    said: Sequence[Any] | RedisError
+    said: Sequence[Any]
     settings: Settings
 
     def submitted(self) -> list[Submitted]:
-        """Raises as `Submission.result` does, and `RedisError`."""
-        if isinstance(self.said, RedisError):
-            raise self.said
+        """Raises as `Submission.result` does, and `ResponseError` where Redis refused a write."""
+        if self._has_failed:
+            raise ResponseError(self.said[1].decode())
         return self.submission.result(self.said, self.settings)
 
     @property
     def usages(self) -> list[Usage]:
         """How the caller's key stands with its rates after it; none where that is not known."""
-        return [] if isinstance(self.said, RedisError) else self.submission.usages(self.said)
+        return [] if self._has_failed else self.submission.usages(self.said)
+
+    @property
+    def _has_failed(self) -> bool:
+        return bool(self.said[0] == b"failed")
 
 
 def _bounds(quota: Quota, settings: Settings) -> tuple[float | str, ...]:
@@ -219,7 +224,3 @@ def _bounds(quota: Quota, settings: Settings) -> tuple[float | str, ...]:
 def _or_empty(limit: float | None) -> float | str:
     """As `submit.lua` wants it."""
     return "" if limit is None else limit
-
-
-def _flat(rows: Iterable[Iterable[Any]]) -> Iterator[Any]:
-    return (value for row in rows for value in row)

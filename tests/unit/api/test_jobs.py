@@ -23,6 +23,11 @@ def submit(client: FlaskClient, **fields: object) -> str:
     return str(response.json["id"])
 
 
+def test_token_ids_are_taken_as_they_are(client: FlaskClient, bench: Bench) -> None:
+    job_id = submit(client, prompt=list(b"hello"))
+    assert bench.queue.get(job_id).request.prompt_ids == tuple(b"hello")
+
+
 def test_a_job_is_accepted_and_can_be_polled_until_it_is_done(
     client: FlaskClient, bench: Bench
 ) -> None:

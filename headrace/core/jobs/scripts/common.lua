@@ -217,6 +217,7 @@ end
 -- Which bound so many new jobs of a tenant would break: 'running_jobs' (most jobs in hand),
 -- 'queue_share' (most jobs and tokens that may be its part of the queue); nil for none.
 local function broken_quota(tenant, new, most_jobs, share_jobs, share_tokens)
+  if not most_jobs and not share_jobs then return nil end
   local key = unfinished_key(tenant)
   local function broken()
     local jobs = math.max(redis.call('HLEN', key) - 1, 0)
@@ -255,6 +256,13 @@ local function forget_last_life(id)
   expire_at(id, now + QUEUE_TTL_S)
 end
 
+-- The time at which a tenant's turn comes, and the tag of its job at this place in the line.
+local function start_and_tag(virtual, turn, place)
+  local start = math.max(virtual, turn)
+  -- Of two tenants whose turn has come the one who came first goes first.
+  return start, stamp(start + (place % 1000000) / 1000000)
+end
+
 -- Gives a job its tag in the fair order of a queue, or of those set aside. `job` is its tenant, cost
 -- and deaths. Returns its place in the line.
 local function give_tag(name, id, at_front, job)
@@ -270,10 +278,10 @@ local function give_tag(name, id, at_front, job)
       'LIMIT', 0, 1)
     tag = stamp((tonumber(first[2]) or virtual) - 1)
   else
-    local start = math.max(virtual, tonumber(redis.call('ZSCORE', tenants_key(name), tenant)) or 0)
+    local turn = tonumber(redis.call('ZSCORE', tenants_key(name), tenant)) or 0
+    local start
+    start, tag = start_and_tag(virtual, turn, place)
     redis.call('ZADD', tenants_key(name), stamp(start + cost), tenant)
-    -- Of two tenants whose turn has come the one who came first goes first.
-    tag = stamp(start + (place % 1000000) / 1000000)
   end
   redis.call('ZADD', fair_key(name), tag, id)
   redis.call('HSET', costs_key(name), id, cost)

@@ -8,13 +8,15 @@ import hypothesis
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given
+from redis.exceptions import ResponseError
 
 from headrace.core.connection import Client
 from headrace.core.errors import DeadlineUnmeetable, IdempotencyConflict, JobNotFound, QueueFull
-from headrace.core.jobs import keys
+from headrace.core.jobs import keys, rq_adapter
 from headrace.core.jobs.handover import Idempotency
 from headrace.core.jobs.pace import Pace, Place
-from headrace.core.jobs.queue import JobQueue
+from headrace.core.jobs.queue import MOST_AT_ONCE, JobQueue
+from headrace.core.jobs.submission import Submission
 from headrace.core.settings import Settings
 from headrace.core.types import JobState, Priority, Request, Room
 from tests.fakes import make_request
@@ -265,3 +267,67 @@ def test_a_fleet_with_room_refuses_no_deadline(queue: JobQueue) -> None:
 
     [submitted] = queue.submit_all([make_request("hasty", deadline_s=0.01)], pace=PACE)
     assert submitted.is_new
+
+
+# -- many submissions in one call ------------------------------------------------------------------
+
+MIXED = [
+    ("a", Priority.DEFAULT),
+    ("a", Priority.DEFAULT),
+    ("b", Priority.DEFAULT),
+    ("a", Priority.INTERACTIVE),
+    ("b", Priority.BATCH),
+    ("b", Priority.DEFAULT),
+    ("c", Priority.DEFAULT),
+    ("a", Priority.DEFAULT),
+]
+
+
+def mixed(first: int) -> list[Request]:
+    return [
+        replace(make_request(f"job-{number}"), tenant=tenant, priority=priority)
+        for number, (tenant, priority) in enumerate(MIXED, first)
+    ]
+
+
+def claimed_ids(queue: JobQueue) -> list[str]:
+    return [claim.job_id for claim in queue.claim("w", Room(slots=100, tokens=10_000)).claims]
+
+
+def test_jobs_that_come_together_stand_where_they_would_have_stood_one_by_one(
+    redis: Client, queue: JobQueue
+) -> None:
+    requests = [*mixed(0), *mixed(100)]
+    places = [queue.submit(request).place for request in requests]
+    order = claimed_ids(queue)
+    redis.flushdb()
+
+    queue.submit_many(requests[:3])
+    together = queue.submit_many(requests[3:])
+
+    assert [getattr(job, "place", None) for job in together] == places[3:]
+    assert claimed_ids(queue) == order
+
+
+def test_more_jobs_than_one_call_takes_are_accepted_all_the_same(queue: JobQueue) -> None:
+    names = [f"job-{number}" for number in range(2 * MOST_AT_ONCE + 1)]
+
+    submitted = queue.submit_many(requests(*names))
+
+    assert [getattr(job, "job_id", None) for job in submitted] == names
+    assert queue.waiting() == len(names)
+
+
+def test_a_submission_that_redis_refuses_leaves_those_beside_it(
+    redis: Client, queue: JobQueue
+) -> None:
+    redis.set(rq_adapter.job_key("b"), "no hash")
+    calls = [queue.prepare(Submission(requests(name))) for name in "abc"]
+
+    first, second, third = queue.send_many(calls)
+
+    assert [first.submitted()[0].job_id, third.submitted()[0].job_id] == ["a", "c"]
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        second.submitted()
+    assert second.usages == []
+    assert queue.waiting() == 2
