@@ -19,6 +19,9 @@ from headrace.core.types import Priority, Request
 AGE_S = 3600.0
 TENANTS = 10
 PROMPT_TOKENS, MOST_TOKENS = 128, 256
+VOCABULARY = 49_152
+"""Ids as a real tokenizer has them: their digits are most of a job's memory."""
+
 OTHER_CARD = {"card_hash": "of-another-model", "model": "another"}
 FOREIGN_BLOCK, FOREIGN_SHARE = 50, 0.1
 """One in this many jobs stands first and is of another card; of the rest, this share is."""
@@ -31,10 +34,12 @@ def mixed(jobs: int) -> Iterator[Request]:
     draw = random.Random(0)
     for number in range(jobs):
         tenant = f"tenant-{draw.randrange(TENANTS)}"
-        request = make_request(tenant, draw.randint(1, MOST_TOKENS), PROMPT_TOKENS)
+        request = make_request(tenant, draw.randint(1, MOST_TOKENS))
         is_foreign = number < jobs // FOREIGN_BLOCK or draw.random() < FOREIGN_SHARE
         changes: dict[str, Any] = OTHER_CARD if is_foreign else {}
-        yield replace(request, priority=draw.choice(PRIORITIES), **changes)
+        prompt_ids = tuple(draw.choices(range(VOCABULARY), k=PROMPT_TOKENS))
+        priority = draw.choice(PRIORITIES)
+        yield replace(request, prompt_ids=prompt_ids, priority=priority, **changes)
 
 
 def fill(queue: JobQueue, requests: Iterator[Request], jobs: int) -> None:

@@ -152,9 +152,9 @@ class Settings(BaseSettings):
     )
 
     # What the queue promises
-    queue_max_jobs: PositiveInt = Field(10_000, description="Waiting jobs before 429.")
+    queue_max_jobs: PositiveInt = Field(100_000, description="Waiting jobs before 429.")
     queue_max_tokens: PositiveInt = Field(
-        20_000_000, description="Prompt and output tokens of waiting jobs before 429."
+        50_000_000, description="Prompt and output tokens of waiting jobs before 429."
     )
     queue_ttl_s: PositiveInt = Field(
         86_400, description="Longest wait for a first worker; then a job ends as expired."

@@ -284,13 +284,15 @@ class JobQueue:
         rows = [(next(answers), next(answers), [next(answers) for _name in names]) for _ in job_ids]
         found = list(zip(job_ids, rows, strict=True))
         lost = {job_id: row[0] for job_id, row in found if _may_be_aside(row[0], row[2])}
-        aside = find_aside(self.redis, lost, running, is_full)
+        share = self.settings.guaranteed_share
+        aside = find_aside(self.redis, lost, running, is_full, share)
         return [
             _job(
                 job_id,
                 fields,
                 results,
-                aside.get(job_id) or Standing(Place.of(ranks, queues, running, is_full)),
+                aside.get(job_id)
+                or Standing(Place.of(ranks, queues, running, is_full, share)),
             )
             for job_id, (fields, results, ranks) in found
         ]
