@@ -56,8 +56,8 @@ class Place:
     ) -> Self | None:
         """Returns the place of a job that has this rank in one of the queues.
 
-        Each queue holds this many jobs and tokens; each but the first has a guaranteed `share`, so
-        that no more goes before its job than ends meanwhile. None for a job that stands in no queue.
+        Each queue holds this many jobs and tokens; each but the first has a guaranteed `share`,
+        which bounds what goes before its jobs. None for a job that stands in no queue.
         """
         ahead, before = 0, 0.0
         for rank, (waiting, cost) in zip(ranks, queues, strict=True):
