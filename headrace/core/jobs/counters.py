@@ -4,8 +4,8 @@ The scripts that end jobs count them; workers add what they counted of their eng
 Fields are `redelivered`, `preempted`, `retried`, `dead`, `late:publish`, `late:finish`, `slo`,
 `slo_good`, `tokens:input`, `tokens:output`, `jobs:STATUS:REASON`; `accepted` jobs, and the tokens
 that jobs count for (`Request.cost_tokens`) as they come and end, `tokens:accepted` and
-`tokens:ended`; of the scaler `scaler:up`, `scaler:down`, `scaler:hold`, `scaler:unknown`; of steps `steps:…`
-(`worker/step_counts.py`) and those of histograms (`headrace/core/histogram.py`).
+`tokens:ended`; of the scaler `scaler:up`, `scaler:down`, `scaler:hold`, `scaler:unknown`; of steps
+`steps:…` (`worker/step_counts.py`) and those of histograms (`headrace/core/histogram.py`).
 """
 
 from __future__ import annotations

@@ -291,8 +291,7 @@ class JobQueue:
                 job_id,
                 fields,
                 results,
-                aside.get(job_id)
-                or Standing(Place.of(ranks, queues, running, is_full, share)),
+                aside.get(job_id) or Standing(Place.of(ranks, queues, running, is_full, share)),
             )
             for job_id, (fields, results, ranks) in found
         ]
