@@ -11,7 +11,7 @@ DOCKER_BUILD_ARGS ?=
 
 .PHONY: help install serve test check fuzz-api up down test-slow test-templates test-docker test-monitoring test-browser test-instruments bench-smoke \
   bench-metrics bench-tracing \
-  bench-queue bench-overhead bench-throughput bench-fairness bench-api bench-stream bench-engine bench-host bench-fidelity bench-autoscale bench-sharing bench-capacity bench-compare \
+  bench-queue bench-overhead bench-throughput bench-fairness bench-backlog bench-api bench-stream bench-engine bench-host bench-fidelity bench-autoscale bench-sharing bench-capacity bench-compare \
   bench-service \
   soak-engine \
   chaos clean
@@ -92,6 +92,9 @@ soak-engine: $(INSTALLED)  ## Run the engine for 10 minutes with random aborts, 
 
 bench-fairness: $(INSTALLED)  ## Measure small tenants behind a flood, and claims at 50,000 jobs (3 minutes)
 	$(BIN)/python -m bench.fairness $(ARGS)
+
+bench-backlog: $(INSTALLED)  ## Measure calls, restart and first token behind 100,000 jobs (5 minutes)
+	$(BIN)/python -m bench.backlog $(ARGS)
 
 bench-api: $(INSTALLED)  ## Measure submissions, ETAs, waiting callers and last bytes (7 minutes)
 	$(BIN)/python -m bench.api $(ARGS)

@@ -6,13 +6,16 @@ from typing import Protocol
 
 from headrace.core.clock import Clock
 from headrace.core.settings import Settings
-from headrace.core.types import Room
-
-NO_ROOM = Room(slots=0, tokens=0)
+from headrace.core.types import NO_ROOM, Room
 
 
 class Admission(Protocol):
-    """Stands between the queue and an engine; `running` counts the requests inside the engine."""
+    """Stands between the queue and an engine; `running` counts the requests inside the engine.
+
+    `may_preempt` says whether a running request may make room for another one.
+    """
+
+    may_preempt: bool
 
     def room(self, free: Room, running: int) -> Room:
         """How much of the engine's `free` room may be claimed now."""
@@ -29,6 +32,8 @@ class Admission(Protocol):
 
 class ContinuousAdmission:
     """Fills free slots before every step."""
+
+    may_preempt = True
 
     def room(self, free: Room, running: int) -> Room:
         return free
@@ -48,6 +53,8 @@ class MicroBatchAdmission:
 
     The age counts from the first request of the batch.
     """
+
+    may_preempt = False
 
     def __init__(self, wait_s: float, clock: Clock) -> None:
         self._wait_s = wait_s

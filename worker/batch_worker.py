@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from types import FrameType
 from typing import Any, TypeVar
@@ -27,16 +26,18 @@ from headrace.core.jobs.failpoints import Failpoint, make_failpoints
 from headrace.core.jobs.handover import Claim, Claimed, Outcome
 from headrace.core.jobs.job import Report
 from headrace.core.jobs.leases import Leases
+from headrace.core.jobs.precedence import Precedence
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.jobs.rq_adapter import EXPIRED
 from headrace.core.roster import Activity
-from headrace.core.types import Priority, Room
+from headrace.core.types import Request, Room
 from worker.commands import DROP_EXECUTION, Command
 from worker.engine_port import EnginePort
-from worker.request_log import log_end, log_unclaimed
+from worker.request_log import log_end, log_preempted, log_unclaimed
 from worker.revival import Revival
 from worker.running import ENGINE_ERROR, REFUSED, TIMEOUT, Running
 from worker.schema_gate import NoGate, SchemaGate
+from worker.slot_shares import SlotShares
 from worker.step_counts import NoStepCounts, StepCounts
 from worker.traces import NoTraces, Traces
 
@@ -96,7 +97,9 @@ class BatchWorker(SimpleWorker):
         self._waited_s = 0.0
         self._is_restarting = False
         self._revival = Revival(clock)
-        self._capacity = engine.room()
+        self._shares = SlotShares(
+            engine.room(), self.settings.guaranteed_share, admission.may_preempt
+        )
         self._last_publish = clock.now()
         self._drain_until: float | None = None
         self._commands: SimpleQueue[Command] = SimpleQueue()
@@ -196,11 +199,12 @@ class BatchWorker(SimpleWorker):
     def _admit(self) -> None:
         """Claims the jobs that there is room for."""
         room = self._admission.room(self._gate.room(self.engine.room()), len(self.running))
-        if self._drain_until is not None or room.slots == 0 or self._is_isolating:
+        precedence = self._shares.precedence(self.running.values())
+        is_full = not (room.slots or precedence.yielded.slots)
+        if self._drain_until is not None or is_full or self._is_isolating:
             return
         self.engine.approach()
-        batch_room = self._batch_room(room)
-        claimed = self._insist(lambda: self._claim(room, batch_room))
+        claimed = self._insist(lambda: self._claim(room, precedence))
         if claimed.is_draining != self.is_told_to_drain:
             log.info("worker is told to drain" if claimed.is_draining else "worker may go on")
         self.is_told_to_drain = claimed.is_draining
@@ -210,18 +214,19 @@ class BatchWorker(SimpleWorker):
         misfits = [claim for claim in claimed.claims if self._is_misfit(claim)]
         if misfits:
             self._pass_on(misfits)
-        for claim in claimed.claims:
-            if claim not in misfits:
-                self._start(claim)
-        self._admission.admitted(len(claimed.claims) - len(misfits))
+        claims = [claim for claim in claimed.claims if claim not in misfits]
+        self._make_room(room, [claim.request for claim in claims if claim.request])
+        for claim in claims:
+            self._start(claim)
+        self._admission.admitted(len(claims))
         log_unclaimed(claimed)
 
-    def _claim(self, room: Room, batch_room: Room) -> Claimed:
+    def _claim(self, room: Room, precedence: Precedence) -> Claimed:
         """May be called again: what a lost answer brought waits again, and nobody died."""
         if self._has_lost_an_answer:
             self._leases.recall(self.name, [job.claim for job in self.running.values()])
         self._has_lost_an_answer = True
-        claimed = self._queue.claim(self.name, room, batch_room, self._card_hash)
+        claimed = self._queue.claim(self.name, room, precedence, self._card_hash)
         self._has_lost_an_answer = False
         return claimed
 
@@ -230,15 +235,26 @@ class BatchWorker(SimpleWorker):
         """Nothing may run beside a job that is suspected of killing its workers."""
         return any(job.claim.is_alone for job in self.running.values())
 
-    def _batch_room(self, free: Room) -> Room:
-        """The part of the free room that batch work may have."""
-        batch = [job for job in self.running.values() if job.request.priority is Priority.BATCH]
-        most = 1 - self.settings.interactive_reserve
-        slots = math.ceil(self._capacity.slots * most) - len(batch)
-        one_row = self._capacity.tokens // max(1, self._capacity.slots)
-        tokens = max(one_row, math.ceil(self._capacity.tokens * most))
-        tokens -= sum(job.request.cost_tokens for job in batch)
-        return Room(min(free.slots, slots), min(free.tokens, tokens))
+    def _make_room(self, free: Room, requests: Sequence[Request]) -> None:
+        """Gives back running jobs of lower priority until the claimed requests fit."""
+        self._shares.claimed(request.priority for request in requests)
+        cost = sum(request.cost_tokens for request in requests)
+        missing = Room(len(requests) - free.slots, cost - free.tokens)
+        if victims := self._shares.victims(self.running.values(), missing):
+            self._preempt(victims)
+            self._failpoints.hit(Failpoint.AFTER_PREEMPT)
+
+    def _preempt(self, victims: Sequence[Running]) -> None:
+        """Gives jobs back to the front of their queues, behind all that they have brought."""
+        for job in victims:
+            self.engine.abort(job.claim.job_id)
+        if news := [job for job in victims if job.has_news]:
+            self._stream(news, self._clock.now())
+        kept = [job for job in victims if job.claim.job_id in self.running]  # by their leases
+        self._insist(lambda: self._leases.preempt([job.claim for job in kept]))
+        for job in kept:
+            del self.running[job.claim.job_id]
+            log_preempted(job)
 
     def _is_misfit(self, claim: Claim) -> bool:
         """Whether a job is of another card, which an older version did not note on it."""

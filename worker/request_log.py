@@ -7,6 +7,7 @@ import structlog
 from headrace.core.jobs.handover import Claimed, Finished, Outcome
 from headrace.core.jobs.rq_adapter import EXPIRED
 from headrace.core.types import CANARY_TENANT, JobState
+from worker.running import Running
 
 log = structlog.get_logger()
 
@@ -25,6 +26,18 @@ def log_unclaimed(claimed: Claimed) -> None:
         log.warning("jobs set aside: they wait for a worker of their model", model=model, jobs=jobs)
     for job_id, status in claimed.odd:
         log.error("queued id without a waiting job", job_id=job_id, status=status)
+
+
+def log_preempted(job: Running) -> None:
+    """Logs one line for a job that made room for interactive work."""
+    log.info(
+        "job preempted",
+        job_id=job.claim.job_id,
+        request_id=job.request.request_id,
+        priority=job.request.priority,
+        output_tokens=job.output_tokens,
+        preemptions=job.claim.preemptions + 1,
+    )
 
 
 def log_end(outcome: Outcome, result: Finished) -> None:

@@ -12,6 +12,9 @@ from headrace.core.types import Delta, Request, TokenLogprobs
 TIMEOUT, ENGINE_ERROR, REFUSED, STOPPED = "timeout", "engine_error", "refused", "stopped"
 """Reasons of jobs that do not succeed, beside `EXPIRED`."""
 
+PROGRESS_TOKENS = 16
+"""New tokens that a job brings between two preemptions, for each time that it was preempted."""
+
 
 class Running:
     """Gathers a job's deltas until they are published or its result is written.
@@ -53,6 +56,22 @@ class Running:
 
     def is_past_timeout(self, now: float) -> bool:
         return now - self.started > self.claim.timeout_s
+
+    @property
+    def output_tokens(self) -> int:
+        """Those of earlier attempts included."""
+        return self._count
+
+    @property
+    def redo_tokens(self) -> int:
+        """What another attempt would have to read before it can go on."""
+        return len(self.request.prompt_ids) + self._count
+
+    @property
+    def may_yield(self) -> bool:
+        """Whether it may make room: at any time once, and then each time after more progress."""
+        new_tokens = self._count - len(self.claim.published_ids)
+        return new_tokens >= PROGRESS_TOKENS * self.claim.preemptions
 
     @property
     def left_tokens(self) -> int:

@@ -152,18 +152,19 @@ class Settings(BaseSettings):
     )
 
     # What the queue promises
-    queue_max_jobs: PositiveInt = Field(10_000, description="Waiting jobs before 429.")
+    queue_max_jobs: PositiveInt = Field(100_000, description="Waiting jobs before 429.")
     queue_max_tokens: PositiveInt = Field(
-        20_000_000, description="Prompt and output tokens of waiting jobs before 429."
+        50_000_000, description="Prompt and output tokens of waiting jobs before 429."
     )
     queue_ttl_s: PositiveInt = Field(
         86_400, description="Longest wait for a first worker; then a job ends as expired."
     )
-    priority_step_s: PositiveFloat = Field(
-        60.0, description="Waiting that makes up for one priority: batch work is never starved."
-    )
-    interactive_reserve: float = Field(
-        0.125, ge=0, lt=1, description="Share of a worker's slots that batch work never gets."
+    guaranteed_share: float = Field(
+        0.125,
+        ge=0,
+        le=0.25,
+        description="Share of a worker's slots that default and batch work each keep, however much"
+        " interactive work waits.",
     )
     lease_s: float = Field(10.0, ge=0.1, description="A silent worker loses its jobs after this.")
     engine_stall_s: PositiveFloat = Field(

@@ -274,6 +274,9 @@ class Room:
     tokens: int
 
 
+NO_ROOM = Room(slots=0, tokens=0)
+
+
 @dataclass(frozen=True, slots=True)
 class EngineStats:
     """Counters since the engine was loaded; `prefill_tokens` were read, `cached_tokens` reused."""

@@ -51,6 +51,7 @@ COUNTS = {
         "Jobs that waited again because their worker or its engine died.",
     ),
     "engine_deaths": ("engine_deaths", "Engine processes that died under a worker that lives."),
+    "jobs_preempted": ("preempted", "Times that a running job made room for interactive work."),
     "jobs_retried": ("retried", "Tries that ended in an engine error and were repeated."),
     "slo": ("slo", "Jobs that ended, but for cancelled ones."),
     "slo_good": ("slo_good", "Jobs that succeeded within the SLO."),

@@ -30,6 +30,7 @@ DOCS = ROOT / "docs" / "benchmarks.md"
 RUNS: Mapping[str, str] = {
     "api": "--pairs 1 --seconds 0.5 --eta-s 4 --warm-up-s 4 --waiting 20 --requests 3",
     "autoscale": "--seeds 1 --policies ours --loads constant --processes 1 --no-plot",
+    "backlog": "--lengths 200 400 --repeats 2 --claims 2 --samples 2",
     "capacity": "--engine simulated --duration 2 --warmup 0.5 --precision 0.5 --tries 1",
     "compare": "--pairs 1 --seconds 2",
     "fairness": "--pairs 1 --flood 20 --waiting 400 --claims 3",
@@ -48,7 +49,7 @@ RUNS: Mapping[str, str] = {
 """The options of those that write a report and run on the simulated engine, or on none."""
 
 WITH_MODELS = {
-    *("api", "capacity", "compare", "metrics", "overhead", "service", "service --peers"),
+    *("api", "backlog", "capacity", "compare", "metrics", "overhead", "service", "service --peers"),
     *("sharing", "smoke", "throughput", "tracing"),
 }
 """Those that take a folder of prepared models."""

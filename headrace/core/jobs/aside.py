@@ -46,9 +46,16 @@ def count_aside(redis: Client) -> int:
 
 
 def find_aside(
-    redis: Client, jobs: Mapping[str, Mapping[bytes, bytes]], running: int, is_full: bool
+    redis: Client,
+    jobs: Mapping[str, Mapping[bytes, bytes]],
+    running: int,
+    is_full: bool,
+    share: float,
 ) -> dict[str, Standing]:
-    """Returns where those of the jobs stand that are set aside. `jobs` are hashes by their ids."""
+    """Returns where those of the jobs stand that are set aside. `jobs` are hashes by their ids.
+
+    The rest is as in `Place.of`.
+    """
     if not jobs:
         return {}
     with redis.pipeline(transaction=True) as pipeline:
@@ -65,7 +72,7 @@ def find_aside(
     standings = {}
     for number, (job_id, fields) in enumerate(jobs.items()):
         is_served, *orders = answers[number * width : (number + 1) * width]
-        place = _place(orders, running, is_full)
+        place = _place(orders, running, is_full, share)
         if place is not None:
             model = fields.get(b"hr_model", b"")
             waiting_for = WaitingFor(model.decode(), OTHER_CARD if model == current else NO_WORKER)
@@ -73,11 +80,11 @@ def find_aside(
     return standings
 
 
-def _place(orders: list[Any], running: int, is_full: bool) -> Place | None:
+def _place(orders: list[Any], running: int, is_full: bool, share: float) -> Place | None:
     waiting = [
         (jobs, float(tokens or 0)) for jobs, tokens in zip(orders[1::3], orders[2::3], strict=True)
     ]
-    return Place.of(orders[::3], waiting, running, is_full)
+    return Place.of(orders[::3], waiting, running, is_full, share)
 
 
 def _names(card_hash: str) -> list[str]:

@@ -1,11 +1,11 @@
 """The fleet's counts in Redis: nothing is lost with a process, nothing is counted twice.
 
 The scripts that end jobs count them; workers add what they counted of their engine's steps.
-Fields are `redelivered`, `retried`, `dead`, `late:publish`, `late:finish`, `slo`, `slo_good`,
-`tokens:input`, `tokens:output`, `jobs:STATUS:REASON`; `accepted` jobs, and the tokens that jobs
-count for (`Request.cost_tokens`) as they come and end, `tokens:accepted` and `tokens:ended`; of the
-scaler `scaler:up`, `scaler:down`, `scaler:hold`, `scaler:unknown`; of steps `steps:…`
-(`worker/step_counts.py`) and those of histograms (`headrace/core/histogram.py`).
+Fields are `redelivered`, `preempted`, `retried`, `dead`, `late:publish`, `late:finish`, `slo`,
+`slo_good`, `tokens:input`, `tokens:output`, `jobs:STATUS:REASON`; `accepted` jobs, and the tokens
+that jobs count for (`Request.cost_tokens`) as they come and end, `tokens:accepted` and
+`tokens:ended`; of the scaler `scaler:up`, `scaler:down`, `scaler:hold`, `scaler:unknown`; of steps
+`steps:…` (`worker/step_counts.py`) and those of histograms (`headrace/core/histogram.py`).
 """
 
 from __future__ import annotations

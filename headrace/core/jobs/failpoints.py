@@ -38,6 +38,9 @@ class Failpoint(StrEnum):
     AFTER_PASS_ON = "after-pass-on"
     """Jobs of another model's card are given back; no claim has set them aside yet."""
 
+    AFTER_PREEMPT = "after-preempt"
+    """Jobs have made room for interactive ones; the engine does not have these yet."""
+
     AFTER_SEND = "after-send"
     """The engine process was sent the jobs; nothing has come back."""
 

@@ -84,7 +84,8 @@ class Claim(NamedTuple):
     the truth to go on from.
     `request` is None for a job that cannot be run; `refusal` then says why. `remaining_s` is the
     time to its deadline, `timeout_s` how long it may run. One that `is_alone` is suspected of
-    killing its workers: nothing may run beside it.
+    killing its workers: nothing may run beside it. `preemptions` counts how often it has made room
+    for interactive work.
     """
 
     job_id: str
@@ -98,12 +99,13 @@ class Claim(NamedTuple):
     published_text: str = ""
     published_logprobs: tuple[TokenLogprobs, ...] = ()
     is_alone: bool = False
+    preemptions: int = 0
 
     @classmethod
     def decode(cls, fields: Sequence[Any]) -> Self:
         """From what `claim.lua` returns for a job."""
         job_id, execution_id, data, attempt, remaining, entries, *rest = fields
-        queue, timeout, is_alone, foreign = rest
+        queue, timeout, is_alone, foreign, preemptions = rest
         token_ids, text, logprobs = _published(entries) if entries else NOTHING
         request, refusal = _readable(job_id.decode(), data, queue.decode(), foreign.decode())
         return cls(
@@ -118,6 +120,7 @@ class Claim(NamedTuple):
             published_text=text,
             published_logprobs=logprobs,
             is_alone=bool(is_alone),
+            preemptions=int(preemptions),
         )
 
 

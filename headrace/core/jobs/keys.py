@@ -5,6 +5,7 @@ On each RQ job hash (`rq:job:ID`) we keep fields of our own, all prefixed `hr_`:
     hr_tokens hr_tenant hr_version hr_deadline hr_expires   what claim and sweep decide by
     hr_lease hr_attempt hr_ended_by   fencing: execution id, count, who ended it
     hr_deaths hr_died hr_alone        worker deaths: count, JSON list; whether it runs alone
+    hr_preempted                      how often it has made room for interactive work
     hr_accepted hr_claimed hr_first_token hr_last_token hr_committed   Redis TIME, seconds
     hr_reason hr_report               why it did not succeed; the worker's figures
     hr_card hr_model                  hash of the model's card that it was tokenised for; its name

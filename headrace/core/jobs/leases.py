@@ -102,7 +102,11 @@ class Leases:
 
     def release(self, claims: Sequence[Claim]) -> int:
         """Gives unfinished jobs back to the front of their queues; returns how many."""
-        return int(self._release(args=_ids(claims))) if claims else 0
+        return int(self._release(args=["released", *_ids(claims)])) if claims else 0
+
+    def preempt(self, claims: Sequence[Claim]) -> int:
+        """Does the same for jobs that make room for interactive work; the last one goes first."""
+        return int(self._release(args=["preempted", *_ids(claims)]))
 
     def _take_back(self, worker: str) -> Swept:
         redelivered, dead, expired, has_dependents = self._sweep(

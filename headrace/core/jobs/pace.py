@@ -17,9 +17,9 @@ from redis.exceptions import RedisError
 
 from headrace.core.clock import Clock, SystemClock
 from headrace.core.connection import Client
-from headrace.core.jobs import keys
+from headrace.core.jobs import keys, rq_adapter
 from headrace.core.roster import Roster
-from headrace.core.types import Request
+from headrace.core.types import Priority, Request
 
 FRESH_S = 1.0
 """How old a pace may be: a busy API does not ask for it with every request."""
@@ -52,22 +52,29 @@ class Place:
         queues: Sequence[tuple[int, float]],
         running: int,
         is_full: bool,
+        share: float,
     ) -> Self | None:
         """Returns the place of a job that has this rank in one of the queues.
 
-        Each queue holds this many jobs and tokens. None for a job that stands in none of them.
+        Each queue holds this many jobs and tokens; each but the first has a guaranteed `share`,
+        which bounds what goes before its jobs. None for a job that stands in no queue.
         """
         ahead, before = 0, 0.0
         for rank, (waiting, cost) in zip(ranks, queues, strict=True):
             if rank is not None:
-                return cls(ahead + rank, before + cost * rank / waiting, running, is_full)
+                own = cost / waiting
+                jobs, tokens = ahead + rank, before + own * rank
+                if ahead and share:
+                    jobs = min(jobs, math.ceil((rank + 1) / share) - 1)
+                    tokens = min(tokens, own * (rank + 1) / share)
+                return cls(jobs, tokens, running, is_full)
             ahead, before = ahead + waiting, before + cost
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """`slots` are those of all live workers that take jobs.
+    """`slots` are those of all live workers that take jobs; `interactive` jobs run in some of them.
 
     `tokens_per_s` is the drain rate: how many tokens the jobs that ended counted for while they
     waited (`Request.cost_tokens`), a second of a full fleet. `prefill_s` is the time from claim to
@@ -76,6 +83,7 @@ class Pace:
     """
 
     slots: int = 0
+    interactive: int = 0
     tokens_per_s: float | None = None
     prefill_s: float | None = None
     decode_s: float | None = None
@@ -119,10 +127,13 @@ class Pace:
     def _wait_s(self, request: Request, place: Place) -> float | None:
         """Seconds until a slot is free: as many jobs as go before it have to end, and one more.
 
-        Those for which slots are free need not.
+        Those for which slots are free need not. Jobs of lower priority make room for an interactive
+        job, but for the few that are guaranteed theirs.
         """
         ends = place.jobs + 1
-        if not (place.is_full and place.jobs):
+        if request.priority is Priority.INTERACTIVE:
+            ends -= max(0, self.slots - self.interactive)
+        elif not (place.is_full and place.jobs):
             ends -= max(0, self.slots - place.running)
         if ends <= 0:
             return 0.0
@@ -157,9 +168,11 @@ class PaceMeter:
 
     def _read(self) -> Pace:
         fields = self._redis.hgetall(keys.PACE)
+        interactive = rq_adapter.registry_key("wip", keys.QUEUE_NAMES[Priority.INTERACTIVE])
         ready = (worker for worker in self._roster.workers() if worker.activity == "ready")
         return Pace(
             slots=sum(worker.stats.slots for worker in ready),
+            interactive=self._redis.zcard(interactive),
             tokens_per_s=_ratio(fields, b"tokens", b"seconds", MEASURED_S),
             prefill_s=_ratio(fields, b"prefill_s", b"prompt"),
             decode_s=_ratio(fields, b"decode_s", b"allowed"),

@@ -27,6 +27,7 @@ from headrace.core.jobs.handover import (
 )
 from headrace.core.jobs.job import Job, Report, decode_job
 from headrace.core.jobs.pace import LONGEST_RETRY_S, UNKNOWN, Pace, Place
+from headrace.core.jobs.precedence import NO_PRECEDENCE, Precedence
 from headrace.core.jobs.submission import Answer, Call, Submission
 from headrace.core.settings import Settings
 from headrace.core.types import (
@@ -109,27 +110,28 @@ class JobQueue:
         return answers
 
     def claim(
-        self, worker: str, room: Room, batch_room: Room | None = None, card_hash: str = ""
+        self,
+        worker: str,
+        room: Room,
+        precedence: Precedence = NO_PRECEDENCE,
+        card_hash: str = "",
     ) -> Claimed:
         """Leases waiting jobs to a worker: at most `room.slots`, costing `room.tokens` at most.
 
-        Of these batch work gets `batch_room` at most; None: all of it. Jobs of other cards than
-        `card_hash` are set aside; "" claims jobs of any card, but none that are set aside.
+        Interactive jobs may take what yields to them in addition (`precedence`). Jobs of other
+        cards than `card_hash` are set aside; "" claims jobs of any card, but none set aside.
         """
-        settings, batch_room = self.settings, batch_room or room
         claimed, expired, odd, is_draining, aside = self._scripts["claim"](
             args=[
                 worker,
                 room.slots,
                 room.tokens,
-                batch_room.slots,
-                batch_room.tokens,
+                *precedence.arguments(),
                 PAYLOAD_VERSION,
-                settings.priority_step_s,
                 rq_adapter.timestamp(),
                 EXPIRED_ERROR,
                 card_hash,
-                *(token_hex(16) for _ in range(room.slots)),
+                *(token_hex(16) for _ in range(room.slots + precedence.yielded.slots)),
             ],
         )
         expired_ids = [job_id.decode() for job_id in expired]
@@ -281,13 +283,14 @@ class JobQueue:
         rows = [(next(answers), next(answers), [next(answers) for _name in names]) for _ in job_ids]
         found = list(zip(job_ids, rows, strict=True))
         lost = {job_id: row[0] for job_id, row in found if _may_be_aside(row[0], row[2])}
-        aside = find_aside(self.redis, lost, running, is_full)
+        share = self.settings.guaranteed_share
+        aside = find_aside(self.redis, lost, running, is_full, share)
         return [
             _job(
                 job_id,
                 fields,
                 results,
-                aside.get(job_id) or Standing(Place.of(ranks, queues, running, is_full)),
+                aside.get(job_id) or Standing(Place.of(ranks, queues, running, is_full, share)),
             )
             for job_id, (fields, results, ranks) in found
         ]

@@ -30,9 +30,10 @@ class Moment:
 
     accepted, reprioritised (`priority`), set_aside by a `worker` of another model, claimed
     (`worker`, `attempt`, `alone`), first_token, last_token; died (the `worker`, with `batch_size`
-    jobs); redelivered after a death, released by a worker that ends or runs another model, recalled
-    after a lost answer: it waits again; retried (`reason`, `due_at`, `batch_size`); and at last its
-    terminal state (`reason`, `worker`, `batch_size`, `attempt`).
+    jobs); redelivered after a death, released by a worker that ends or runs another model,
+    preempted by an interactive job, recalled after a lost answer: it waits again; retried
+    (`reason`, `due_at`, `batch_size`); and at last its terminal state (`reason`, `worker`,
+    `batch_size`, `attempt`).
     """
 
     at: float

@@ -108,7 +108,7 @@ def test_keys_of_one_tenant_have_their_own_rates_and_count_its_jobs_together(
 
 
 def test_a_share_of_the_queue_names_itself(client: FlaskClient, api_keys: ApiKeyStore) -> None:
-    alice = Caller(client, api_keys, "alice", queue_share=0.0001)  # of 10,000 jobs
+    alice = Caller(client, api_keys, "alice", queue_share=0.00001)  # of 100,000 jobs
     alice.job()
     assert code_of(alice.submit()) == "queue_share"
 

@@ -28,6 +28,7 @@ def test_continuous_admission_offers_all_room_and_steps_while_anything_runs() ->
     assert admission.wait_s(running=8) == 0
     assert not admission.may_step(running=0)
     assert admission.wait_s(running=0) is None
+    assert admission.may_preempt
 
 
 def test_a_micro_batch_waits_for_mates_from_its_first_request_on(

@@ -25,6 +25,7 @@ NAMES = {
     *(
         "jobs",
         "jobs_redelivered",
+        "jobs_preempted",
         "jobs_retried",
         "engine_deaths",
         "jobs_dead",

@@ -33,6 +33,7 @@ WORKER, JOB = st.integers(0, WORKERS - 1), st.integers(0, JOBS - 1)
 ACTIONS = st.lists(
     st.one_of(
         st.tuples(st.just("submit"), st.integers(1, 10)),
+        st.tuples(st.just("submit interactive"), st.integers(1, 10)),
         st.tuples(st.just("submit for the other card"), st.integers(1, 10)),
         st.tuples(st.just("submit as the version before"), st.integers(1, 10)),
         st.tuples(st.just("change card"), WORKER),
@@ -60,6 +61,7 @@ BESIDE_A_SUSPECT = [
 ]
 
 
+PREEMPTED = [*[("submit", 9)] * 3, ("turn", 0), ("submit interactive", 2), ("turn", 0)]
 AWAY = [("submit for the other card", 3), ("submit", 2), ("turn", 0)]
 OTHER = make_card("other")
 
@@ -105,6 +107,8 @@ class World:
         match action:
             case "submit":
                 self._submit(CARD, max_tokens=number)
+            case "submit interactive":
+                self._submit(CARD, max_tokens=number, priority=Priority.INTERACTIVE)
             case "submit for the other card":
                 self._submit(OTHER, max_tokens=number)
             case "submit as the version before":
@@ -168,11 +172,15 @@ class World:
             if job.get_status() in (JobStatus.QUEUED, JobStatus.STARTED):
                 job.cancel()
 
-    def _submit(self, card: ModelCard, max_tokens: int) -> str:
+    def _submit(
+        self, card: ModelCard, max_tokens: int, priority: Priority = Priority.DEFAULT
+    ) -> str:
         job_id = f"job-{len(self.accepted)}"
         if len(self.accepted) < JOBS:
             rules = Sampling(max_tokens, temperature=0.0, logprobs=1)
-            request = make_request(job_id, sampling=rules, model=card.name, card_hash=card.hash)
+            request = make_request(
+                job_id, sampling=rules, model=card.name, card_hash=card.hash, priority=priority
+            )
             self.workers[0].submit(request)
             self.accepted[job_id] = max_tokens
             self.wanted[card.name] = card
@@ -202,6 +210,8 @@ def last_batch_size(redis: Client, job_id: str) -> int:
 @example(actions=[*SILENT, ("wake a late worker", 0)])
 @example(actions=[*TAKEN_OVER, *[("wake a late worker", 0)] * 3, ("turn", 0)])
 @example(actions=BESIDE_A_SUSPECT)
+@example(actions=[*PREEMPTED, ("silence", 0), ("turn", 1), ("wake a late worker", 0)])
+@example(actions=[*PREEMPTED, ("kill", 0), ("turn", 1), ("stock cancel", 2)])
 @example(actions=[*AWAY, ("change card", 1), ("turn", 1), ("silence", 1), ("turn", 0)])
 @example(actions=[*AWAY, ("stock cancel", 0), ("cancel", 0), ("change priority", 0)])
 @given(actions=ACTIONS)
@@ -236,6 +246,6 @@ def test_every_accepted_job_ends_once_and_its_stream_says_what_its_result_says(
         assert all(seconds >= 0 for seconds in job.timings.stages.values())
     assert redis.zcard(keys.LEASES) == 0
     assert world.workers[0].queue.waiting() == 0
-    assert redis.zcard("rq:wip:headrace-default") == redis.zcard("rq:wip:headrace-batch") == 0
+    assert [redis.zcard(f"rq:wip:{queue}") for queue in keys.QUEUE_NAMES.values()] == [0, 0, 0]
     assert redis.keys("headrace:fair:*") == redis.keys("headrace:share:*") == []
     assert redis.keys("headrace:*@*") == redis.keys(keys.ASIDE) == []

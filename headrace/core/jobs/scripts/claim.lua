@@ -1,35 +1,43 @@
 -- claim: takes as many waiting jobs as a worker has room for and leases them to it.
 -- KEYS: none (keys are built from ids and names)
--- ARGV: 1 worker name, 2 slots, 3 tokens, 4 slots and 5 tokens of these that batch work may have,
---       6 newest payload version that the worker reads, 7 s of waiting that make up for one
---       priority, 8 now in RQ's format, 9 exc_string of an expired job, 10 hash of the worker's
---       model card, or '' for one that runs jobs of any, 11… an execution id a slot
+-- ARGV: 1 worker name, 2 free slots, 3 free tokens, 4 slots and 5 tokens that jobs of lower priority
+--       give back where interactive jobs need them, 6 to 9 slots and tokens that default work, and
+--       that batch work, is guaranteed and does not hold, 10 newest payload version that the worker
+--       reads, 11 now in RQ's format, 12 exc_string of an expired job, 13 hash of the worker's model
+--       card, or '' for one that runs jobs of any, 14… an execution id for each slot of 2 and 4
 -- Returns {claimed, expired, odd, draining, aside}
 --   claimed:  {id, execution id, data, attempt, s to its deadline or '', its token stream so far,
 --              queue, s it may run as RQ writes them (-1: no limit, '': RQ's default), 1 if it must
---              run alone, the field of an RQ feature that it wants and we do not have or ''}
+--              run alone, the field of an RQ feature that it wants and we do not have or '',
+--              how often it was preempted}
 --   expired:  ids whose time was over while they waited; they were ended
 --   odd:      {id, status or ''} of entries that could not run: no such job, or not waiting
 --   draining: 1 for a worker that is to take no more, and after `rq suspend`; nothing was claimed
 --   aside:    {model, 1} for each job that was set aside, as it is of another card
 -- Atomic, so that a job is always in a queue, leased, or ended: no crash finds it in between.
 --
--- The head of each queue is its lowest fair-share tag. Among the heads goes first who has waited
--- longest, where each priority is worth ARGV[7] seconds: interactive jobs pass batch work, but no
--- batch job waits for ever. A job too large for the room is waited for, not overtaken.
+-- The head of each queue is its lowest fair-share tag. Default and batch work go first where they hold
+-- less than they are guaranteed; then the highest priority, however long the others have waited. A job
+-- too large for the room is waited for, not overtaken by its own priority or a lower one. For a head
+-- that is guaranteed its turn, tokens up to its guarantee are kept free of higher priorities, too.
 --
 -- Jobs of other cards are set aside, so many a call at most: each is passed once. Where jobs wait
 -- that were set aside for the worker's own card, those of its card in the queues join them first,
 -- since one fair order says whose turn it is.
 
 local worker, slots, tokens = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local batch_slots, batch_tokens = tonumber(ARGV[4]), tonumber(ARGV[5])
-local newest_version, ageing_s = tonumber(ARGV[6]), tonumber(ARGV[7])
-local BATCH = #QUEUES
-local CARD = ARGV[10]
-local MOST_SKIPPED, MOST_DISCARDED, MOST_MOVED = 1000, 200, 100
+local yielded = {slots = tonumber(ARGV[4]), tokens = tonumber(ARGV[5])}
+local INTERACTIVE, DEFAULT, BATCH = 1, 2, 3
+local owed = {
+  [DEFAULT] = {slots = tonumber(ARGV[6]), tokens = tonumber(ARGV[7])},
+  [BATCH] = {slots = tonumber(ARGV[8]), tokens = tonumber(ARGV[9])},
+}
+local newest_version = tonumber(ARGV[10])
+local RQ_NOW, EXPIRED_ERROR, CARD = ARGV[11], ARGV[12], ARGV[13]
+local FREE_SLOTS, MOST_CLAIMED = slots, slots + yielded.slots
+local MOST_SKIPPED, MOST_DISCARDED, MOST_MOVED = 1000, 200, 50
 local discarded, moved = 0, 0
-front_ids = math.max(1, math.min(slots, NEAR))
+front_ids = math.max(1, math.min(MOST_CLAIMED, NEAR))
 local claimed, expired, odd, aside = {}, {}, {}, {}
 local longest_ttl = 0
 -- An idle worker takes its first job whatever it costs: one too large must fail, not block the rest.
@@ -83,14 +91,14 @@ end
 local function read(name, queue, id)
   local fields = redis.call('HMGET', job_key(id), 'status', 'data', 'hr_tokens', 'hr_attempt',
     'hr_accepted', 'hr_claimed', 'hr_first_token', 'hr_deadline', 'hr_expires', 'hr_version', 'timeout',
-    'hr_timeline', 'hr_card', 'hr_model')
+    'hr_timeline', 'hr_card', 'hr_model', 'hr_preempted')
   local job = {
     id = id, name = name, queue = queue, card = fields[13], model = fields[14],
     data = fields[2], cost = tonumber(fields[3] or nil) or 1,
     attempt = (tonumber(fields[4] or nil) or 0) + 1,
     accepted = tonumber(fields[5] or nil) or now, claimed_at = fields[6] or NOW, has_tokens = fields[7], deadline = fields[8],
     version = tonumber(fields[10] or nil), timeout = fields[11] or '',
-    timeline = fields[12],
+    timeline = fields[12], preemptions = fields[15] or 0,
   }
   if fields[1] ~= 'queued' then
     discarded = discarded + 1
@@ -105,7 +113,7 @@ local function read(name, queue, id)
     discarded = discarded + 1
     gather('ZREM', EXPIRIES, id)
     if leave(name, queue, id, true) then
-      end_job(id, failure(id, 'failed', 'expired', ARGV[9], ARGV[8]))
+      end_job(id, failure(id, 'failed', 'expired', EXPIRED_ERROR, RQ_NOW))
       table.insert(expired, id)
     end
     return nil
@@ -129,13 +137,13 @@ local function claim_note(attempt, is_alone)
 end
 
 local function start(job, is_alone)
-  local id, eid = job.id, ARGV[11 + #claimed]
+  local id, eid = job.id, ARGV[14 + #claimed]
   local composite = id .. ':' .. eid
   local ttl = execution_ttl(job.timeout)
   gather_scored(LEASES, LEASED_UNTIL, id)
   gather('SADD', executions_key(worker), composite)
-  redis.call('HSET', job_key(id), 'status', 'started', 'started_at', ARGV[8],
-    'last_heartbeat', ARGV[8], 'worker_name', worker, 'hr_lease', eid, 'hr_attempt', job.attempt,
+  redis.call('HSET', job_key(id), 'status', 'started', 'started_at', RQ_NOW,
+    'last_heartbeat', RQ_NOW, 'worker_name', worker, 'hr_lease', eid, 'hr_attempt', job.attempt,
     'hr_claimed', job.claimed_at, 'hr_timeline',
     with_note(job.timeline, claim_note(job.attempt, is_alone)))
   if is_alone then redis.call('HSET', job_key(id), 'hr_alone', '1') end
@@ -151,26 +159,26 @@ local function start(job, is_alone)
     job.deadline and stamp(tonumber(job.deadline) - now) or '',
     job.has_tokens and redis.call('XRANGE', stream_key(id), '-', '+') or {},
     job.queue, job.timeout, is_alone and 1 or 0, job.version and '' or unsupported(id),
+    job.preemptions,
   }
 end
 
 -- The suspect whose turn it is: a job that workers died of runs alone, so that no batch mate is
 -- blamed for it.
 local function next_suspect()
-  local best
-  for rank, queue in ipairs(QUEUES) do
+  for _, queue in ipairs(QUEUES) do
+    local oldest
     for _, name in ipairs(own_names(queue)) do
       for _, id in ipairs(redis.call('ZRANGEBYSCORE', fair_key(name), '+inf', '+inf', 'LIMIT', 0,
         MOST_DISCARDED)) do
         local job = read(name, queue, id)
-        if job and is_readable(job) then
-          job.due = job.accepted + rank * ageing_s
-          if not best or job.due < best.due then best = job end
+        if job and is_readable(job) and (not oldest or job.accepted < oldest.accepted) then
+          oldest = job
         end
       end
     end
+    if oldest then return oldest end
   end
-  return best
 end
 
 local function others_wait()
@@ -203,8 +211,9 @@ local function runs_alone()
 end
 
 -- One worker at a time empties itself for a suspect; the others go on. True where this worker may
--- claim nothing else.
+-- claim nothing else. A full worker does not begin to: a job has to end in any case.
 local function isolate()
+  if FREE_SLOTS == 0 and redis.call('HGET', ISOLATOR, 'worker') ~= worker then return false end
   local job = next_suspect()
   if not job or not is_quiet() then return false end
   if is_busy then
@@ -232,8 +241,9 @@ local function line_up(name, queue)
     while skipped < MOST_SKIPPED and discarded < MOST_DISCARDED
       and (moved < MOST_MOVED or name ~= queue) do
       if not batch or place > #batch then
-        batch = redis.call('ZRANGE', fair_key(name), next_place, next_place + slots - 1, 'WITHSCORES')
-        place, next_place = 1, next_place + slots
+        batch = redis.call('ZRANGE', fair_key(name), next_place, next_place + MOST_CLAIMED - 1,
+          'WITHSCORES')
+        place, next_place = 1, next_place + MOST_CLAIMED
       end
       local id, tag = batch[place], tonumber(batch[place + 1])
       if not id or tag == math.huge then return nil end
@@ -270,34 +280,58 @@ local function fill()
   for rank, queue in ipairs(QUEUES) do
     lines[rank], is_open[rank] = line_up(own_name(queue), queue), true
   end
-  while #claimed < slots do
-    local best
-    for rank = 1, #QUEUES do
-      if is_open[rank] and not heads[rank] then
-        heads[rank] = lines[rank]()
-        is_open[rank] = heads[rank] ~= nil
-      end
-      if is_open[rank] then
-        heads[rank].due = heads[rank].accepted + rank * ageing_s
-        if not best or heads[rank].due < heads[best].due then best = rank end
+
+  local function head(rank)
+    if is_open[rank] and not heads[rank] then
+      heads[rank] = lines[rank]()
+      is_open[rank] = heads[rank] ~= nil
+    end
+    return heads[rank]
+  end
+
+  local function fits(job, room_tokens)
+    return job.cost <= room_tokens or (#claimed == 0 and not is_busy)
+  end
+
+  -- The priority whose head goes next; nil where there is none, or where it has to wait for room.
+  local function next_turn()
+    local reserved = 0
+    for rank = DEFAULT, BATCH do
+      if slots > 0 and owed[rank].slots > 0 and owed[rank].tokens > 0 and head(rank) then
+        if fits(heads[rank], tokens - reserved) then return rank end
+        reserved = reserved + math.min(heads[rank].cost, owed[rank].tokens)
       end
     end
-    if not best then return end
-    local job = heads[best]
-    local is_first = #claimed == 0 and not is_busy
-    if best == BATCH and not is_first and (batch_slots < 1 or job.cost > batch_tokens) then
-      is_open[best] = false
-    elseif job.cost > tokens and not is_first then
-      ran_out = true
-      return
-    else
-      heads[best] = nil
-      if dequeue(job.name, job.queue, job.id, job.cost) then
-        start(job, false)
-        tokens = tokens - job.cost
-        if best == BATCH then batch_slots, batch_tokens = batch_slots - 1, batch_tokens - job.cost end
-        highest[best] = math.floor(job.tag)
+    local room_tokens = tokens - reserved
+    for rank = INTERACTIVE, BATCH do
+      if (rank == INTERACTIVE or slots > 0) and head(rank) then
+        if rank == INTERACTIVE then room_tokens = room_tokens + yielded.tokens end
+        ran_out = not fits(heads[rank], room_tokens)
+        return not ran_out and rank or nil
       end
+    end
+  end
+
+  local function take_room(rank, cost)
+    if slots > 0 then slots = slots - 1 else yielded.slots = yielded.slots - 1 end
+    tokens = tokens - cost
+    if tokens < 0 then
+      yielded.tokens, tokens = yielded.tokens + tokens, 0
+    end
+    if owed[rank] then
+      owed[rank].slots, owed[rank].tokens = owed[rank].slots - 1, owed[rank].tokens - cost
+    end
+  end
+
+  while #claimed < MOST_CLAIMED do
+    local rank = next_turn()
+    if not rank then return end
+    local job = heads[rank]
+    heads[rank] = nil
+    if dequeue(job.name, job.queue, job.id, job.cost) then
+      start(job, false)
+      take_room(rank, job.cost)
+      highest[rank] = math.floor(job.tag)
     end
   end
 end
@@ -350,7 +384,7 @@ left = left + own
 -- A fleet is full from the claim that ran out of room until one leaves nothing; then its pace counts.
 if left == 0 then
   redis.pcall('HDEL', PACE, 'full_since')
-elseif ran_out or #claimed == slots then
+elseif ran_out or #claimed >= FREE_SLOTS then
   redis.pcall('HSETNX', PACE, 'full_since', NOW)
 end
 return {claimed, expired, odd, 0, aside}

@@ -250,7 +250,7 @@ local function forget_last_life(id)
   redis.call('DEL', stream_key(id))
   redis.call('HDEL', job_key(id), 'hr_committed', 'hr_claimed', 'hr_first_token', 'hr_last_token',
     'hr_reason', 'hr_report', 'hr_ended_by', 'hr_attempt', 'hr_deaths', 'hr_died', 'hr_deadline',
-    'hr_expires', 'hr_replayed_as', 'hr_alone', 'hr_timeline')
+    'hr_expires', 'hr_replayed_as', 'hr_alone', 'hr_preempted', 'hr_timeline')
   redis.call('HSET', job_key(id), 'hr_accepted', NOW)
   redis.call('PERSIST', job_key(id))
   expire_at(id, now + QUEUE_TTL_S)

@@ -29,7 +29,7 @@ OLD, NEW = make_card("old"), CARD
 ROOM, ONE = Room(slots=8, tokens=10_000), Room(slots=1, tokens=10_000)
 INTERACTIVE, BATCH = Priority.INTERACTIVE, Priority.BATCH
 QUEUE = "headrace-default"
-AT_ONCE = 100
+AT_ONCE = 50
 """Jobs that one claim sets aside at most."""
 
 
@@ -101,7 +101,7 @@ def test_a_claim_passes_each_such_job_once(queue: JobQueue) -> None:
 def test_a_claim_sets_a_bounded_number_aside_and_the_next_goes_on(
     queue: JobQueue, redis: Client
 ) -> None:
-    submit_old(queue, *(f"old-{number}" for number in range(AT_ONCE + 50)))
+    submit_old(queue, *(f"old-{number}" for number in range(AT_ONCE + 20)))
     queue.submit(make_request("new-1"))
     redis.delete(keys.DOORBELL)
 
@@ -109,7 +109,7 @@ def test_a_claim_sets_a_bounded_number_aside_and_the_next_goes_on(
     assert (first.claims, first.set_aside) == ([], {"old": AT_ONCE})
     assert redis.llen(keys.DOORBELL) == 1  # its worker comes again without a rest
     second = claim_new(queue)
-    assert (ids(second.claims), second.set_aside) == (["new-1"], {"old": 50})
+    assert (ids(second.claims), second.set_aside) == (["new-1"], {"old": 20})
 
 
 def test_a_worker_of_any_card_sets_nothing_aside(queue: JobQueue) -> None:

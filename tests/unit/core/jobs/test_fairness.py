@@ -1,4 +1,4 @@
-"""Whose turn it is, on a real server: priorities, tenants, reserved slots."""
+"""Whose turn it is, on a real server: priorities, tenants, guaranteed shares."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from rq.serializers import JSONSerializer
 
 from headrace.core.connection import Client
 from headrace.core.jobs import keys
+from headrace.core.jobs.precedence import NO_PRECEDENCE, Precedence
 from headrace.core.jobs.queue import JobQueue
-from headrace.core.settings import Settings
 from headrace.core.types import Priority, Room
 from tests.fakes import make_request
 from tests.unit.core.jobs.steps import ROOM, claim_one, succeed
 
 ONE = Room(slots=1, tokens=10_000)
+COST = make_request().cost_tokens
 BATCH, DEFAULT, INTERACTIVE = Priority.BATCH, Priority.DEFAULT, Priority.INTERACTIVE
 
 
@@ -109,40 +110,130 @@ def waits_since(redis: Client, job_id: str, seconds: float) -> None:
     redis.hset(f"rq:job:{job_id}", "hr_accepted", accepted - seconds)
 
 
-def test_waiting_makes_up_for_priority(queue: JobQueue, redis: Client, settings: Settings) -> None:
-    queue.submit(make_request("old", priority=BATCH))
+def offer(yielded: int = 0, default: int = 0, batch: int = 0) -> Precedence:
+    """Slots, with tokens for ordinary jobs in each."""
+    return Precedence(*(Room(slots, slots * COST) for slots in (yielded, default, batch)))
+
+
+def claim_ids(queue: JobQueue, room: Room, precedence: Precedence = NO_PRECEDENCE) -> list[str]:
+    return [claim.job_id for claim in queue.claim("w", room, precedence).claims]
+
+
+@pytest.fixture
+def busy_queue(queue: JobQueue) -> JobQueue:
+    """The worker of `claim_ids` has a job, so that nothing is its first one."""
+    queue.submit(make_request("running"))
+    assert claim_ids(queue, ONE) == ["running"]
+    return queue
+
+
+@pytest.mark.parametrize("age_s", [0, 60, 3600, 80_000])
+def test_interactive_jobs_go_first_however_long_the_others_have_waited(
+    queue: JobQueue, redis: Client, age_s: float
+) -> None:
+    for priority in (BATCH, DEFAULT):
+        queue.submit(make_request(f"old-{priority}", priority=priority))
+        waits_since(redis, f"old-{priority}", age_s)
     queue.submit(make_request("new", priority=INTERACTIVE))
-    waits_since(redis, "old", 2 * settings.priority_step_s + 1)
 
-    assert take(queue, 2) == ["old", "new"]
-
-
-def test_a_little_waiting_does_not(queue: JobQueue, redis: Client, settings: Settings) -> None:
-    queue.submit(make_request("old", priority=BATCH))
-    queue.submit(make_request("new", priority=INTERACTIVE))
-    waits_since(redis, "old", 2 * settings.priority_step_s - 1)
-
-    assert take(queue, 2) == ["new", "old"]
+    assert take(queue, 3) == ["new", "old-default", "old-batch"]
 
 
-def test_batch_work_leaves_the_reserved_slots_alone(queue: JobQueue) -> None:
-    for number in range(8):
-        queue.submit(make_request(f"batch-{number}", priority=BATCH))
+def test_what_is_guaranteed_goes_before_interactive_work(queue: JobQueue) -> None:
+    submit(queue, "now", 8, priority=INTERACTIVE)
+    submit(queue, "usual", 8)
+    submit(queue, "batch", 8, priority=BATCH)
 
-    assert len(queue.claim("w", ROOM, Room(slots=6, tokens=10_000)).claims) == 6
-    assert queue.claim("w", Room(2, 10_000), Room(0, 10_000)).claims == []
-    queue.submit(make_request("now", priority=INTERACTIVE))
-    (claim,) = queue.claim("w", Room(2, 10_000), Room(0, 10_000)).claims
-    assert claim.job_id == "now"
+    taken = claim_ids(queue, Room(8, 10_000), offer(default=2, batch=1))
+    assert taken == ["usual-0", "usual-1", "batch-0", *(f"now-{number}" for number in range(5))]
 
 
-def test_batch_work_leaves_the_reserved_tokens_alone(queue: JobQueue) -> None:
-    cost = make_request().cost_tokens
-    for number in range(8):
-        queue.submit(make_request(f"batch-{number}", priority=BATCH))
+def test_guaranteed_slots_that_nobody_waits_for_are_given_to_others(queue: JobQueue) -> None:
+    submit(queue, "now", 8, priority=INTERACTIVE)
 
-    claimed = queue.claim("w", Room(8, 8 * cost), Room(8, 5 * cost)).claims
-    assert len(claimed) == 5
+    assert len(claim_ids(queue, Room(8, 10_000), offer(default=2, batch=1))) == 8
+
+
+def test_interactive_jobs_take_the_room_of_jobs_that_yield(busy_queue: JobQueue) -> None:
+    submit(busy_queue, "usual", 3)
+    submit(busy_queue, "now", 3, priority=INTERACTIVE)
+
+    assert claim_ids(busy_queue, Room(0, 0), offer(yielded=2)) == ["now-0", "now-1"]
+
+
+def test_no_other_job_takes_the_room_of_jobs_that_yield(busy_queue: JobQueue) -> None:
+    submit(busy_queue, "usual", 3)
+    submit(busy_queue, "batch", 3, priority=BATCH)
+
+    assert claim_ids(busy_queue, Room(0, 0), offer(yielded=4, default=1, batch=1)) == []
+    assert claim_ids(busy_queue, Room(1, COST), offer(yielded=4)) == ["usual-0"]
+
+
+def test_free_room_is_taken_before_that_of_jobs_that_yield(busy_queue: JobQueue) -> None:
+    submit(busy_queue, "now", 1, priority=INTERACTIVE)
+    submit(busy_queue, "usual", 2)
+
+    assert claim_ids(busy_queue, Room(2, 2 * COST), offer(yielded=1)) == ["now-0", "usual-0"]
+
+
+def test_tokens_that_yield_are_as_few_as_they_are(busy_queue: JobQueue) -> None:
+    submit(busy_queue, "now", 3, priority=INTERACTIVE)
+
+    yielded = Precedence(yielded=Room(3, 2 * COST - 1))
+    assert claim_ids(busy_queue, Room(0, 0), yielded) == ["now-0"]
+
+
+def test_a_huge_job_of_lower_priority_does_not_block_interactive_work(
+    busy_queue: JobQueue,
+) -> None:
+    submit(busy_queue, "huge", 1, max_tokens=900)
+    submit(busy_queue, "usual", 1)
+    submit(busy_queue, "now", 1, priority=INTERACTIVE)
+
+    assert claim_ids(busy_queue, Room(4, 4 * COST), offer(default=1)) == ["now-0"]
+    assert claim_ids(busy_queue, Room(4, 3 * COST), offer(default=1)) == []  # it is waited for
+
+
+def test_a_guaranteed_job_that_does_not_fit_has_its_tokens_kept_free(
+    busy_queue: JobQueue,
+) -> None:
+    submit(busy_queue, "large", 1, max_tokens=2 * COST)
+    submit(busy_queue, "now", 4, priority=INTERACTIVE)
+
+    owed = Precedence(default=Room(1, 2 * COST))
+    assert claim_ids(busy_queue, Room(4, 2 * COST), owed) == []
+    assert claim_ids(busy_queue, Room(4, 3 * COST), owed) == ["large-0"]
+
+
+def test_batch_work_does_not_take_what_guaranteed_default_work_waits_for(
+    busy_queue: JobQueue,
+) -> None:
+    submit(busy_queue, "large", 1, max_tokens=2 * COST)
+    submit(busy_queue, "batch", 1, priority=BATCH)
+
+    owed = Precedence(default=Room(1, 3 * COST), batch=Room(1, COST))
+    assert claim_ids(busy_queue, Room(4, 2 * COST), owed) == []
+
+
+def test_batch_work_gets_its_share_while_default_work_waits_for_room(
+    busy_queue: JobQueue,
+) -> None:
+    submit(busy_queue, "large", 1, max_tokens=2 * COST)
+    submit(busy_queue, "batch", 2, priority=BATCH)
+
+    assert claim_ids(busy_queue, Room(4, 2 * COST), offer(batch=1)) == ["batch-0"]
+
+
+def test_a_full_worker_does_not_empty_itself_for_a_suspect(
+    busy_queue: JobQueue, redis: Client
+) -> None:
+    busy_queue.submit(make_request("suspect"))
+    redis.zadd(keys.fair("headrace-default"), {"suspect": "+inf"})
+    submit(busy_queue, "now", 2, priority=INTERACTIVE)
+
+    assert claim_ids(busy_queue, Room(0, 0), offer(yielded=1)) == ["now-0"]
+    assert claim_ids(busy_queue, Room(1, COST), offer(yielded=1)) == []  # now it does
+    assert claim_ids(busy_queue, Room(0, 0), offer(yielded=1)) == []
 
 
 def test_a_job_too_large_for_the_room_is_waited_for(queue: JobQueue) -> None:
@@ -155,12 +246,10 @@ def test_a_job_too_large_for_the_room_is_waited_for(queue: JobQueue) -> None:
 
 
 def test_an_idle_worker_takes_its_first_job_whatever_it_costs(queue: JobQueue) -> None:
-    queue.submit(make_request("large", max_tokens=200, priority=BATCH))
+    submit(queue, "large", 2, max_tokens=200, priority=BATCH)
 
-    assert claim_one(queue).job_id == "large"
-    assert [c.job_id for c in queue.claim("idle", Room(8, 1), Room(0, 0)).claims] == []
-    queue.submit(make_request("larger", max_tokens=200, priority=BATCH))
-    assert [c.job_id for c in queue.claim("idle", Room(8, 1), Room(0, 0)).claims] == ["larger"]
+    assert claim_ids(queue, Room(8, 1)) == ["large-0"]
+    assert claim_ids(queue, Room(8, 1)) == []
 
 
 @pytest.mark.parametrize("at_front", [False, True])

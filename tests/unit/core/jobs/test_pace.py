@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,7 @@ from headrace.core.jobs.job import Report
 from headrace.core.jobs.pace import FRESH_S, UNKNOWN, Pace, PaceMeter, Place
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.roster import Activity, Roster, WorkerState
-from headrace.core.types import EngineStats, Room
+from headrace.core.types import EngineStats, Priority, Room
 from tests.fakes import FakeClock, make_request
 from tests.unit.core.jobs.steps import claim_one, publish, succeed
 
@@ -151,6 +152,37 @@ def test_a_pace_is_read_once_a_second(redis: Client) -> None:
 )
 def test_a_job_waits_until_what_goes_before_it_has_left_a_slot(place: Place, wait_s: float) -> None:
     assert PACE.eta_s(REQUEST, place) == pytest.approx(wait_s + SERVICE_S)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "interactive", "wait_s"), [(0, 0, 0.0), (0, 1, 0.0), (1, 0, 0.0), (0, 2, 1.0)]
+)
+def test_an_interactive_job_waits_for_interactive_ones_alone(
+    ahead: int, interactive: int, wait_s: float
+) -> None:
+    pace = replace(PACE, interactive=interactive)
+    request = make_request(priority=Priority.INTERACTIVE)
+    full = Place(jobs=ahead, tokens=9 * ahead, running=2, is_full=True)
+
+    assert pace.eta_s(request, full) == pytest.approx(wait_s + SERVICE_S)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "jobs", "tokens"),
+    [
+        ((3, None, None), 3, 30),
+        ((None, 3, None), 5 + 3, 50 + 30),  # strict order is sooner than its share
+        ((None, 20, None), 5 + 20, 50 + 200),
+        ((None, None, 0), 7, 80),  # every eighth job is of its priority
+        ((None, None, 10), 87, 880),
+    ],
+)
+def test_no_more_goes_before_a_job_than_its_share_lets_pass(
+    ranks: tuple[int | None, ...], jobs: int, tokens: float
+) -> None:
+    queues = [(5, 50.0), (1000, 10_000.0), (100, 1000.0)]
+
+    assert Place.of(ranks, queues, 2, True, 0.125) == Place(jobs, tokens, 2, True)
 
 
 BUSY = Place(jobs=9, tokens=81, running=2, is_full=True)
