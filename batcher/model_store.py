@@ -123,16 +123,16 @@ class _Preparation:
     def _int8_or_float32(self, model: PreparedModel) -> PreparedModel:
         """In 8 bits only where that is known to answer as the model does."""
         try:
-            found = self._in("int8")._with_fidelity(model)
+            found = self._with(dtype="int8", accept_infidelity=False)._with_fidelity(model)
             if found.fidelity is not None and found.fidelity.kl is not None:
                 return found
             self.progress("int8 is not compared with the model; float32 is taken")
         except InfidelityError as error:
             self.progress(f"{error}; float32 is taken")
-        return self._in("float32")._with_fidelity(model)
+        return self._with(dtype="float32")._with_fidelity(model)
 
-    def _in(self, dtype: str) -> _Preparation:
-        return replace(self, settings=self.settings.model_copy(update={"dtype": dtype}))
+    def _with(self, **changes: object) -> _Preparation:
+        return replace(self, settings=self.settings.model_copy(update=changes))
 
     def _measure(self, model: PreparedModel) -> tuple[Record, Fidelity]:
         with _needed_libraries(self.source):
