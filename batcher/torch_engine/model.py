@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM
 from batcher.fidelity.number_format import BFLOAT16_FEATURES, INT8_FEATURES, number_format
 from batcher.torch_engine import attention
 from batcher.torch_engine.device import pick_device
+from batcher.torch_engine.freed_memory import give_back
 from batcher.torch_engine.fused_layer import fuse_layers
 from batcher.torch_engine.huge_pages import use_huge_pages
 from batcher.torch_engine.int8_linear import Int8Products, has_int8
@@ -68,6 +69,7 @@ def make_ready(model: Any, settings: Settings) -> Any:
     """The same model with the attention and the layers of this engine."""
     model.set_attn_implementation(attention.NAME)
     make_faster(model, settings)
+    give_back()
     use_huge_pages(model)
     return model
 
