@@ -7,8 +7,9 @@ alone; `--isa DEFAULT` leaves it all. Both engines load once and take the same b
 and 64 output tokens, in turned order (A B B A). Ratios are medians over the pairs with bootstrap
 95 % intervals. `kl` is what the preparation measured: nats a token from the model in float32.
 
-`--vllm` puts `headrace up` beside the server of vLLM under the same bound, in both of its number
-formats, as `bench.service --peers` does: users stream chat completions in a closed loop.
+`--vllm` puts `headrace up` beside the server of vLLM under the same bound, as `bench.service
+--peers` does: users stream chat completions in a closed loop. vLLM computes in float32, its faster
+number format where there is no bf16; in bfloat16 its server does not start under the bound.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ DTYPES = ("int8", "float32")
 ROWS = [1, 8, 32]
 LEAST_RATIO = {8: 2.0}
 VNNI_ALONE = "AVX512_CORE_VNNI"
+VLLM = "vllm_float32"
 
 
 def main() -> None:
@@ -141,8 +143,8 @@ def targets(report: Mapping[str, Any]) -> list[Target]:
     ]
     service = report.get("service", {})
     for users, ours in service.get("torch", {}).get("tokens_per_s", {}).items():
-        best = max(service[name]["tokens_per_s"][users] for name in service_peers.VLLM)
-        found.append(Target(f"tokens/s of vLLM's, {users} users", ours / best, at_least=1.0))
+        share = round(ours / service[VLLM]["tokens_per_s"][users], 3)
+        found.append(Target(f"tokens/s of vLLM's, {users} users", share, at_least=1.0))
     return found
 
 
@@ -155,7 +157,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--vllm", action="store_true", help="vLLM's server as well (6 minutes)")
     parser.add_argument("--environments", type=Path, help="keeps the environments of the others")
     add_models(parser)
-    parser.set_defaults(engines=("torch", *service_peers.VLLM), users=ROWS)
+    parser.set_defaults(engines=("torch", VLLM), users=ROWS)
     parser.set_defaults(warm_up_s=1.5, seconds=4.0, prompt_tokens=39, output_tokens=64)
     return parser.parse_args()
 
