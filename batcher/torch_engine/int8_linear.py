@@ -41,7 +41,7 @@ class Int8Linear(PlainLinear):
     def __init__(self, layers: Sequence[nn.Module], rows: int) -> None:
         super().__init__(layers)
         scales = self.weight.abs().amax(dim=1).clamp(min=_LEAST) / MOST
-        codes = (self.weight / scales[:, None]).round_().to(torch.int8)
+        codes = (self.weight / scales[:, None]).round_().to(torch.int8).contiguous()
         self.weight = _onednn().qlinear_prepack(codes, [2 * rows, codes.shape[1]])
         self._scales = scales / MOST
         self._zeros = torch.zeros(len(scales), dtype=torch.int64)
