@@ -5,7 +5,7 @@
 `--isa` bounds what oneDNN uses of the processor, so that one with bf16 stands for one with VNNI
 alone; `--isa DEFAULT` leaves it all. Both engines load once and take the same batches of 39 prompt
 and 64 output tokens, in turned order (A B B A). Ratios are medians over the pairs with bootstrap
-95 % intervals. `kl` is what the preparation measured: nats a token from the model in float32.
+95 % intervals, saved after each number of rows. `kl` is what the preparation measured: nats a token from the model in float32.
 
 `--vllm` puts `headrace up` beside the server of vLLM under the same bound, as `bench.service
 --peers` does: users stream chat completions in a closed loop. vLLM computes in float32, its faster
@@ -35,7 +35,7 @@ from bench.engine_workloads import FULL, QUICK, Workloads
 from bench.machine_conditions import machine_conditions
 from bench.pairs import alternate, console
 from bench.prepared import add_models, link_models
-from bench.report import command_line, hand_in, make_parser
+from bench.report import command_line, hand_in, make_parser, save
 from bench.rounds import ratio
 from bench.service import course
 from bench.target import Target
@@ -80,9 +80,10 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     with _loaded(settings, folder) as engines:
         report["memory_mb"] = {name: _memory_mb(one.pid) for name, one in engines.items()}
         workloads = Workloads(QUICK if arguments.quick else FULL, vocabulary)
-        report["rows"] = [
-            _compare(engines, rows, workloads, arguments.pairs) for rows in arguments.rows
-        ]
+        report["rows"] = []
+        for rows in arguments.rows:
+            report["rows"].append(_compare(engines, rows, workloads, arguments.pairs))
+            save(report, arguments.json)
     if arguments.vllm:
         service: dict[str, Any] = report | {"engines": {}}
         (folder / "service").mkdir()
