@@ -5,7 +5,8 @@
 `--isa` bounds what oneDNN uses of the processor, so that one with bf16 stands for one with VNNI
 alone; `--isa DEFAULT` leaves it all. Both engines load once and take the same batches of 39 prompt
 and 64 output tokens, in turned order (A B B A). Ratios are medians over the pairs with bootstrap
-95 % intervals, saved after each number of rows. `kl` is what the preparation measured: nats a token from the model in float32.
+95 % intervals, saved after each number of rows. `kl` is what the preparation measured: nats a token
+from the model in float32.
 
 `--vllm` puts `headrace up` beside the server of vLLM under the same bound, as `bench.service
 --peers` does: users stream chat completions in a closed loop. vLLM computes in float32, its faster
