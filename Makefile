@@ -11,7 +11,7 @@ DOCKER_BUILD_ARGS ?=
 
 .PHONY: help install serve test check fuzz-api up down test-slow test-templates test-docker test-monitoring test-browser test-instruments bench-smoke \
   bench-metrics bench-tracing \
-  bench-queue bench-overhead bench-throughput bench-fairness bench-backlog bench-api bench-stream bench-engine bench-host bench-fidelity bench-autoscale bench-sharing bench-capacity bench-compare \
+  bench-queue bench-overhead bench-throughput bench-fairness bench-backlog bench-api bench-stream bench-engine bench-int8 bench-host bench-fidelity bench-autoscale bench-sharing bench-capacity bench-compare \
   bench-service \
   soak-engine \
   chaos clean
@@ -104,6 +104,9 @@ bench-stream: $(INSTALLED)  ## Measure the API's CPU for each streamed token (1 
 
 bench-engine: $(INSTALLED)  ## Measure the engines beside others (30 minutes, and 20 of compiling those)
 	$(BIN)/python -m bench.engine --llama-cpp $(ARGS)
+
+bench-int8: $(INSTALLED)  ## Measure torch with 8-bit weights beside float32, without bf16 (4 minutes; ARGS=--vllm: beside vLLM, 10)
+	$(BIN)/python -m bench.int8 --assert $(ARGS)
 
 bench-host: $(INSTALLED)  ## Measure what a step takes beside the model's forward (2 minutes)
 	$(BIN)/python -m bench.host_time --openvino $(ARGS)

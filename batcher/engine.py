@@ -92,11 +92,13 @@ def make_trial(settings: Settings, model_path: Path) -> TrialProcess:
 
 def _load_torch(settings: Settings, model: PreparedModel, worker: int | None) -> Engine:
     from batcher.torch_engine.engine import TorchEngine
-    from batcher.torch_engine.model import make_ready, read_model
+    from batcher.torch_engine.model import is_quantised, make_ready, read_model
     from batcher.torch_engine.self_check import make_reference
 
+    if model.fidelity is not None:  # the number format that it was measured in
+        settings = settings.model_copy(update={"dtype": model.fidelity.dtype})
     plain = read_model(settings, model.path, model.card.name, worker)
-    reference = make_reference(plain, model.card)
+    reference = make_reference(plain, model.card, is_quantised(settings))
     engine = TorchEngine(make_ready(plain, settings), settings, model.card)
     engine.warm_up(reference)
     return engine

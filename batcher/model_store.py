@@ -20,6 +20,7 @@ from pathlib import Path
 from batcher.chat_probe import probe_chat
 from batcher.engine_choice import EngineName, choose_engine, may_be_openvino
 from batcher.fidelity.measuring import Subject, is_far, measure, recorded, require_fidelity
+from batcher.fidelity.number_format import number_format
 from batcher.fidelity.record import Probe, Record
 from batcher.model_source import CONVERTED, OPENVINO_MODEL, ModelSource, resolve_source
 from headrace.core.errors import InfidelityError, ModelError
@@ -109,12 +110,29 @@ class _Preparation:
     def _with_fidelity(self, model: PreparedModel) -> PreparedModel:
         if model.engine == "simulated":
             return model
+        dtype = number_format(self.settings, model.engine)
+        if model.engine == "torch" and self.settings.dtype == "auto" and dtype == "int8":
+            return self._int8_or_float32(model)
         record, fidelity = recorded(self.settings, self.home, model.engine)
         if fidelity is None:
             record, fidelity = self._measure(model)
         require_fidelity(fidelity, model.engine, model.card.name, self.settings)
         probes = () if is_far(fidelity) else record.probes
         return replace(model, fidelity=fidelity, probes=probes)
+
+    def _int8_or_float32(self, model: PreparedModel) -> PreparedModel:
+        """In 8 bits only where that is known to answer as the model does."""
+        try:
+            found = self._with(dtype="int8", accept_infidelity=False)._with_fidelity(model)
+            if found.fidelity is not None and found.fidelity.kl is not None:
+                return found
+            self.progress("int8 is not compared with the model; float32 is taken")
+        except InfidelityError as error:
+            self.progress(f"{error}; float32 is taken")
+        return self._with(dtype="float32")._with_fidelity(model)
+
+    def _with(self, **changes: object) -> _Preparation:
+        return replace(self, settings=self.settings.model_copy(update=changes))
 
     def _measure(self, model: PreparedModel) -> tuple[Record, Fidelity]:
         with _needed_libraries(self.source):

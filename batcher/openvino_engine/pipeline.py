@@ -9,6 +9,7 @@ from typing import Any
 import openvino
 import openvino_genai
 
+from batcher.fidelity.number_format import number_format
 from batcher.model_source import OPENVINO_MODEL
 from batcher.openvino_engine.cache_size import CacheSize, cache_size
 from headrace.core.errors import ModelError
@@ -75,6 +76,8 @@ def properties_of(settings: Settings) -> dict[str, Any]:
         return properties | FLOAT32
     if settings.dtype == "bfloat16":
         properties["INFERENCE_PRECISION_HINT"] = "bf16"
+    if number_format(settings, "openvino") == "int8":
+        properties["INFERENCE_PRECISION_HINT"] = "f32"  # activations are quantised beneath it
     return properties | QUANTISED_CACHE
 
 

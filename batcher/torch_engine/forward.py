@@ -10,7 +10,7 @@ from torch import Tensor
 
 from batcher.torch_engine.cache import SlotCache
 from batcher.torch_engine.layout import Layout, Segment, spans_of
-from batcher.torch_engine.linear import PACKED_ROWS, is_packed
+from batcher.torch_engine.linear import row_multiple
 from batcher.torch_engine.scheduler import Chunk, Plan
 from batcher.torch_engine.transfer import to_device
 
@@ -31,7 +31,7 @@ class Forward:
         self._cache = cache
         self._device: torch.device = model.device
         self._dtype: torch.dtype = model.dtype
-        self._multiple = PACKED_ROWS if is_packed(model) else 1
+        self._multiple = row_multiple(model)
         seen = torch.zeros(cache.max_tokens, dtype=self._dtype, device=self._device)
         self._edge = torch.cat((seen, torch.full_like(seen, -torch.inf)))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -15,10 +14,7 @@ from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer
 from transformers.models.qwen3.modeling_qwen3 import Qwen3DecoderLayer
 
 from batcher.torch_engine.attention import attend
-from batcher.torch_engine.linear import PlainLinear, can_join
-
-MakeLinear = Callable[[Sequence[nn.Module]], PlainLinear]
-"""Joins layers of one input."""
+from batcher.torch_engine.linear import Products, can_join
 
 _LAYERS = (LlamaDecoderLayer, MistralDecoderLayer, Qwen2DecoderLayer, Qwen3DecoderLayer)
 """The classes of this layout."""
@@ -26,7 +22,7 @@ _LAYERS = (LlamaDecoderLayer, MistralDecoderLayer, Qwen2DecoderLayer, Qwen3Decod
 _SILU = (nn.SiLU, SiLUActivation)
 
 
-def fuse_layers(model: Any, make_linear: MakeLinear) -> None:
+def fuse_layers(model: Any, products: Products) -> None:
     """Replaces the decoder layers where all of them are known to have this layout."""
     body = getattr(model, "model", None)
     layers = getattr(body, "layers", ())
@@ -34,7 +30,7 @@ def fuse_layers(model: Any, make_linear: MakeLinear) -> None:
         return
     body.rotary_emb = SignedRotary(body.rotary_emb)
     for place, layer in enumerate(body.layers):
-        body.layers[place] = FusedLayer(layer, make_linear)
+        body.layers[place] = FusedLayer(layer, products)
 
 
 def _is_known(layer: Any) -> bool:
@@ -63,13 +59,13 @@ class SignedRotary(nn.Module):
 class FusedLayer(nn.Module):
     """Queries, keys and values are one product and turned together; sums and gates join theirs."""
 
-    def __init__(self, layer: Any, make_linear: MakeLinear) -> None:
+    def __init__(self, layer: Any, products: Products) -> None:
         super().__init__()
         attention, mlp = layer.self_attn, layer.mlp
-        self._qkv = make_linear([attention.q_proj, attention.k_proj, attention.v_proj])
-        self._output = make_linear([attention.o_proj])
-        self._gate, self._up = make_linear([mlp.gate_proj]), make_linear([mlp.up_proj])
-        self._down = make_linear([mlp.down_proj])
+        self._qkv = products.linear([attention.q_proj, attention.k_proj, attention.v_proj])
+        self._output = products.linear([attention.o_proj])
+        self._gate = products.gate(mlp.gate_proj, mlp.up_proj)
+        self._down = products.linear([mlp.down_proj])
         self._attention_norm = RMSNorm(layer.input_layernorm)
         self._mlp_norm = RMSNorm(layer.post_attention_layernorm)
         self._head_norms = _head_norms(attention)
@@ -97,8 +93,7 @@ class FusedLayer(nn.Module):
             self._attention, query, keys, values, attention_mask, scaling=scaling, **kwargs
         )
         states = self._output.plus(attended[0].flatten(1), states)
-        normed = self._mlp_norm(states)
-        gated = self._up.times(normed, self._gate.silu(normed))
+        gated = self._gate(self._mlp_norm(states))
         return self._down.plus(gated, states)[None]
 
     def _project(

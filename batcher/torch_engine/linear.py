@@ -15,7 +15,12 @@ PACKED_ROWS = 16
 
 
 class PlainLinear(nn.Module):
-    """Several layers of one input, side by side: [..., in] -> [..., out of all]."""
+    """Several layers of one input, side by side: [..., in] -> [..., out of all].
+
+    Rows are padded to a `multiple`, which bounds how many kernels oneDNN makes and keeps.
+    """
+
+    multiple = 1
 
     def __init__(self, layers: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -45,6 +50,8 @@ class PackedLinear(PlainLinear):
     model, with the same operators. `rows` is the batch that the weights are laid out for.
     """
 
+    multiple = PACKED_ROWS
+
     def __init__(self, layers: Sequence[nn.Module], rows: int) -> None:
         super().__init__(layers)
         self.weight = _onednn()._reorder_linear_weight(self.weight.contiguous(), rows)
@@ -72,22 +79,62 @@ class PackedLinear(PlainLinear):
         return output
 
 
+class Gate(nn.Module):
+    """silu(gate) * up of one input, as two products: the second multiplies as it ends."""
+
+    def __init__(self, gate: PlainLinear, up: PlainLinear) -> None:
+        super().__init__()
+        self._gate, self._up = gate, up
+
+    def forward(self, states: Tensor) -> Tensor:
+        return self._up.times(states, self._gate.silu(states))
+
+
+class Products:
+    """Makes a model's products: those of torch, in its own number format."""
+
+    def linear(self, layers: Sequence[nn.Module]) -> PlainLinear:
+        return PlainLinear(layers)
+
+    def gate(self, gate: nn.Module, up: nn.Module) -> nn.Module:
+        return Gate(self.linear([gate]), self.linear([up]))
+
+    def replaces(self, layer: nn.Module) -> bool:
+        """Whether a plain linear layer that stands alone gains from being made anew."""
+        return False
+
+
+class PackedProducts(Products):
+    """bf16 weights in oneDNN's order, laid out for batches of `rows`."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+
+    def linear(self, layers: Sequence[nn.Module]) -> PlainLinear:
+        return PackedLinear(layers, self._rows)
+
+    def replaces(self, layer: nn.Module) -> bool:
+        return layer.weight.dtype == torch.bfloat16
+
+
 def can_pack() -> bool:
     """Whether this build of torch has the two operators, which are not part of its public API."""
     names = ("_reorder_linear_weight", "_linear_pointwise")
     return all(hasattr(_onednn(), name) for name in names)
 
 
-def is_packed(model: nn.Module) -> bool:
-    return any(isinstance(module, PackedLinear) for module in model.modules())
+def row_multiple(model: nn.Module) -> int:
+    """The largest that one of its products has."""
+    linears = [module for module in model.modules() if isinstance(module, PlainLinear)]
+    return max((linear.multiple for linear in linears), default=1)
 
 
-def pack_linears(model: nn.Module, rows: int) -> None:
-    """Replaces every linear layer of the model that is nothing more than that."""
+def replace_linears(model: nn.Module, products: Products) -> None:
+    """Makes every linear layer anew that is nothing more than that, where it gains from it."""
     for parent in list(model.modules()):
         for name, child in parent.named_children():
-            if is_plain(child) and child.weight.dtype == torch.bfloat16:
-                setattr(parent, name, PackedLinear([child], rows))
+            if is_plain(child) and products.replaces(child):
+                setattr(parent, name, products.linear([child]))
 
 
 def is_plain(layer: nn.Module) -> bool:

@@ -9,17 +9,21 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM
 
+from batcher.fidelity.number_format import BFLOAT16_FEATURES, INT8_FEATURES, number_format
 from batcher.torch_engine import attention
 from batcher.torch_engine.device import pick_device
+from batcher.torch_engine.freed_memory import give_back
 from batcher.torch_engine.fused_layer import fuse_layers
 from batcher.torch_engine.huge_pages import use_huge_pages
-from batcher.torch_engine.linear import PackedLinear, PlainLinear, can_pack, pack_linears
+from batcher.torch_engine.int8_linear import Int8Products, has_int8
+from batcher.torch_engine.linear import PackedProducts, Products, can_pack, replace_linears
 from batcher.torch_engine.model_errors import model_errors
 from batcher.torch_engine.quiet import quiet_transformers
 from batcher.torch_engine.rope import freeze_rope
 from batcher.torch_engine.supported import supported_config
+from headrace.core.cpu_features import cpu_features
 from headrace.core.errors import ModelError
-from headrace.core.settings import Settings
+from headrace.core.settings import Settings, variable
 
 
 def load_model(settings: Settings, folder: Path) -> Any:
@@ -64,7 +68,8 @@ def read_model(
 def make_ready(model: Any, settings: Settings) -> Any:
     """The same model with the attention and the layers of this engine."""
     model.set_attn_implementation(attention.NAME)
-    make_faster(model, rows=settings.max_slots)
+    make_faster(model, settings)
+    give_back()
     use_huge_pages(model)
     return model
 
@@ -85,27 +90,54 @@ def _require_all_weights(found: Mapping[str, Any], name: str) -> None:
 
 
 @torch.inference_mode()
-def make_faster(model: Any, rows: int) -> None:
-    """Joins what can be one operation; `rows` is the usual batch."""
+def make_faster(model: Any, settings: Settings) -> None:
+    """Joins what can be one operation, and lays weights out as this processor reads them best."""
+    products = _products(model, settings)
+    if type(products) is not Products:
+        for parameter in model.parameters():  # what is left would keep the whole file in memory
+            parameter.data = parameter.data.clone()
+    fuse_layers(model, products)
+    replace_linears(model, products)
+
+
+def _products(model: Any, settings: Settings) -> Products:
+    """Laid out for the usual batch."""
+    if is_quantised(settings):
+        return Int8Products(settings.max_slots)
     packs = model.device.type == "cpu" and model.dtype == torch.bfloat16
     if packs and _has_bfloat16(model.device) and can_pack():
-        for parameter in model.parameters():  # what is left unpacked would keep the whole file in
-            parameter.data = parameter.data.clone()
-        fuse_layers(model, lambda layers: PackedLinear(layers, rows))
-        pack_linears(model, rows)
-    else:
-        fuse_layers(model, PlainLinear)
+        return PackedProducts(settings.max_slots)
+    return Products()
+
+
+def is_quantised(settings: Settings) -> bool:
+    """Whether weights are kept in 8 bits."""
+    return number_format(settings, "torch") == "int8"
 
 
 def pick_dtype(settings: Settings, device: torch.device) -> torch.dtype:
-    """`auto` is bf16 where the hardware multiplies it, else fp32."""
+    """Of a model as it is read: that of all that is not quantised later.
+
+    Raises `ModelError` where 8 bits are asked for and not to be had.
+    """
+    if is_quantised(settings):
+        _require_int8(device)
     if settings.dtype == "auto":
         return torch.bfloat16 if _has_bfloat16(device) else torch.float32
     return torch.bfloat16 if settings.dtype == "bfloat16" else torch.float32
 
 
+def _require_int8(device: torch.device) -> None:
+    asked = f"{variable('dtype')} is int8, which"
+    if device.type != "cpu":
+        raise ModelError(f"{asked} torch computes on CPUs alone: take bfloat16")
+    if not INT8_FEATURES & set(cpu_features()):
+        raise ModelError(f"{asked} needs a processor with VNNI or AMX: take float32")
+    if not has_int8():
+        raise ModelError(f"{asked} torch {torch.__version__} cannot multiply: take float32")
+
+
 def _has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    features = torch.cpu.get_capabilities()
-    return bool(features.get("amx_bf16") or features.get("avx512_bf16"))
+    return bool(BFLOAT16_FEATURES & set(cpu_features()))

@@ -43,7 +43,7 @@ class Reference:
     """Answers of the plain model behind each of some fixed ids.
 
     `ids` [sets, 2, tokens]: a sequence and its neighbour; `logits` [sets, 2, tokens, vocabulary].
-    The model computes in fp32 where the reference `is_fine`.
+    The engine computes in fp32 where the reference `is_fine`.
     """
 
     model_type: str
@@ -53,13 +53,14 @@ class Reference:
 
 
 @torch.inference_mode()
-def make_reference(model: Any, card: ModelCard) -> Reference:
+def make_reference(model: Any, card: ModelCard, is_quantised: bool = False) -> Reference:
     """Runs the model as transformers does, before anything of it is replaced.
 
-    It has its own attention and layers, no cache, and reads each sequence at once. Raises
-    `ModelError` for a model that does not run.
+    It has its own attention and layers, no cache, and reads each sequence at once. The engine's
+    own weights may be `is_quantised`. Raises `ModelError` for a model that does not run.
     """
-    tokens, is_fine = min(TOKENS, card.context_tokens), model.dtype == torch.float32
+    tokens = min(TOKENS, card.context_tokens)
+    is_fine = model.dtype == torch.float32 and not is_quantised
     shape = (1 if is_fine else SETS, 2, tokens)
     with model_errors(f"the model {card.name} does not run"):
         ids = torch.tensor(_draw(model, card, shape[0] * 2 * tokens)).view(-1, tokens)

@@ -89,7 +89,13 @@ def matrix_products(step: Callable[[], object]) -> Callable[[], None]:
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
 
-    names = ("mkldnn::_linear_pointwise", "aten::linear", "aten::mm", "aten::addmm")
+    names = (
+        "mkldnn::_linear_pointwise",
+        "onednn::qlinear_pointwise",
+        "aten::linear",
+        "aten::mm",
+        "aten::addmm",
+    )
     calls: list[tuple[Any, Any, Any]] = []
 
     class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -68,8 +68,10 @@ class Settings(BaseSettings):
         description="`cpu`, `cuda`, or `cuda:N` for one GPU of several; `auto`: a GPU if there is"
         " one. Workers of `headrace up` take the GPUs in turn.",
     )
-    dtype: Literal["auto", "bfloat16", "float32"] = Field(
-        "auto", description="Number format of weights and cache; `auto`: bf16 where it is fast."
+    dtype: Literal["auto", "bfloat16", "float32", "int8"] = Field(
+        "auto",
+        description="Number format; `auto`: the fastest here that answers as the model does."
+        " `int8`: products of 8 bits, on CPUs.",
     )
     accept_infidelity: bool = Field(
         False, description="Run an engine even where it answers otherwise than its model."

@@ -21,6 +21,10 @@ from batcher.model_store import PreparedModel, prepare_model
 from batcher.openvino_engine.paged_logits import paged_logits
 from batcher.openvino_engine.pipeline import FLOAT32, properties_of
 from batcher.openvino_engine.preparation import convert_gguf, read_as_openvino
+from batcher.torch_engine import int8_linear
+from batcher.torch_engine.int8_linear import Int8Linear
+from batcher.torch_engine.linear import row_multiple
+from batcher.torch_engine.model import load_model
 from headrace.core.errors import InfidelityError, ModelError
 from headrace.core.settings import Settings, load_settings
 from tests.tiny_models import make_tiny_llama, make_tiny_llama_gguf
@@ -36,6 +40,17 @@ Prepare = Callable[..., PreparedModel]
 @pytest.fixture
 def stages() -> list[str]:
     return []
+
+
+@pytest.fixture
+def vnni_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor that is fastest at products of 8 bits."""
+    features_are(monkeypatch, ["avx2", "avx512_vnni"])
+
+
+def features_are(monkeypatch: pytest.MonkeyPatch, features: list[str]) -> None:
+    for module in ("fidelity.number_format", "torch_engine.model"):
+        monkeypatch.setattr(f"batcher.{module}.cpu_features", lambda: features)
 
 
 @pytest.fixture
@@ -128,6 +143,60 @@ def test_torch_takes_a_model_that_openvino_answers_otherwise(
     assert prepared.engine == "torch"
     assert kl_of(prepared) <= 0.01
     assert any("torch is tried" in stage for stage in stages)
+
+
+def test_auto_takes_int8_in_torch_where_nothing_is_faster(
+    tmp_path: Path, prepare: Prepare, vnni_alone: None
+) -> None:
+    prepared = prepare(make_tiny_llama(tmp_path / "tiny"))
+    assert prepared.engine == "torch"
+    assert prepared.fidelity is not None
+    assert prepared.fidelity.dtype == "int8"
+    assert kl_of(prepared) <= 0.01
+    engine: Any = load_engine(load_settings(device="cpu", threads=1), prepared)
+    assert row_multiple(engine._forward._model) == Int8Linear.multiple
+    engine.close()
+
+
+@pytest.mark.parametrize("accepts", [False, True])
+def test_auto_takes_float32_where_int8_answers_otherwise(
+    tmp_path: Path,
+    prepare: Prepare,
+    stages: list[str],
+    vnni_alone: None,
+    monkeypatch: pytest.MonkeyPatch,
+    accepts: bool,
+) -> None:
+    monkeypatch.setattr(int8_linear, "MOST", 1)  # all weights become -1, 0 or 1 of a step
+    folder = make_tiny_llama(tmp_path / "tiny")
+    prepared = prepare(folder, accept_infidelity=accepts)
+    assert prepared.fidelity is not None
+    assert prepared.fidelity.dtype == "float32"
+    assert [stage for stage in stages if "nats a token apart" in stage and "float32 is" in stage]
+    with pytest.raises(InfidelityError, match=r"engine torch \(int8\) does not answer"):
+        prepare(folder, dtype="int8")
+
+
+def test_auto_takes_float32_where_nobody_can_compare(
+    tmp_path: Path,
+    prepare: Prepare,
+    stages: list[str],
+    vnni_alone: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("batcher.fidelity.measuring.MOST_BYTES", 1)
+    prepared = prepare(make_tiny_llama(tmp_path / "tiny"))
+    assert prepared.fidelity is not None
+    assert prepared.fidelity.dtype == "float32"
+    assert "int8 is not compared with the model; float32 is taken" in stages
+
+
+def test_int8_is_refused_by_name_where_the_processor_lacks_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features_are(monkeypatch, ["avx2"])
+    with pytest.raises(ModelError, match="HEADRACE_DTYPE is int8, which needs a processor with"):
+        load_model(load_settings(dtype="int8"), make_tiny_llama(tmp_path / "tiny"))
 
 
 def test_a_model_whose_source_is_not_here_is_served_unmeasured(

@@ -57,6 +57,7 @@ WITH_MODELS = {
 ON_A_TINY_MODEL: Mapping[str, str] = {
     "engine": "--quick --pairs 1 --rounds 1 --only openvino torch --no-plot",
     "fidelity": "--quick --pairs 1",
+    "int8": "--quick --pairs 1 --rows 1,3",
     "soak": "--minutes 0.1 --slots 4 --context-tokens 256",
 }
 """Our own engines alone: those of others need environments of their own."""

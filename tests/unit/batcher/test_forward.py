@@ -40,7 +40,7 @@ def test_packed_products_see_few_numbers_of_rows_and_bring_the_same_tokens(
     make_engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = serve(make_engine())
-    monkeypatch.setattr(forward, "is_packed", lambda _model: True)
+    monkeypatch.setattr(forward, "row_multiple", lambda _model: PACKED_ROWS)
     engine, rows = make_engine(), set()
     embeddings = engine._forward._model.get_input_embeddings()
     embeddings.register_forward_hook(lambda _module, inputs, _: rows.add(inputs[0].shape[-1]))

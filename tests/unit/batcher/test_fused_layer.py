@@ -20,7 +20,7 @@ from transformers import (
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 from batcher.torch_engine.fused_layer import FusedLayer, fuse_layers
-from batcher.torch_engine.linear import PlainLinear
+from batcher.torch_engine.linear import Products
 
 SIZES: dict[str, Any] = {
     "vocab_size": 64,
@@ -65,7 +65,7 @@ def test_a_fused_model_computes_what_it_did(
     model = make(model_class, config_class, **changes)
     ids = torch.randint(0, 64, (1, 9), generator=torch.Generator().manual_seed(1))
     expected = model(input_ids=ids).logits
-    fuse_layers(model, PlainLinear)
+    fuse_layers(model, Products())
     assert layer_types(model) == {FusedLayer}
     torch.testing.assert_close(model(input_ids=ids).logits, expected, rtol=1e-4, atol=1e-4)
 
@@ -73,13 +73,13 @@ def test_a_fused_model_computes_what_it_did(
 def test_a_family_with_another_layout_is_left_as_it_is() -> None:
     model = GPT2LMHeadModel(GPT2Config(vocab_size=64, n_embd=16, n_layer=1, n_head=2))
     before = [type(layer) for layer in model.transformer.h]
-    fuse_layers(model, PlainLinear)
+    fuse_layers(model, Products())
     assert [type(layer) for layer in model.transformer.h] == before
 
 
 def test_another_activation_is_left_as_it_is() -> None:
     model = make(LlamaForCausalLM, LlamaConfig, hidden_act="gelu")
-    fuse_layers(model, PlainLinear)
+    fuse_layers(model, Products())
     assert FusedLayer not in layer_types(model)
 
 
@@ -90,14 +90,14 @@ class AdaptedLinear(nn.Linear):
 def test_a_model_with_an_adapted_layer_is_left_as_it_is() -> None:
     model = make(LlamaForCausalLM, LlamaConfig)
     model.model.layers[1].self_attn.v_proj = AdaptedLinear(32, 32, bias=False)
-    fuse_layers(model, PlainLinear)
+    fuse_layers(model, Products())
     assert FusedLayer not in layer_types(model)
 
 
 def test_a_model_with_a_hook_is_left_as_it_is() -> None:
     model = make(LlamaForCausalLM, LlamaConfig)
     model.model.layers[0].register_forward_hook(lambda module, inputs, output: output)
-    fuse_layers(model, PlainLinear)
+    fuse_layers(model, Products())
     assert FusedLayer not in layer_types(model)
 
 
@@ -107,5 +107,5 @@ def test_a_layer_of_a_class_of_its_own_is_left_as_it_is() -> None:
 
     model = make(LlamaForCausalLM, LlamaConfig)
     model.model.layers[1] = OtherLayer(model.config, 1)
-    fuse_layers(model, PlainLinear)
+    fuse_layers(model, Products())
     assert FusedLayer not in layer_types(model)

@@ -10,13 +10,16 @@ from torch.nn.utils import parametrizations
 from transformers.pytorch_utils import Conv1D
 
 from batcher.torch_engine.linear import (
+    PACKED_ROWS,
     PackedLinear,
+    PackedProducts,
     PlainLinear,
+    Products,
     can_join,
     can_pack,
-    is_packed,
     is_plain,
-    pack_linears,
+    replace_linears,
+    row_multiple,
 )
 
 needs_bfloat16 = pytest.mark.skipif(
@@ -81,9 +84,9 @@ def test_every_linear_layer_of_a_model_is_packed() -> None:
     model = nn.Sequential(nn.Linear(48, 80), nn.Sequential(Conv1D(16, 80), nn.ReLU())).bfloat16()
     states = states_of(5, torch.bfloat16)
     expected = model(states)
-    assert not is_packed(model)
-    pack_linears(model, rows=4)
-    assert is_packed(model)
+    assert row_multiple(model) == 1
+    replace_linears(model, PackedProducts(rows=4))
+    assert row_multiple(model) == PACKED_ROWS
     assert [type(layer) for layer in (model[0], model[1][0])] == [PackedLinear] * 2
     torch.testing.assert_close(model(states), expected)
 
@@ -140,7 +143,14 @@ def test_a_layer_that_is_more_than_a_product_is_not_plain(how: str) -> None:
 def test_such_a_layer_is_not_packed(how: str) -> None:
     layer = adapted(how)
     model = nn.Sequential(layer)
-    pack_linears(model, rows=4)
+    replace_linears(model, PackedProducts(rows=4))
+    assert model[0] is layer
+
+
+def test_layers_stay_as_they_are_where_nothing_is_gained() -> None:
+    model = nn.Sequential(nn.Linear(48, 80))
+    layer = model[0]
+    replace_linears(model, Products())
     assert model[0] is layer
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.core.cpu_features import cpu_features
+from headrace.core.cpu_features import CAP, cpu_features
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,25 @@ def test_features_are_those_that_the_system_reports(
 ) -> None:
     file = tmp_path / "cpuinfo"
     file.write_text(facts)
+
+    assert cpu_features(file) == features
+
+
+@pytest.mark.parametrize(
+    ("cap", "features"),
+    [
+        ("AVX512_CORE_VNNI", ["avx2", "avx512_vnni"]),
+        ("avx512_core_bf16", ["avx2", "avx512_vnni", "avx512_bf16"]),
+        ("AVX2", ["avx2"]),
+        ("DEFAULT", ["avx2", "avx512_vnni", "avx512_bf16", "amx_int8"]),
+    ],
+)
+def test_onednn_may_be_told_to_use_fewer(
+    cap: str, features: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CAP, cap)
+    file = tmp_path / "cpuinfo"
+    file.write_text("flags : avx2 avx512_vnni avx512_bf16 amx_int8\n")
 
     assert cpu_features(file) == features
 
