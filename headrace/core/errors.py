@@ -171,6 +171,10 @@ class InfidelityError(ModelError):
     """Raised when an engine's answers are further from its model's own than is allowed."""
 
 
+class SelfCheckError(ModelError):
+    """Raised by an engine that does not answer as its model does, before its first job."""
+
+
 class EngineError(HeadraceError):
     """Raised by an engine that cannot serve any request; the worker starts another."""
 
