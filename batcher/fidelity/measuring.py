@@ -128,10 +128,10 @@ def served_logits(
     Raises `ModelError` where the model in `path` cannot be run.
     """
     if engine == "openvino":
-        from batcher.openvino_engine.paged_logits import paged_logits
         from batcher.openvino_engine.pipeline import properties_of
+        from batcher.openvino_engine.trial_logits import trial_logits
 
-        return paged_logits(path, properties_of(settings), ids)
+        return trial_logits(path, properties_of(settings), ids)
     from batcher.torch_engine.model import load_model
     from batcher.torch_engine.plain_logits import plain_logits
 

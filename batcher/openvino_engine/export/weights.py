@@ -46,7 +46,7 @@ def _int8_blocks(value: Tensor) -> Any:
     """Rows that are no whole number of blocks have one scale."""
     if value.shape[-1] % BLOCK:
         return _int8(value)
-    codes, scales = _quantised(value.unflatten(-1, (-1, BLOCK)), torch.float16)
+    codes, scales = _quantised(value.reshape(*value.shape[:-1], -1, BLOCK), torch.float16)
     blocks = operations.multiply(operations.convert(_constant(codes), "f16"), _constant(scales))
     shape = operations.constant(np.array(value.shape, np.int64))
     return operations.convert(operations.reshape(blocks, shape, False), "f32")
