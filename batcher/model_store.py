@@ -77,7 +77,8 @@ class _Preparation:
     progress: Progress
 
     def for_engine(self, engine: EngineName) -> PreparedModel:
-        if engine == "torch" and self.parts.missing(engine):
+        of_torch = engine == "torch" or (engine == "openvino" and self.parts.is_export)
+        if of_torch and self.parts.missing(engine):
             _require_runnable(self.source, self.settings.max_context_tokens)
         self.parts.make_ready(engine)
         card = probe_chat(_read_card(self.home / CARD), self.progress)
