@@ -22,9 +22,13 @@ from batcher.torch_engine.model import read_model
 from batcher.torch_engine.model_errors import model_errors, one_line
 from batcher.torch_engine.rope import is_frozen
 from headrace.core.errors import ModelError
+from headrace.core.memory import machine_memory
 from headrace.core.settings import Settings, variable
 
 TOKENIZER, DETOKENIZER = "openvino_tokenizer.xml", "openvino_detokenizer.xml"
+
+MEMORY_PER_BYTE, MEMORY_SHARE = 2.0, 0.8
+"""Of the files: 16 bits of each weight as read, and at most as many as exported."""
 
 _KNOWN_LAYERS = (DynamicLayer, DynamicSlidingWindowLayer)
 _CONFIGS = ("config.json", "generation_config.json")
@@ -39,6 +43,7 @@ def export_folder(
     `ModelError` for a model that cannot be exported.
     """
     require_weights(source, name)
+    _require_memory(source)
     progress("reading the weights for OpenVINO")
     on_cpu = settings.model_copy(update={"dtype": "bfloat16", "device": "cpu"})
     model = read_model(on_cpu, source, name)
@@ -56,6 +61,17 @@ def export_folder(
             shutil.copyfile(source / file, folder / file)
     _export_tokenizer(source, folder, progress)
     Exported(form, context_tokens).write(folder)
+
+
+def _require_memory(source: Path) -> None:
+    """Raises `ModelError` where the weights, read and exported, would fill the memory."""
+    size = sum(file.stat().st_size for file in source.glob("*.safetensors"))
+    needed, memory = size * MEMORY_PER_BYTE, machine_memory()
+    if needed > memory * MEMORY_SHARE:
+        raise ModelError(
+            f"exporting it for OpenVINO takes {needed / 1e9:.0f} GB of memory, at most"
+            f" {MEMORY_SHARE:.0%} of the {memory / 1e9:.0f} GB of this machine"
+        )
 
 
 def _heeds_context(model: Any, settings: Settings) -> bool:

@@ -3,8 +3,6 @@
 int8         8 bits and a scale for each row of a matrix: the fastest products
 int8_blocks  8 bits and a scale for every 32 numbers of a row
 bfloat16     16 bits, as the weights were read
-
-Four bits are no form: rounded to the nearest they are 0.3 nats a token off on small models.
 """
 
 from __future__ import annotations
