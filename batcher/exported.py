@@ -30,6 +30,11 @@ class Exported:
         later = FORMS[FORMS.index(self.form) + 1 :]
         return later[0] if later else None
 
+    @property
+    def name(self) -> str:
+        """What sets its answers apart from those of another export."""
+        return self.form if self.context_tokens is None else f"{self.form}@{self.context_tokens}"
+
     def serves(self, context_tokens: int) -> bool:
         """Whether it can be used with this setting."""
         return self.context_tokens in (None, context_tokens)

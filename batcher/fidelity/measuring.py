@@ -146,5 +146,5 @@ def _bytes(source: Path) -> int:
 def _key(settings: Settings, engine: EngineName, home: Path) -> str:
     versions = [version(package) for package in PACKAGES[engine]]
     exported = Exported.read(home / OPENVINO)
-    made = (exported.form if exported else CONVERTED,) if engine == "openvino" else ()
+    made = (exported.name if exported else CONVERTED,) if engine == "openvino" else ()
     return key_of(engine, number_format(settings, engine), (*versions, *made))

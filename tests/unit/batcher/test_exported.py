@@ -28,6 +28,11 @@ def test_forms_follow_each_other_until_the_last() -> None:
     assert tuple(met) == FORMS
 
 
+def test_exports_that_answer_differently_have_different_names() -> None:
+    exports = [Exported("int8"), Exported("bfloat16"), Exported("int8", 256), Exported("int8", 512)]
+    assert len({exported.name for exported in exports}) == len(exports)
+
+
 def test_an_export_for_one_context_does_not_serve_another() -> None:
     assert Exported("int8", 256).serves(256)
     assert not Exported("int8", 256).serves(512)
