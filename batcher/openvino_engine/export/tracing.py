@@ -44,15 +44,15 @@ class Graph:
 def trace(model: Any) -> Graph:
     """The graph of a causal `model`, which loses its weights to it.
 
-    Raises `ModelError` for one that does not run, whatever its code trips over else.
+    Raises `ModelError` for one that does not run; else whatever its code trips over.
     """
     shapes = _cache_shapes(layer_shapes(model))
     model.set_attn_implementation(attention.NAME)
     call = _Call(model, len(shapes))
     example = call.example(shapes)
     with warnings.catch_warnings(), torch.no_grad():
-        # A trace knows the shapes of its example alone; what of that stays is found out by the
-        # comparison with the model. torch.export takes minutes where this takes seconds.
+        # A trace knows its example alone; what of that stays in the graph is found out by the
+        # comparison with the model.
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(call.run, example, check_trace=False, strict=False)  # type: ignore[no-untyped-call]
         frontend = FrontEndManager().load_by_framework("pytorch")

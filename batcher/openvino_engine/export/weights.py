@@ -1,6 +1,6 @@
 """Weights as constants of a graph, in one of the forms of `batcher.exported.FORMS`.
 
-int8         8 bits and a scale for each row of a matrix: the fastest products
+int8         8 bits and a scale for each row of a matrix
 int8_blocks  8 bits and a scale for every 32 numbers of a row
 bfloat16     16 bits, as the weights were read
 """
