@@ -11,7 +11,7 @@ DOCKER_BUILD_ARGS ?=
 
 .PHONY: help install serve test check fuzz-api up down test-slow test-templates test-docker test-monitoring test-browser test-instruments bench-smoke \
   bench-metrics bench-tracing \
-  bench-queue bench-overhead bench-throughput bench-fairness bench-backlog bench-api bench-stream bench-engine bench-int8 bench-host bench-fidelity bench-autoscale bench-sharing bench-capacity bench-compare \
+  bench-queue bench-overhead bench-throughput bench-fairness bench-backlog bench-api bench-stream bench-engine bench-int8 bench-host bench-fidelity bench-export bench-autoscale bench-sharing bench-capacity bench-compare \
   bench-service \
   soak-engine \
   chaos clean
@@ -113,6 +113,9 @@ bench-host: $(INSTALLED)  ## Measure what a step takes beside the model's forwar
 
 bench-fidelity: $(INSTALLED)  ## Measure how truly every engine answers, and how fast (10 minutes; ARGS=--peers: others too)
 	$(BIN)/python -m bench.fidelity --assert $(ARGS)
+
+bench-export: $(INSTALLED)  ## Measure a folder of safetensors beside its GGUF file, on OpenVINO (4 minutes)
+	$(BIN)/python -m bench.export --assert $(ARGS)
 
 bench-autoscale: $(INSTALLED)  ## Simulate scaling policies beside those of others (20 minutes)
 	$(BIN)/python -m bench.autoscale $(ARGS)

@@ -6,7 +6,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from batcher.model_source import OPENVINO_MODEL, ModelSource
 from headrace.core.settings import Settings
 
 EngineName = Literal["torch", "openvino", "simulated"]
@@ -15,20 +14,16 @@ _GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg")
 """Of the NVIDIA driver, and of Windows' one for Linux."""
 
 
-def choose_engine(settings: Settings, source: ModelSource) -> EngineName:
-    """`auto` is torch on a GPU, else OpenVINO where it is installed and may read the model."""
+def choose_engine(settings: Settings) -> EngineName:
+    """`auto` is torch on a GPU, else OpenVINO where it is installed.
+
+    A model may turn out to be one that OpenVINO cannot read.
+    """
     if settings.engine != "auto":
         return settings.engine
-    if not find_spec("openvino_genai") or not may_be_openvino(source) or takes_gpu(settings):
+    if not find_spec("openvino_genai") or takes_gpu(settings):
         return "torch"
     return "openvino"
-
-
-def may_be_openvino(source: ModelSource) -> bool:
-    """A GGUF file may turn out to be one that OpenVINO cannot read."""
-    if source.kind == "folder" and source.path is not None:
-        return (source.path / OPENVINO_MODEL).is_file()
-    return source.kind == "gguf"
 
 
 def takes_gpu(settings: Settings) -> bool:

@@ -19,8 +19,8 @@ from transformers.utils import logging as transformers_logging
 from batcher.gguf_reading import one_reading
 from batcher.gguf_rope import keep_rope
 from batcher.model_files import require_weights
+from batcher.model_parts import Progress
 from batcher.model_source import ModelSource
-from batcher.model_store import Progress
 from batcher.sampling_defaults import read_sampling_defaults
 from batcher.sequence_ends import eos_token_ids
 from batcher.torch_engine.model_errors import one_line

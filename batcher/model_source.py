@@ -35,6 +35,13 @@ class ModelSource:
     path: Path | None = None
 
     @property
+    def is_openvino(self) -> bool:
+        """Whether it is a folder that was exported for OpenVINO elsewhere."""
+        if self.kind != "folder" or self.path is None:
+            return False
+        return (self.path / OPENVINO_MODEL).is_file()
+
+    @property
     def key(self) -> str:
         """Name of the prepared model's folder; another one when a file of the source changes."""
         digest = hashlib.sha256(repr(self._fingerprint()).encode()).hexdigest()[:8]

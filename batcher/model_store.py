@@ -9,34 +9,29 @@
 
 from __future__ import annotations
 
-import fcntl
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 from batcher.chat_probe import probe_chat
-from batcher.engine_choice import EngineName, choose_engine, may_be_openvino
-from batcher.fidelity.measuring import Subject, is_far, measure, recorded, require_fidelity
+from batcher.engine_choice import EngineName, choose_engine
+from batcher.exported import Exported
+from batcher.fidelity.measuring import (
+    Subject,
+    is_far,
+    measure,
+    recorded,
+    require_comparison,
+    require_fidelity,
+)
 from batcher.fidelity.number_format import number_format
 from batcher.fidelity.record import Probe, Record
-from batcher.model_source import CONVERTED, OPENVINO_MODEL, ModelSource, resolve_source
+from batcher.model_parts import CARD, OPENVINO, WEIGHTS, Parts, Progress, needed_libraries
+from batcher.model_source import ModelSource, resolve_source
 from headrace.core.errors import InfidelityError, ModelError
 from headrace.core.fidelity import Fidelity
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import Settings
-
-Progress = Callable[[str], None]
-"""Told what is being done, in a few words, whenever that changes."""
-
-CARD, WEIGHTS, OPENVINO = "card.jsonl", "weights", "openvino"
-"""The parts of a prepared model.
-
-A card is a line that its hash covers and a line of extras. Earlier versions keep the first one
-alone, in `card.json`: they may use the same folder.
-"""
 
 _REFUSAL = "openvino-refused.txt"
 
@@ -64,8 +59,9 @@ def prepare_model(settings: Settings, progress: Progress) -> PreparedModel:
     for an engine that answers otherwise than its model.
     """
     source = resolve_source(settings.model)
-    preparation = _Preparation(settings, source, settings.models_dir / source.key, progress)
-    engine = choose_engine(settings, source)
+    parts = Parts(settings, source, settings.models_dir / source.key, progress)
+    preparation = _Preparation(parts, settings, source, parts.home, progress)
+    engine = choose_engine(settings)
     if engine == "openvino" and settings.engine == "auto":
         return preparation.for_openvino_or_torch()
     return preparation.for_engine(engine)
@@ -75,15 +71,17 @@ def prepare_model(settings: Settings, progress: Progress) -> PreparedModel:
 class _Preparation:
     """One call of `prepare_model`; `home` is the folder of the prepared model."""
 
+    parts: Parts
     settings: Settings
     source: ModelSource
     home: Path
     progress: Progress
 
     def for_engine(self, engine: EngineName) -> PreparedModel:
-        if engine == "torch" and _missing(self.source, self.home, engine):
+        of_torch = engine == "torch" or (engine == "openvino" and self.parts.is_export)
+        if of_torch and self.parts.missing(engine):
             _require_runnable(self.source, self.settings.max_context_tokens)
-        _make_ready(self.source, self.home, engine, self.progress)
+        self.parts.make_ready(engine)
         card = probe_chat(_read_card(self.home / CARD), self.progress)
         path = self.home / {"torch": WEIGHTS, "openvino": OPENVINO, "simulated": CARD}[engine]
         context_tokens = min(card.context_tokens, self.settings.max_context_tokens)
@@ -93,7 +91,7 @@ class _Preparation:
     def for_openvino_or_torch(self) -> PreparedModel:
         """For torch where OpenVINO cannot read the model, or does not answer as it would."""
         refusal = self.home / _REFUSAL
-        reader = f"openvino-genai {version('openvino-genai')}, {CONVERTED}: "
+        reader = _reader(self.parts)
         if refusal.is_file() and refusal.read_text().startswith(reader):
             return self.for_engine("torch")
         try:
@@ -116,6 +114,10 @@ class _Preparation:
         record, fidelity = recorded(self.settings, self.home, model.engine)
         if fidelity is None:
             record, fidelity = self._measure(model)
+        while model.engine == "openvino" and is_far(fidelity) and self._export_nearer(fidelity):
+            record, fidelity = self._measure(model)
+        if model.engine == "openvino" and self.parts.is_export:
+            require_comparison(fidelity, model.card.name, self.settings)
         require_fidelity(fidelity, model.engine, model.card.name, self.settings)
         probes = () if is_far(fidelity) else record.probes
         return replace(model, fidelity=fidelity, probes=probes)
@@ -134,10 +136,21 @@ class _Preparation:
     def _with(self, **changes: object) -> _Preparation:
         return replace(self, settings=self.settings.model_copy(update=changes))
 
+    def _export_nearer(self, fidelity: Fidelity) -> bool:
+        """Exports the model again in a less compressed form; False where there is none."""
+        exported = Exported.read(self.home / OPENVINO)
+        if exported is None or exported.next_form is None:
+            return False
+        self.progress(f"as {exported.form} it is {_told(fidelity)}: {exported.next_form} is tried")
+        with self.parts.lock():
+            if Exported.read(self.home / OPENVINO) == exported:  # no other process did it
+                self.parts.make(OPENVINO, exported.next_form)
+        return True
+
     def _measure(self, model: PreparedModel) -> tuple[Record, Fidelity]:
-        with _needed_libraries(self.source):
+        with needed_libraries(self.source):
             subject = Subject(model.engine, model.path, model.card, self._origin())
-        with _lock(self.home.with_name(f"{self.home.name}.lock"), self.progress):
+        with self.parts.lock():
             record, fidelity = recorded(self.settings, self.home, model.engine)
             if fidelity is None:
                 self.progress("comparing its answers with the model's own")
@@ -153,9 +166,21 @@ class _Preparation:
         if self.source.kind == "gguf" and path is not None:
             if can_be_read(path):
                 return path
-            _make_ready(self.source, self.home, "torch", self.progress)
+            self.parts.make_ready("torch")
         weights = path if self.source.kind == "folder" and path else self.home / WEIGHTS
         return weights if any(weights.glob("*.safetensors")) else None
+
+
+def refuse_openvino(settings: Settings, reason: ModelError) -> None:
+    """Has `auto` choose torch for this model from now on: what was prepared does not work here."""
+    source = resolve_source(settings.model)
+    parts = Parts(settings, source, settings.models_dir / source.key, lambda _stage: None)
+    (parts.home / _REFUSAL).write_text(f"{_reader(parts)}{reason}\n")
+
+
+def _reader(parts: Parts) -> str:
+    """What refused; another version, or another way, is tried again."""
+    return f"openvino-genai {version('openvino-genai')}, {parts.way}: "
 
 
 def _told(fidelity: Fidelity) -> str:
@@ -169,35 +194,10 @@ def _told(fidelity: Fidelity) -> str:
 
 def _require_runnable(source: ModelSource, context_tokens: int) -> None:
     """Raises `ModelError` for what torch cannot run, before its weights are fetched or read."""
-    with _needed_libraries(source):
+    with needed_libraries(source):
         from batcher.model_preparation import require_runnable
 
         require_runnable(source, context_tokens)
-
-
-def _make_ready(source: ModelSource, home: Path, engine: EngineName, progress: Progress) -> None:
-    if not _missing(source, home, engine):
-        return
-    _make_folder(home.parent)
-    with _lock(home.with_name(f"{home.name}.lock"), progress):
-        for part in _missing(source, home, engine):
-            _make(part, source, home, progress)
-
-
-def _missing(source: ModelSource, home: Path, engine: EngineName) -> list[str]:
-    """The parts still to be made, in this order."""
-    parts = [CARD]
-    if engine == "openvino":
-        parts.insert(0, OPENVINO)
-    if engine == "torch" or source.kind == "hub":  # a card is read from files, not from a hub
-        parts.insert(0, WEIGHTS)
-    return [part for part in parts if not (home / part / _proof(part, source)).is_file()]
-
-
-def _proof(part: str, source: ModelSource) -> str:
-    """A file of the part that is there only where all of it is, as this version makes it."""
-    converted = CONVERTED if source.kind == "gguf" else OPENVINO_MODEL
-    return {CARD: "", WEIGHTS: "config.json", OPENVINO: converted}[part]
 
 
 def _read_card(file: Path) -> ModelCard:
@@ -205,84 +205,3 @@ def _read_card(file: Path) -> ModelCard:
         return ModelCard.decode(*file.read_text().splitlines())
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelError(f"cannot read the model card {file}: {error!r}; remove it") from error
-
-
-def _make(part: str, source: ModelSource, home: Path, progress: Progress) -> None:
-    """Makes a part beside `home`, then moves it there."""
-    draft = home.with_name(f".{home.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    try:
-        draft.mkdir()
-        with _needed_libraries(source):
-            _write(part, source, home, draft / part, progress)
-        home.mkdir(exist_ok=True)
-        _remove(home / part)
-        (draft / part).rename(home / part)
-    except OSError as error:
-        raise ModelError(f"cannot prepare model {source.name} in {home}: {error}") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-@contextmanager
-def _needed_libraries(source: ModelSource) -> Iterator[None]:
-    try:
-        yield
-    except ImportError as error:
-        raise ModelError(
-            f"preparing model {source.name} needs {error.name}: pip install 'headrace[worker]'"
-        ) from error
-
-
-def _write(part: str, source: ModelSource, home: Path, target: Path, progress: Progress) -> None:
-    # Imported late: these libraries take seconds, and a prepared model needs none of them.
-    if part == OPENVINO:
-        _write_openvino(source, target, progress)
-        return
-    from batcher.model_preparation import build_card, make_weights
-
-    if part == WEIGHTS:
-        make_weights(source, target, progress)
-        return
-    progress("reading the tokenizer")
-    card = build_card(source, source.path or home / WEIGHTS, progress)
-    target.write_text(f"{card.encode()}\n{card.encode_extras()}\n")
-
-
-def _write_openvino(source: ModelSource, folder: Path, progress: Progress) -> None:
-    if source.path is None or not may_be_openvino(source):
-        raise ModelError(
-            f"engine openvino reads GGUF files and folders with {OPENVINO_MODEL}, not {source.name}"
-        )
-    if source.kind == "folder":
-        folder.symlink_to(source.path)
-        return
-    from batcher.openvino_engine.preparation import convert_gguf
-
-    progress("converting the GGUF file for OpenVINO")
-    convert_gguf(source.path, folder)
-
-
-def _remove(part: Path) -> None:
-    if part.is_dir() and not part.is_symlink():
-        shutil.rmtree(part)
-    else:
-        part.unlink(missing_ok=True)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ModelError(f"cannot make the folder of prepared models: {error}") from error
-
-
-@contextmanager
-def _lock(file: Path, progress: Progress) -> Iterator[None]:
-    with file.open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("waiting for another process that prepares this model")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

@@ -11,7 +11,7 @@ from gguf import Keys
 from pydantic import ValidationError
 
 from batcher.gguf_header import read_numbers
-from batcher.model_store import Progress
+from batcher.model_parts import Progress
 from headrace.core.sampling_defaults import SamplingDefaults
 
 GENERATION_CONFIG = "generation_config.json"

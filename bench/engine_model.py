@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batcher.engine import Engine, load_engine
+from batcher.model_parts import Progress
 from batcher.model_source import resolve_source
-from batcher.model_store import Progress, prepare_model
+from batcher.model_store import prepare_model
 from headrace.core.settings import Settings
 
 

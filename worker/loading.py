@@ -7,7 +7,8 @@ import time
 import structlog
 
 from batcher.engine import Engine, import_engine, load_engine
-from batcher.model_store import PreparedModel, prepare_model
+from batcher.model_store import PreparedModel, prepare_model, refuse_openvino
+from headrace.core.errors import SelfCheckError
 from headrace.core.roster import number_of
 from headrace.core.settings import Settings
 
@@ -17,8 +18,20 @@ log = structlog.get_logger()
 def load(settings: Settings, worker: str) -> tuple[PreparedModel, Engine]:
     """Prepares the model, and loads the engine that it was prepared for.
 
-    Raises `ModelError` for a model that cannot be prepared or run.
+    `auto` takes torch for a model that fails its self-check on OpenVINO. Raises `ModelError` for
+    a model that cannot be prepared or run.
     """
+    try:
+        return _load(settings, worker)
+    except SelfCheckError as error:
+        if settings.engine != "auto":
+            raise
+        log.warning("engine refused", engine="openvino", reason=str(error), instead="torch")
+        refuse_openvino(settings, error)
+        return _load(settings, worker)
+
+
+def _load(settings: Settings, worker: str) -> tuple[PreparedModel, Engine]:
     started = time.monotonic()
     model = prepare_model(settings, lambda stage: log.info("preparing the model", stage=stage))
     prepared = time.monotonic()

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batcher.engine_choice import EngineName
+from batcher.exported import Exported
 from batcher.fidelity.number_format import number_format
 from batcher.fidelity.prose import sample_ids
 from batcher.fidelity.record import RECORD, Probe, Record, key_of, probes_of
+from batcher.model_parts import OPENVINO
 from batcher.model_source import CONVERTED
 from headrace.core.errors import InfidelityError, ModelError
 from headrace.core.fidelity import MOST_KL, Fidelity
@@ -46,7 +48,7 @@ class Subject:
 def recorded(settings: Settings, home: Path, engine: EngineName) -> tuple[Record, Fidelity | None]:
     """The record of the model in `home`, and what it says of this engine on this machine."""
     record = Record.read(home / RECORD)
-    return record, record.measured.get(_key(settings, engine))
+    return record, record.measured.get(_key(settings, engine, home))
 
 
 def measure(settings: Settings, home: Path, subject: Subject) -> tuple[Record, Fidelity]:
@@ -57,7 +59,7 @@ def measure(settings: Settings, home: Path, subject: Subject) -> tuple[Record, F
     except ModelError as error:
         fidelity, probes = Fidelity(dtype, note=f"unmeasured: {error}"), ()
     record = replace(record, probes=probes or record.probes)
-    record = record.with_measured(_key(settings, subject.engine), fidelity)
+    record = record.with_measured(_key(settings, subject.engine, home), fidelity)
     record.write(home / RECORD)
     return record, fidelity
 
@@ -65,6 +67,15 @@ def measure(settings: Settings, home: Path, subject: Subject) -> tuple[Record, F
 def is_far(fidelity: Fidelity) -> bool:
     """Whether an engine is known to answer otherwise than its model."""
     return fidelity.kl is not None and not fidelity.kl <= MOST_KL
+
+
+def require_comparison(fidelity: Fidelity, name: str, settings: Settings) -> None:
+    """Raises `InfidelityError` for an export that nobody has compared with its model."""
+    if fidelity.kl is None and not settings.accept_infidelity:
+        raise InfidelityError(
+            f"model {name} was exported for OpenVINO, but not compared with its source:"
+            f" {fidelity.note}"
+        )
 
 
 def require_fidelity(fidelity: Fidelity, engine: EngineName, name: str, settings: Settings) -> None:
@@ -117,10 +128,10 @@ def served_logits(
     Raises `ModelError` where the model in `path` cannot be run.
     """
     if engine == "openvino":
-        from batcher.openvino_engine.paged_logits import paged_logits
         from batcher.openvino_engine.pipeline import properties_of
+        from batcher.openvino_engine.trial_logits import trial_logits
 
-        return paged_logits(path, properties_of(settings), ids)
+        return trial_logits(path, properties_of(settings), ids)
     from batcher.torch_engine.model import load_model
     from batcher.torch_engine.plain_logits import plain_logits
 
@@ -132,7 +143,8 @@ def _bytes(source: Path) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def _key(settings: Settings, engine: EngineName) -> str:
+def _key(settings: Settings, engine: EngineName, home: Path) -> str:
     versions = [version(package) for package in PACKAGES[engine]]
-    made = (CONVERTED,) if engine == "openvino" else ()
+    exported = Exported.read(home / OPENVINO)
+    made = (exported.name if exported else CONVERTED,) if engine == "openvino" else ()
     return key_of(engine, number_format(settings, engine), (*versions, *made))

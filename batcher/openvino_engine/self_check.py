@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from batcher.fidelity.prose import sample_ids
 from batcher.fidelity.record import Probe
 from batcher.warm_up import Runner, run
-from headrace.core.errors import ModelError
+from headrace.core.errors import SelfCheckError
 from headrace.core.model_card import ModelCard
 from headrace.core.types import Request, Sampling, TokenLogprobs
 
@@ -30,7 +30,7 @@ DECODED = 4
 
 
 def check_answers(engine: Runner, card: ModelCard, probes: Sequence[Probe]) -> None:
-    """Raises `ModelError` where the engine answers otherwise than its model, or than itself."""
+    """Raises `SelfCheckError` where the engine answers otherwise than its model, or than itself."""
     ids = sample_ids(card)
     fitting = [probe for probe in probes if probe.length + DECODED <= card.context_tokens]
     prompts = [ids[: probe.length] for probe in fitting]
@@ -51,7 +51,7 @@ def _compare_first(
     for probe, tokens in zip(probes, chosen, strict=True):
         is_same = bool(tokens) and tokens[0].token_id == probe.token_id
         if not is_same and probe.lead > SURE:
-            raise ModelError(
+            raise SelfCheckError(
                 f"the model {card.name} does not answer here as it should: behind {probe.length}"
                 f" tokens it has to choose token {probe.token_id}; prepare it anew"
             )
@@ -77,7 +77,7 @@ def _compare_last(
 def _require(card: ModelCard, off: Sequence[float], most: float, what: str) -> None:
     mean = sum(off) / len(off) if off else 0.0
     if mean > most:
-        raise ModelError(
+        raise SelfCheckError(
             f"the model {card.name} does not answer here as it should: its logprobs are"
             f" {mean:.2f} nats off {what}, at most {most:g}"
         )

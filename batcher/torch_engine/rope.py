@@ -47,6 +47,12 @@ def freeze_rope(model: Any, context_tokens: int) -> None:
                 _require_fixed(module, context_tokens, layer_type)
 
 
+def is_frozen(model: Any) -> bool:
+    """Whether `freeze_rope` chose frequencies of `model` by the context."""
+    kinds = [getattr(module, "rope_type", None) for module in model.modules()]
+    return any(_FROZEN in (kind.values() if isinstance(kind, dict) else (kind,)) for kind in kinds)
+
+
 @torch.no_grad()
 def _choose(module: Any, kind: str, context_tokens: int, *layer_type: str) -> None:
     """An embedding is made for its window; only a longer context changes it."""

@@ -21,7 +21,8 @@ HeadraceError
 ├── JobFailed           the job that a caller waited for did not succeed
 │   └── DeadlineExceeded its time was over before it could
 ├── ModelError          a model cannot be found, read or prepared
-│   └── InfidelityError an engine answers otherwise than its model
+│   ├── InfidelityError an engine answers otherwise than its model
+│   └── SelfCheckError  an engine fails its check before its first job
 ├── EngineError         the engine as a whole cannot go on
 │   └── EngineDied      the process that ran the engine is gone
 └── StateFolderBusy     another `headrace up` owns the state folder
@@ -169,6 +170,10 @@ class ModelError(HeadraceError):
 
 class InfidelityError(ModelError):
     """Raised when an engine's answers are further from its model's own than is allowed."""
+
+
+class SelfCheckError(ModelError):
+    """Raised by an engine that does not answer as its model does, before its first job."""
 
 
 class EngineError(HeadraceError):

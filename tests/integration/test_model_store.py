@@ -30,7 +30,6 @@ from headrace.core.settings import load_settings
 from tests.tiny_models import (
     CONTEXT_TOKENS,
     EOS,
-    make_tiny_gpt2,
     make_tiny_llama,
     make_tiny_llama_gguf,
 )
@@ -58,9 +57,9 @@ def prepare(tmp_path: Path, stages: list[str]) -> Prepare:
     return call
 
 
-def test_a_folder_is_served_where_it_is(tmp_path: Path, prepare: Prepare) -> None:
-    folder = make_tiny_gpt2(tmp_path / "tiny")
-    prepared = prepare(folder)
+def test_torch_serves_a_folder_where_it_is(tmp_path: Path, prepare: Prepare) -> None:
+    folder = make_tiny_llama(tmp_path / "tiny")
+    prepared = prepare(folder, engine="torch")
     assert prepared.path == folder.resolve()
     assert prepared.card.name == "tiny"
     assert prepared.card.context_tokens == CONTEXT_TOKENS
@@ -69,7 +68,7 @@ def test_a_folder_is_served_where_it_is(tmp_path: Path, prepare: Prepare) -> Non
 
 
 def test_the_second_time_only_reads(tmp_path: Path, prepare: Prepare, stages: list[str]) -> None:
-    folder = make_tiny_gpt2(tmp_path / "tiny")
+    folder = make_tiny_llama(tmp_path / "tiny")
     first = prepare(folder)
     assert stages
     stages.clear()
@@ -80,7 +79,7 @@ def test_the_second_time_only_reads(tmp_path: Path, prepare: Prepare, stages: li
 
 
 def test_a_prepared_model_is_found_without_torch(tmp_path: Path, prepare: Prepare) -> None:
-    folder = make_tiny_gpt2(tmp_path / "tiny")
+    folder = make_tiny_llama(tmp_path / "tiny")
     prepare(folder)
     code = (
         "import sys; from headrace.core.settings import load_settings;"
@@ -93,14 +92,14 @@ def test_a_prepared_model_is_found_without_torch(tmp_path: Path, prepare: Prepar
 
 
 def test_a_folder_that_changed_is_read_again(tmp_path: Path, prepare: Prepare) -> None:
-    folder = make_tiny_gpt2(tmp_path / "tiny")
+    folder = make_tiny_llama(tmp_path / "tiny")
     prepare(folder)
     (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [2, 7]}))
     assert prepare(folder).card.eos_token_ids == (0, 2, 7)
 
 
 def test_the_context_setting_is_heeded_at_every_start(tmp_path: Path, prepare: Prepare) -> None:
-    folder = make_tiny_gpt2(tmp_path / "tiny")
+    folder = make_tiny_llama(tmp_path / "tiny")
     assert prepare(folder, max_context_tokens=64).card.context_tokens == 64
     assert prepare(folder, max_context_tokens=128).card.context_tokens == 128
     assert prepare(folder, max_context_tokens=9999).card.context_tokens == CONTEXT_TOKENS
@@ -114,7 +113,7 @@ def test_the_card_tokenises_a_chat_as_transformers_does(tmp_path: Path, prepare:
 def test_a_model_without_a_chat_template_is_served_all_the_same(
     tmp_path: Path, prepare: Prepare
 ) -> None:
-    folder = make_tiny_gpt2(tmp_path / "tiny")
+    folder = make_tiny_llama(tmp_path / "tiny")
     (folder / "chat_template.jinja").unlink()
     assert prepare(folder).card.chat_template is None
 
@@ -122,7 +121,7 @@ def test_a_model_without_a_chat_template_is_served_all_the_same(
 def test_a_model_brings_its_own_sampling_rules(
     tmp_path: Path, prepare: Prepare, stages: list[str]
 ) -> None:
-    folder = make_tiny_gpt2(tmp_path / "tiny")
+    folder = make_tiny_llama(tmp_path / "tiny")
     rules = {"temperature": 0.6, "top_k": 20, "top_p": 7, "eos_token_id": 0}
     (folder / "generation_config.json").write_text(json.dumps(rules))
 
@@ -145,7 +144,7 @@ def test_a_chat_template_knows_the_special_tokens_of_the_tokenizer(
 def test_of_several_chat_templates_the_default_one_is_taken(
     tmp_path: Path, prepare: Prepare
 ) -> None:
-    folder = make_tiny_gpt2(tmp_path / "tiny")
+    folder = make_tiny_llama(tmp_path / "tiny")
     others = folder / "additional_chat_templates"
     others.mkdir()
     (others / "tool_use.jinja").write_text("tools")
@@ -157,7 +156,7 @@ def test_of_several_chat_templates_the_default_one_is_taken(
 def test_a_chat_template_that_fails_is_told_at_every_start(
     tmp_path: Path, prepare: Prepare, stages: list[str]
 ) -> None:
-    folder = make_tiny_gpt2(tmp_path / "tiny")
+    folder = make_tiny_llama(tmp_path / "tiny")
     (folder / "chat_template.jinja").write_text("{{ 1 / 0 }}")
     for _start in range(2):
         stages.clear()
@@ -170,7 +169,7 @@ def test_a_chat_template_that_fails_is_told_at_every_start(
 def test_a_card_of_an_earlier_version_is_made_anew_and_left_to_it(
     tmp_path: Path, prepare: Prepare
 ) -> None:
-    folder = make_tiny_gpt2(tmp_path / "tiny")
+    folder = make_tiny_llama(tmp_path / "tiny")
     prepared = prepare(folder)
     [file] = (tmp_path / "state" / "models").glob("*/card.jsonl")
     old = file.with_name("card.json")
@@ -282,11 +281,6 @@ def test_openvino_tells_nobody_that_it_runs(tmp_path: Path) -> None:
     )
     assert ran.stdout == "True\n"
     assert list(tmp_path.iterdir()) == []  # where its telemetry keeps who it was
-
-
-def test_a_folder_without_openvino_files_is_not_openvinos(tmp_path: Path, prepare: Prepare) -> None:
-    with pytest.raises(ModelError, match=r"engine openvino reads GGUF files"):
-        prepare(make_tiny_gpt2(tmp_path / "tiny"), engine="openvino")
 
 
 def test_a_machine_with_a_gpu_runs_torch(

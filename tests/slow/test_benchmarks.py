@@ -56,6 +56,7 @@ WITH_MODELS = {
 
 ON_A_TINY_MODEL: Mapping[str, str] = {
     "engine": "--quick --pairs 1 --rounds 1 --only openvino torch --no-plot",
+    "export": "--quick --pairs 1",
     "fidelity": "--quick --pairs 1",
     "int8": "--quick --pairs 1 --rows 1,3",
     "soak": "--minutes 0.1 --slots 4 --context-tokens 256",
@@ -121,6 +122,11 @@ def check_fidelity(report: Mapping[str, Any]) -> None:
     assert "the default" in markdown(report)
 
 
+def check_export(report: Mapping[str, Any]) -> None:
+    assert {model["engine"] for model in report["models"].values()} == {"openvino"}
+    assert report["folder_over_gguf"]["32"] > 0
+
+
 def check_service(report: Mapping[str, Any]) -> None:
     engine = report["engines"]["simulated"]
     assert len(engine["runs_tokens_per_s"]["3"]) == 2
@@ -136,6 +142,7 @@ def check_peers(report: Mapping[str, Any]) -> None:
 
 CHECKS = {
     "engine": check_engines,
+    "export": check_export,
     "fidelity": check_fidelity,
     "service": check_service,
     "service --peers": check_peers,

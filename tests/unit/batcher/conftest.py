@@ -7,6 +7,7 @@ import pytest
 
 from batcher.engine import Engine, load_engine
 from batcher.model_store import PreparedModel
+from batcher.openvino_engine.export.folder import export_folder
 from batcher.openvino_engine.preparation import convert_gguf
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import load_settings
@@ -51,25 +52,45 @@ def card(tiny_gpt2: Path) -> ModelCard:
     )
 
 
-ENGINES = ("simulated", "torch", "openvino")
+@pytest.fixture(scope="session")
+def tiny_export(tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny Llama of safetensors, exported for OpenVINO."""
+    folder = tmp_path_factory.mktemp("export") / "model"
+    export_folder(load_settings(), "tiny", tiny_llama, folder, "int8", print)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def models(tiny_gpt2: Path, tiny_openvino: Path, tiny_export: Path) -> dict[str, Path]:
+    """What each engine of `ENGINES` loads."""
+    return {
+        "simulated": tiny_gpt2,
+        "torch": tiny_gpt2,
+        "openvino": tiny_openvino,
+        EXPORTED: tiny_export,
+    }
+
+
+EXPORTED = "openvino on an export"
+ENGINES = ("simulated", "torch", "openvino", EXPORTED)
 BORDER = " over the border of a process"
 
 
 @pytest.fixture(scope="module", params=ENGINES)
 def make_local_engine(
-    request: pytest.FixtureRequest, card: ModelCard, tiny_gpt2: Path, tiny_openvino: Path
+    request: pytest.FixtureRequest, card: ModelCard, models: dict[str, Path]
 ) -> MakeEngine:
     """Makes each engine there is, called directly: a step brings one token."""
-    return maker(request.param, card, tiny_openvino if request.param == "openvino" else tiny_gpt2)
+    return maker(request.param, card, models[request.param])
 
 
 @pytest.fixture(scope="module", params=[f"{name}{way}" for way in ("", BORDER) for name in ENGINES])
 def make_engine(
-    request: pytest.FixtureRequest, card: ModelCard, tiny_gpt2: Path, tiny_openvino: Path
+    request: pytest.FixtureRequest, card: ModelCard, models: dict[str, Path]
 ) -> MakeEngine:
     """Makes each engine there is, called directly and over the border of a process."""
     name = request.param.removesuffix(BORDER)
-    make = maker(name, card, tiny_openvino if name == "openvino" else tiny_gpt2)
+    make = maker(name, card, models[name])
     if request.param == name:
         return make
 
@@ -82,6 +103,7 @@ def make_engine(
 
 def maker(name: str, card: ModelCard, path: Path) -> MakeEngine:
     """In numbers that do not depend on who shares a batch."""
+    engine: Any = name.partition(" ")[0]
 
     def make(own_card: ModelCard = card, **overrides: Any) -> Engine:
         defaults = {
@@ -94,6 +116,6 @@ def maker(name: str, card: ModelCard, path: Path) -> MakeEngine:
             "simulated_gamma_s": 0,
         }
         own_settings = load_settings(**defaults | overrides)
-        return load_engine(own_settings, PreparedModel(name, path, own_card))
+        return load_engine(own_settings, PreparedModel(engine, path, own_card))
 
     return make
