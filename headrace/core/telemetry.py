@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from typing import Any, cast
 
+import ecs_logging
 import structlog
 from structlog.typing import EventDict, Processor
 
-from headrace.core import ecs
 from headrace.core.settings import Settings
+
+ECS_NAMES = {"error": "error.message", "host": "server.address", "port": "server.port"}
+"""Fields that Elastic's schema has objects for: text there would be refused by Elasticsearch."""
 
 _JSON_TIME = structlog.processors.TimeStamper(fmt="iso", utc=True, key="@timestamp")
 _CONSOLE_TIME = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
@@ -24,15 +27,20 @@ def configure_logging(settings: Settings, service: str) -> None:
     as_json = settings.log_format == "json" or (
         settings.log_format == "auto" and not sys.stderr.isatty()
     )
-    own: list[Processor] = [
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         _Service("service.name" if as_json else "service", service),
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
         _JSON_TIME if as_json else _CONSOLE_TIME,
     ]
-    rendering = _json() if as_json else _console()
+    rendering = _json() if as_json else [_console()]
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[*own, structlog.stdlib.ExtraAdder()],
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            *rendering,
+        ],
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
@@ -40,7 +48,7 @@ def configure_logging(settings: Settings, service: str) -> None:
     for noisy in ("rq.worker", "httpx", "filelock"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
-        processors=[*own, *rendering],
+        processors=[*shared, *rendering],
         # Not by way of the standard library: a line would take twice as long.
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
@@ -48,14 +56,27 @@ def configure_logging(settings: Settings, service: str) -> None:
     )
 
 
-def _console() -> list[Processor]:
+def _console() -> Processor:
     # Its own tracebacks show local variables, and so prompts.
-    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    return [structlog.stdlib.add_log_level, renderer]
+    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
 
 
 def _json() -> list[Processor]:
-    return [structlog.processors.format_exc_info, ecs.render]
+    ecs = cast(Processor, ecs_logging.StructlogFormatter())
+    return [_drop_level, _name_as_ecs, structlog.processors.format_exc_info, ecs]
+
+
+def _drop_level(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """The ECS renderer writes `log.level` itself."""
+    del event["level"]
+    return event
+
+
+def _name_as_ecs(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    for name, field in ECS_NAMES.items():
+        if name in event:
+            event[field] = event.pop(name)
+    return event
 
 
 class _Service:

@@ -152,6 +152,7 @@ MEANT = {
     (CHAT, RESPONSE_SCHEMA): "no schema can say which schemas there are",
     (JOBS, RESPONSE_SCHEMA): "nor here",
     (JOBS, "chat_template_kwargs"): "goes with messages",
+    (JOBS, "prompt"): "a number that no token can have",
     (TEXT, "prompt"): "does not fit the model, or half a character",
 }
 """Fields of bad bodies that only their meaning makes bad: what becomes of them is no shape."""
