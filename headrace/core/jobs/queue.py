@@ -325,6 +325,7 @@ class JobQueue:
                 self.settings.queue_max_tokens,
                 self.settings.queue_ttl_s,
                 LONGEST_RETRY_S,
+                self.settings.guaranteed_share,
                 len(shared),
                 *shared,
                 *_flat(call.arguments for call in calls),

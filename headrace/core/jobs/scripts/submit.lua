@@ -2,7 +2,8 @@
 -- KEYS: 1 RQ's set of queues, then for each submission the caller's idempotency key or '', and where
 --       it is counted what the caller's API key submits or ''
 -- ARGV: 1 most waiting jobs, 2 most waiting tokens, 3 longest wait in s, 4 longest time in s until
---       refused work is called back, 5 number of the fields that all jobs share, doubled; the fields;
+--       refused work is called back, 5 share of the slots that each lower priority is guaranteed,
+--       6 number of the fields that all jobs share, doubled; the fields;
 --       then for each submission 11 values and its jobs:
 --       tenant, hash of the model card, s to remember its idempotency key for, fingerprint of what the
 --       caller sent, most jobs that the tenant may have unfinished, most jobs and tokens that are its
@@ -27,10 +28,10 @@
 -- that fails leaves the others as they are.
 
 local MAX_JOBS, MAX_TOKENS, WAIT_S = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local LONGEST_RETRY_S, SHARED = tonumber(ARGV[4]), tonumber(ARGV[5])
+local LONGEST_RETRY_S, SHARE, SHARED = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local MINUTE = 60
 
-local at = 6 + SHARED
+local at = 7 + SHARED
 local function next_values(number)
   at = at + number
   return unpack(ARGV, at - number, at - 1)
@@ -208,9 +209,9 @@ local function ahead_of(order, start)
   return ahead
 end
 
--- What will stand before a job that comes now.
+-- What will stand before a job that comes now. The share that its priority is guaranteed bounds it, as
+-- in pace.py: Place.of.
 local function place(tenant, job, queue, jobs_ahead, tokens_ahead)
-  jobs_ahead, tokens_ahead = queue.jobs + jobs_ahead, queue.tokens + tokens_ahead
   for _, order in ipairs(queue.orders) do
     if order.length > 0 then
       local ahead = ahead_of(order, math.max(order.virtual, turn_of(order, tenant)))
@@ -218,7 +219,13 @@ local function place(tenant, job, queue, jobs_ahead, tokens_ahead)
       tokens_ahead = tokens_ahead + order.waits * ahead / order.length
     end
   end
-  return {job.id, NOW, jobs_ahead, math.floor(tokens_ahead)}
+  local most_jobs, most_tokens = math.huge, math.huge
+  if queue.jobs > 0 and SHARE > 0 then
+    most_jobs = math.ceil((jobs_ahead + 1) / SHARE) - 1
+    most_tokens = (tokens_ahead + job.cost) / SHARE
+  end
+  return {job.id, NOW, math.min(queue.jobs + jobs_ahead, most_jobs),
+    math.floor(math.min(queue.tokens + tokens_ahead, most_tokens))}
 end
 
 local function places_of(submission, backlog)
@@ -258,7 +265,7 @@ local function refusal(submission, window, backlog, places)
 end
 
 local queues = {}
-local create = {'HSET', '', unpack(ARGV, 6, 5 + SHARED)}
+local create = {'HSET', '', unpack(ARGV, 7, 6 + SHARED)}
 local FIRST_OWN = #create + 1
 
 -- What is gathered for the new jobs of an order.

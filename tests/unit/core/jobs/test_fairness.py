@@ -94,6 +94,19 @@ def test_tenants_whose_turn_has_passed_are_forgotten(queue: JobQueue, redis: Cli
     assert redis.zcard("headrace:tenants:headrace-default") == 1
 
 
+def test_a_submission_is_told_the_place_that_the_guaranteed_share_gives_it(
+    queue: JobQueue,
+) -> None:
+    for number in range(50):
+        queue.submit(make_request(f"now-{number}", priority=Priority.INTERACTIVE))
+    batch = [make_request(f"batch-{number}", priority=Priority.BATCH) for number in range(9)]
+    told = [submitted.place for submitted in queue.submit_all(batch)]
+
+    assert told[0] is not None
+    assert told[0].jobs == 7  # one of eight slots is theirs
+    assert told == [queue.get(request.id).place for request in batch]
+
+
 def test_the_position_of_a_job_is_its_place_in_the_fair_order(queue: JobQueue) -> None:
     submit(queue, "flood", 10)
     submit(queue, "late", 1)
