@@ -93,9 +93,9 @@ class Deployment(JobsClient):
         return [int(line["pid"]) for line in started if line["child"] == child][-1]
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """The JSON lines of the log so far."""
-        for line in self.log.read_text().splitlines():
-            if line.startswith("{"):
+        """The JSON lines of the log so far, but for one that is just being written."""
+        for line in self.log.read_text().splitlines(keepends=True):
+            if line.startswith("{") and line.endswith("\n"):
                 yield json.loads(line)
 
     def messages(self) -> list[str]:

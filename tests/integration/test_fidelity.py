@@ -148,8 +148,7 @@ def test_torch_takes_a_model_that_openvino_answers_otherwise(
 def test_auto_takes_int8_in_torch_where_nothing_is_faster(
     tmp_path: Path, prepare: Prepare, vnni_alone: None
 ) -> None:
-    prepared = prepare(make_tiny_llama(tmp_path / "tiny"))
-    assert prepared.engine == "torch"
+    prepared = prepare(make_tiny_llama(tmp_path / "tiny"), engine="torch")
     assert prepared.fidelity is not None
     assert prepared.fidelity.dtype == "int8"
     assert kl_of(prepared) <= 0.01
@@ -169,12 +168,12 @@ def test_auto_takes_float32_where_int8_answers_otherwise(
 ) -> None:
     monkeypatch.setattr(int8_linear, "MOST", 1)  # all weights become -1, 0 or 1 of a step
     folder = make_tiny_llama(tmp_path / "tiny")
-    prepared = prepare(folder, accept_infidelity=accepts)
+    prepared = prepare(folder, engine="torch", accept_infidelity=accepts)
     assert prepared.fidelity is not None
     assert prepared.fidelity.dtype == "float32"
     assert [stage for stage in stages if "nats a token apart" in stage and "float32 is" in stage]
     with pytest.raises(InfidelityError, match=r"engine torch \(int8\) does not answer"):
-        prepare(folder, dtype="int8")
+        prepare(folder, engine="torch", dtype="int8")
 
 
 def test_auto_takes_float32_where_nobody_can_compare(

@@ -107,7 +107,7 @@ def test_the_context_setting_is_heeded_at_every_start(tmp_path: Path, prepare: P
 
 def test_the_card_tokenises_a_chat_as_transformers_does(tmp_path: Path, prepare: Prepare) -> None:
     folder = make_tiny_llama(tmp_path / "tiny")
-    assert_tokenises_chats_alike(prepare(folder))
+    assert_tokenises_chats_alike(prepare(folder, engine="torch"))
 
 
 def test_a_model_without_a_chat_template_is_served_all_the_same(
@@ -391,7 +391,7 @@ def test_a_model_of_the_hub_is_refused_before_its_weights_are_fetched(
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
     with pytest.raises(ModelError, match="model owner/name is quantised with AWQ"):
         prepare("owner/name")
-    assert asked == ["*config.json"]
+    assert set(asked) == {"*config.json"}
 
 
 def test_a_folder_of_pickled_weights_is_told_what_to_do(tmp_path: Path, prepare: Prepare) -> None:

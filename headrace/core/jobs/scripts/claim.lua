@@ -151,7 +151,9 @@ local function start(job, is_alone)
   local execution, executions = RQ .. ':execution:' .. composite, RQ .. ':executions:' .. id
   redis.call('HSET', execution, 'id', eid, 'job_id', id, 'created_at', NOW, 'last_heartbeat', NOW,
     'worker_name', worker)
+  redis.call('EXPIRE', execution, ttl)
   redis.call('ZADD', executions, stamp_after(ttl + 60), eid)
+  redis.call('EXPIRE', executions, ttl + 60)
   gather_scored(RQ .. ':wip:' .. job.queue, stamp_after(ttl), composite)
   longest_ttl = math.max(longest_ttl, ttl)
   claimed[#claimed + 1] = {
