@@ -73,6 +73,7 @@ def models(tiny_gpt2: Path, tiny_openvino: Path, tiny_export: Path) -> dict[str,
 
 EXPORTED = "openvino on an export"
 ENGINES = ("simulated", "torch", "openvino", EXPORTED)
+IN_PROCESSES = ("simulated", "torch", "openvino")
 BORDER = " over the border of a process"
 
 
@@ -84,7 +85,7 @@ def make_local_engine(
     return maker(request.param, card, models[request.param])
 
 
-@pytest.fixture(scope="module", params=[f"{name}{way}" for way in ("", BORDER) for name in ENGINES])
+@pytest.fixture(scope="module", params=[*ENGINES, *(f"{name}{BORDER}" for name in IN_PROCESSES)])
 def make_engine(
     request: pytest.FixtureRequest, card: ModelCard, models: dict[str, Path]
 ) -> MakeEngine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import count
 
 import pytest
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -128,8 +129,10 @@ def test_what_was_not_published_yet_is_published(redis: Client, small: Settings)
 def test_a_stream_and_its_result_say_the_same_after_many_preemptions(bench: Bench) -> None:
     for number in range(SLOTS):
         submit(bench, f"usual-{number}", max_tokens=60)
-    for number in range(40):
-        submit(bench, f"now-{number}", INTERACTIVE, max_tokens=2)
+    bench.turn(1)
+    numbers = count()
+    while any(name.startswith("usual") for name in bench.worker.running):
+        submit(bench, f"now-{next(numbers)}", INTERACTIVE, max_tokens=2)
         bench.turn(5)
     finish(bench)
 
