@@ -22,7 +22,7 @@ from tests.chaos.markers import Mark, Misdeed
 from tests.fakes import CARD, make_request
 from tests.processes import is_alive
 from tests.waiting import eventually, steady
-from worker.engine_process import channel
+from worker.engine_process import channel, client
 from worker.engine_process.child import launcher
 from worker.engine_process.client import EngineProcess
 
@@ -270,7 +270,10 @@ def test_one_that_ends_before_it_has_loaded_is_an_error() -> None:
         EngineProcess(Settings(), launcher("worker-1", broken))
 
 
-def test_a_claim_waits_until_shortly_before_the_step_ends(start: MakeProcess) -> None:
+def test_a_claim_waits_until_shortly_before_the_step_ends(
+    start: MakeProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "APPROACH_S", 0.3)  # as much as a busy machine may be late
     engine = start(simulated_alpha_s=1.0)
     begin(engine, make_request("a", max_tokens=100))
     engine.step()
@@ -278,7 +281,7 @@ def test_a_claim_waits_until_shortly_before_the_step_ends(start: MakeProcess) ->
     engine.approach()
     waited_s = time.monotonic() - began
 
-    assert 0.4 < waited_s < 1.0
+    assert 0.2 < waited_s < 1.0
     assert engine.step()
 
 
