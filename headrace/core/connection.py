@@ -56,7 +56,9 @@ def passes_by_itself(error: RedisError) -> bool:
     Or its scripts were flushed again just when one had been loaded.
     """
     if isinstance(error, ResponseError):
-        return isinstance(error, OutOfMemoryError | NoScriptError) or "MISCONF" in str(error)
+        # A script that passes an error on has the server's words, and not its class.
+        has_no_room = str(error).startswith("OOM") or "MISCONF" in str(error)
+        return has_no_room or isinstance(error, OutOfMemoryError | NoScriptError)
     return isinstance(error, ConnectionError | TimeoutError)
 
 

@@ -30,7 +30,7 @@ from worker.engine_process.messages import (
 )
 
 APPROACH_S = 0.008
-"""How long before a step's end the worker claims: a claim and its way to the engine take 2 to 6 ms."""
+"""How long before a step ends the worker claims: the claim takes 2 to 6 ms to the engine."""
 
 STEPS_KEPT = 8
 """Steps whose shortest tells when the next one ends at the earliest."""

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from secrets import token_hex
 from typing import Any
 
+from redis.exceptions import OutOfMemoryError, ResponseError
+
 from headrace.core.connection import Client
 from headrace.core.errors import JobNotFound, QueueFull
 from headrace.core.jobs import keys, rq_adapter
@@ -318,6 +320,15 @@ class JobQueue:
 
     def _call_submit(self, calls: Sequence[Call]) -> list[Any]:
         shared = self._constant_fields + rq_adapter.moment_fields()
+        try:
+            answers = self._run_submit(calls, shared)
+        except ResponseError as error:
+            if str(error).startswith("OOM"):
+                raise OutOfMemoryError(str(error)) from error
+            raise
+        return answers
+
+    def _run_submit(self, calls: Sequence[Call], shared: Sequence[Any]) -> list[Any]:
         answers: list[Any] = self._scripts["submit"](
             keys=[rq_adapter.QUEUES_KEY, *_flat(call.keys for call in calls)],
             args=[

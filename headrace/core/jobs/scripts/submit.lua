@@ -384,7 +384,10 @@ complete(function()
     local submission = read_submission(number)
     local is_answered, answer = pcall(answer_to, submission)
     if not is_answered then
-      answer = {'failed', type(answer) == 'table' and answer.err or tostring(answer)}
+      -- A key of another type is this submission's own trouble; that of the server would meet them all.
+      local problem = type(answer) == 'table' and answer.err or tostring(answer)
+      if not string.find(problem, 'WRONGTYPE', 1, true) then error(answer, 0) end
+      answer = {'failed', problem}
     end
     answers[number] = answer
   end

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from redis.exceptions import OutOfMemoryError
 from rq import Queue
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
@@ -262,3 +264,38 @@ def test_a_dependent_that_rq_cannot_read_stops_nobody(
     leases.sweep()
     assert redis.hlen(keys.PARENTS) == 0
     assert queue.state("parent") is JobState.SUCCEEDED
+
+
+# -- a server without memory -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def out_of_memory(redis: Client) -> Iterator[Callable[[], None]]:
+    """From its call to the test's end the server takes no command that needs memory."""
+    yield lambda: redis.config_set("maxmemory", "1")
+    redis.config_set("maxmemory", "0")
+
+
+def test_a_server_without_memory_refuses_each_submission_by_that_name(
+    queue: JobQueue, redis: Client, out_of_memory: Callable[[], None]
+) -> None:
+    out_of_memory()
+    with pytest.raises(OutOfMemoryError):
+        queue.submit_many([make_request("a"), make_request("b")])
+    redis.config_set("maxmemory", "0")
+
+    queue.submit_many([make_request("a"), make_request("b")])
+    assert [claim.job_id for claim in queue.claim("w", ROOM).claims] == ["a", "b"]
+
+
+def test_a_claim_from_a_server_without_memory_loses_no_job(
+    queue: JobQueue, redis: Client, out_of_memory: Callable[[], None]
+) -> None:
+    for name in "abc":
+        queue.submit(make_request(name))
+    out_of_memory()
+    first = [claim.job_id for claim in queue.claim("w", Room(2, 10 * COST)).claims]
+    redis.config_set("maxmemory", "0")
+
+    assert first + [claim.job_id for claim in queue.claim("w", ROOM).claims] == ["a", "b", "c"]
+    assert redis.zcard(keys.LEASES) == 3
