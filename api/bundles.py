@@ -9,8 +9,8 @@ from api import rate_limits
 from headrace.core.errors import Unavailable
 from headrace.core.jobs.failpoints import Failpoint, make_failpoints
 from headrace.core.jobs.handover import Submitted
-from headrace.core.jobs.queue import MOST_AT_ONCE, JobQueue
-from headrace.core.jobs.submission import Answer, Call, Submission
+from headrace.core.jobs.queue import JobQueue
+from headrace.core.jobs.submission import MOST_AT_ONCE, Answer, Call, Submission
 
 MOST = MOST_AT_ONCE
 """Submissions of one bundle."""

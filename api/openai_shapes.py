@@ -82,7 +82,7 @@ class Shape:
         return self._chunk([]) | {"usage": self._usage(output_tokens, reports)}
 
     def usage(self, output_tokens: int) -> dict[str, Any]:
-        """What a chunk says of the usage so far."""
+        """Returns the usage so far, as a chunk shows it."""
         return {"usage": self._usage(output_tokens, ())}
 
     def delta(self, text: str) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class Exported:
 
     @property
     def name(self) -> str:
-        """What sets its answers apart from those of another export."""
+        """Returns what distinguishes its answers from those of another export."""
         return self.form if self.context_tokens is None else f"{self.form}@{self.context_tokens}"
 
     def serves(self, context_tokens: int) -> bool:
@@ -44,7 +44,7 @@ class Exported:
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """None where the folder holds no export of this version."""
+        """Reads the folder; returns None where it holds no export of this version."""
         try:
             found = cls(**json.loads((folder / EXPORTED).read_text()))
         except (OSError, ValueError, TypeError):

@@ -179,7 +179,7 @@ def refuse_openvino(settings: Settings, reason: ModelError) -> None:
 
 
 def _reader(parts: Parts) -> str:
-    """What refused; another version, or another way, is tried again."""
+    """Names what refused a model; another version, or another way, is tried again."""
     return f"openvino-genai {version('openvino-genai')}, {parts.way}: "
 
 

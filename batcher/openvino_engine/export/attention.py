@@ -43,7 +43,7 @@ def attend(
 
 
 def _repeated(states: Tensor, query: Tensor) -> Tensor:
-    """As many heads as the queries have.
+    """Repeats the heads until there are as many as the queries have.
 
     Sizes are constants of the graph: OpenVINO does not recognise one that is read from the cache.
     """

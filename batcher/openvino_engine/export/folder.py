@@ -92,7 +92,7 @@ def _heeds_context(model: Any, settings: Settings) -> bool:
 
 
 def _export_tokenizer(source: Path, folder: Path, progress: Progress) -> None:
-    """What grammars need; without it requests for a JSON schema are refused."""
+    """Writes what grammars need; without it requests for a JSON schema are refused."""
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(source, local_files_only=True)
         encoder, decoder = convert_tokenizer(tokenizer, with_detokenizer=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from secrets import token_hex
 from typing import Any
 
@@ -30,7 +30,7 @@ from headrace.core.jobs.handover import (
 from headrace.core.jobs.job import Job, Report, decode_job
 from headrace.core.jobs.pace import LONGEST_RETRY_S, UNKNOWN, Pace, Place
 from headrace.core.jobs.precedence import NO_PRECEDENCE, Precedence
-from headrace.core.jobs.submission import Answer, Call, Submission
+from headrace.core.jobs.submission import Answer, Call, Submission, in_parts
 from headrace.core.settings import Settings
 from headrace.core.types import (
     DEFAULT_TENANT,
@@ -42,9 +42,6 @@ from headrace.core.types import (
 )
 
 SCRIPTS = ("submit", "claim", "publish", "finish", "cancel", "purge", "reprioritise", "list")
-
-MOST_AT_ONCE = 64
-"""Jobs that one call of the script accepts; a submission of more has one of its own."""
 
 
 class JobQueue:
@@ -106,7 +103,7 @@ class JobQueue:
     def send_many(self, calls: Sequence[Call]) -> list[Answer]:
         """The answer to each, `MOST_AT_ONCE` jobs a round trip."""
         answers: list[Answer] = []
-        for together in _in_parts(calls):
+        for together in in_parts(calls):
             pairs = zip(together, self._call_submit(together), strict=True)
             answers += [Answer(call.submission, said, self.settings) for call, said in pairs]
         return answers
@@ -343,20 +340,6 @@ class JobQueue:
             ],
         )
         return answers
-
-
-def _in_parts(calls: Sequence[Call]) -> Iterator[list[Call]]:
-    """Each holds Redis for a few milliseconds at most: other scripts have their turn in between."""
-    part: list[Call] = []
-    jobs = 0
-    for call in calls:
-        jobs += len(call.submission.requests)
-        if part and jobs > MOST_AT_ONCE:
-            yield part
-            part, jobs = [], len(call.submission.requests)
-        part.append(call)
-    if part:
-        yield part
 
 
 def _submitted_or_full(answer: Answer) -> Submitted | QueueFull:

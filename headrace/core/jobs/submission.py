@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,10 @@ BROKEN = {
     b"queue_share": "this key's share of the queue is full; try again later",
 }
 """Verdicts of a quota."""
+
+
+MOST_AT_ONCE = 64
+"""Jobs that one call of the script accepts; a submission of more has one of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +213,20 @@ class Answer:
     @property
     def _has_failed(self) -> bool:
         return bool(self.said[0] == b"failed")
+
+
+def in_parts(calls: Sequence[Call]) -> Iterator[list[Call]]:
+    """Splits calls so that each part holds Redis for a few milliseconds: others have their turn."""
+    part: list[Call] = []
+    jobs = 0
+    for call in calls:
+        jobs += len(call.submission.requests)
+        if part and jobs > MOST_AT_ONCE:
+            yield part
+            part, jobs = [], len(call.submission.requests)
+        part.append(call)
+    if part:
+        yield part
 
 
 def _bounds(quota: Quota, settings: Settings) -> tuple[float | str, ...]:

@@ -349,9 +349,6 @@ local function move_on(rank)
   end
 end
 
--- A server without memory refuses a script's first write where that needs memory, and no later one. This
--- one needs none: a claim that may take jobs out of their queues must be able to lease them, too.
-redis.call('ZREM', EXPIRIES, '')
 complete(function()
   for _, queue in ipairs(QUEUES) do adopt(queue, odd) end
   if not runs_alone() and not isolate() then

@@ -719,10 +719,17 @@ end
 
 -- Does a script's work and then what was gathered, even if it fails half-way: Redis takes nothing
 -- back, and a job that is marked as running must have its lease.
-local function complete(work)
+local function run_and_close(work)
   local is_done, problem = pcall(work)
   close()
   if not is_done then error(problem, 0) end
+end
+
+-- The same, also where the server is out of memory: it refuses a script's first write if that needs
+-- memory, and no later one. The first write here needs none, so no job is left half moved.
+local function complete(work)
+  redis.call('ZREM', EXPIRIES, '')
+  run_and_close(work)
 end
 
 -- == Ends ========================================================================================

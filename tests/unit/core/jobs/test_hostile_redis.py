@@ -299,3 +299,27 @@ def test_a_claim_from_a_server_without_memory_loses_no_job(
 
     assert first + [claim.job_id for claim in queue.claim("w", ROOM).claims] == ["a", "b", "c"]
     assert redis.zcard(keys.LEASES) == 3
+
+
+@pytest.mark.parametrize("waiting", [1, 300])
+def test_a_sweep_of_a_server_without_memory_ends_what_has_expired(
+    queue: JobQueue, redis: Client, leases: Leases, out_of_memory: Callable[[], None], waiting: int
+) -> None:
+    queue.submit_many([make_request(f"job-{number}") for number in range(waiting)])
+    redis.zadd(keys.EXPIRIES, {f"job-{waiting - 1}": 1.0})
+    out_of_memory()
+
+    assert leases.sweep().expired == [f"job-{waiting - 1}"]
+    assert queue.get(f"job-{waiting - 1}").state is JobState.EXPIRED
+    assert queue.waiting() == waiting - 1
+
+
+def test_a_sweep_of_a_server_without_memory_redelivers_the_jobs_of_the_dead(
+    queue: JobQueue, redis: Client, leases: Leases, out_of_memory: Callable[[], None]
+) -> None:
+    queue.submit(make_request())
+    claim_one(queue)
+    redis.zadd(keys.LEASES, {"job-1": 1.0})
+    out_of_memory()
+
+    assert leases.sweep().redelivered == ["job-1"]

@@ -15,8 +15,8 @@ from headrace.core.errors import DeadlineUnmeetable, IdempotencyConflict, JobNot
 from headrace.core.jobs import keys, rq_adapter
 from headrace.core.jobs.handover import Idempotency
 from headrace.core.jobs.pace import Pace, Place
-from headrace.core.jobs.queue import MOST_AT_ONCE, JobQueue
-from headrace.core.jobs.submission import Submission
+from headrace.core.jobs.queue import JobQueue
+from headrace.core.jobs.submission import MOST_AT_ONCE, Submission
 from headrace.core.settings import Settings
 from headrace.core.types import JobState, Priority, Request, Room
 from tests.fakes import make_request
