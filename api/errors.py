@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import structlog
 from flask import Flask, Response, g, jsonify, request
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from api.access_log import JOB_HEADER
@@ -34,6 +34,7 @@ from headrace.core.errors import (
     WaitEnded,
     WrongState,
 )
+from headrace.core.redis_errors import cause_of
 
 RETRY_AFTER_S = 1
 MAY_RETRY = {"Retry-After": str(RETRY_AFTER_S)}
@@ -81,7 +82,7 @@ TABLE: dict[type[Exception], Refusal] = {
 def error_body(error: Exception, kind: str) -> Failure:
     """`job_id` stands in the body where a job goes on or has ended without the caller."""
     body: Failure = {
-        "message": str(error) if isinstance(error, HeadraceError) else _redis_says(error),
+        "message": _message(error),
         "type": kind,
         "param": getattr(error, "param", None),
         "code": getattr(error, "code", None),
@@ -91,10 +92,8 @@ def error_body(error: Exception, kind: str) -> Failure:
     return body
 
 
-def _redis_says(error: Exception) -> str:
-    if isinstance(error, ResponseError):
-        return "the queue's Redis takes nothing: its memory or disk may be full"
-    return "the queue's Redis does not answer"
+def _message(error: Exception) -> str:
+    return f"the queue's Redis {cause_of(error)}" if isinstance(error, RedisError) else str(error)
 
 
 def register_error_handlers(app: Flask) -> None:

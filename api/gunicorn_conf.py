@@ -15,7 +15,7 @@ import tempfile  # noqa: E402
 from gunicorn.glogging import Logger  # noqa: E402
 
 from headrace.core.api_key_store import ApiKeyStore  # noqa: E402
-from headrace.core.connection import API_TIMEOUT_S, connect  # noqa: E402
+from headrace.core.connection import API_TIMEOUT_S, connect, require_master  # noqa: E402
 from headrace.core.errors import SettingsError  # noqa: E402
 from headrace.core.exposure import require_lock  # noqa: E402
 from headrace.core.settings import load_settings  # noqa: E402
@@ -54,8 +54,10 @@ def on_starting(server: object) -> None:
     warn_of_unknown_variables(os.environ)
     if _settings.redis_url is None:
         return
+    redis = connect(_settings.redis_url, API_TIMEOUT_S)
     try:
-        require_lock(_settings, ApiKeyStore(connect(_settings.redis_url, API_TIMEOUT_S)))
+        require_master(redis)
+        require_lock(_settings, ApiKeyStore(redis))
     except SettingsError as error:
         on_exit(server)
         sys.exit(f"api: {error}")

@@ -214,7 +214,7 @@ def _refusal(kinds: list[type[Exception]], schemas: Schemas) -> Json:
 def _when(kind: type[Exception]) -> str:
     """As its docstring says."""
     if kind is RedisError:
-        return "The queue's Redis does not answer."
+        return "The queue's Redis does not answer, or accepts no writes; the message says why."
     text = (inspect.getdoc(kind) or kind.__name__).partition("\n")[0].removeprefix("Raised ")
     return text[0].upper() + text[1:]
 

@@ -12,7 +12,7 @@ from threading import Event
 import structlog
 
 from headrace.core.clock import Clock, SystemClock
-from headrace.core.connection import API_TIMEOUT_S, Client, connect
+from headrace.core.connection import API_TIMEOUT_S, Client, connect, require_master
 from headrace.core.desired_fleet import DesiredFleet
 from headrace.core.errors import HeadraceError, SettingsError
 from headrace.core.jobs.leases import Leases
@@ -40,6 +40,7 @@ def main() -> None:
 def serve(settings: Settings) -> None:
     """Returns after a signal. Raises `SettingsError` where it has no Redis, or no bounds."""
     redis, clock = redis_of(settings), SystemClock()
+    require_master(redis)
     leadership = Leadership(redis, settings, new_name(), stale_s(settings))
     sweeper = Sweeper(Leases(redis, settings), settings.lease_s, BEAT_S, clock)
     most = settings.scaler_max

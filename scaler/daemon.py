@@ -169,7 +169,7 @@ class Daemon:
         try:
             act()
         except RedisError as error:
-            log.warning("nothing changes: Redis does not answer", error=str(error))
+            log.warning("nothing changes: Redis call refused", error=str(error))
         except Unavailable as error:
             log.warning("nothing changes", error=str(error))
         except Exception:

@@ -17,7 +17,7 @@ import structlog
 from batcher.admission import make_admission
 from headrace.core.card_store import CardStore
 from headrace.core.clock import SystemClock
-from headrace.core.connection import WORKER_TIMEOUT_S, connect, require_durable
+from headrace.core.connection import WORKER_TIMEOUT_S, connect, require_durable, require_master
 from headrace.core.cores import with_fair_threads
 from headrace.core.errors import CANNOT_EVER, HeadraceError, ModelError, SettingsError
 from headrace.core.fidelity import Fidelity
@@ -35,6 +35,7 @@ from worker.engine_port import EnginePort, LocalEngine
 from worker.engine_process.child import launcher
 from worker.engine_process.client import EngineProcess
 from worker.heartbeat import Heartbeat
+from worker.insistence import insist
 from worker.loading import load
 from worker.schema_desk import make_schema_desk
 from worker.schema_gate import make_schema_gate
@@ -72,17 +73,18 @@ def serve(settings: Settings, name: str) -> None:
     """Loads the engine and runs jobs until a signal has drained the worker."""
     if settings.redis_url is None:
         raise SettingsError("REDIS_URL: a worker needs the queue's Redis")
-    redis = connect(settings.redis_url, WORKER_TIMEOUT_S)
+    redis, clock = connect(settings.redis_url, WORKER_TIMEOUT_S), SystemClock()
+    require_master(redis)
     require_durable(redis)
     traces = make_traces(settings, name)
     roster = Roster(redis, settings.lease_s)
-    roster.announce(name, process_age_s())
+    insist(lambda: roster.announce(name, process_age_s()), clock)
 
     engine, model = start_engine(settings, name)
     cards = CardStore(redis)
-    cards.put(model.card)
+    insist(lambda: cards.put(model.card), clock)
 
-    clock, leases = SystemClock(), Leases(redis, settings)
+    leases = Leases(redis, settings)
     queue, admission = JobQueue(redis, settings), make_admission(settings, clock)
     gate = make_schema_gate(redis, engine, model.card, settings)
     worker = BatchWorker(
@@ -93,9 +95,8 @@ def serve(settings: Settings, name: str) -> None:
     heartbeat = Heartbeat(
         worker, leases, counters, roster, cards, model.card, clock, model.fidelity
     )
-    worker.start()
-    heartbeat.beat()
-    roster.arrive(name, process_age_s())
+    for begin in (worker.start, heartbeat.beat, lambda: roster.arrive(name, process_age_s())):
+        insist(begin, clock)
     heartbeat.start()
     desk.start()
     try:

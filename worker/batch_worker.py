@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from types import FrameType
@@ -19,7 +18,6 @@ from rq.worker.base import WorkerStatus
 
 from batcher.admission import Admission
 from headrace.core.clock import Clock
-from headrace.core.connection import passes_by_itself
 from headrace.core.errors import EngineDied
 from headrace.core.jobs import keys
 from headrace.core.jobs.failpoints import Failpoint, make_failpoints
@@ -29,10 +27,12 @@ from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.precedence import Precedence
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.jobs.rq_adapter import EXPIRED
+from headrace.core.redis_errors import passes_by_itself
 from headrace.core.roster import Activity
 from headrace.core.types import Request, Room
 from worker.commands import DROP_EXECUTION, Command
 from worker.engine_port import EnginePort
+from worker.insistence import insist
 from worker.request_log import log_end, log_preempted, log_unclaimed
 from worker.revival import Revival
 from worker.running import ENGINE_ERROR, REFUSED, TIMEOUT, Running
@@ -47,7 +47,8 @@ IDLE_WAIT_S = 1.0
 LOOK_S = 0.02
 """Longest sleep of a worker whose jobs all wait at the gate: a verdict rings no doorbell."""
 
-RETRY_FIRST_S, RETRY_MOST_S = 0.05, 2.0
+GIVE_BACK_S = 3.0
+"""How long a worker that ends tries to give its jobs back; a supervisor waits 5 s for it."""
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -114,14 +115,29 @@ class BatchWorker(SimpleWorker):
         """Serves until a signal has drained the worker."""
         self._install_signal_handlers()
         try:
-            while not self._has_drained():
-                self.turn()
+            self._serve()
             self._give_back()
         except Exception:
             self._leases.take_back(self.name)
             raise
         finally:
+            self._sign_off()
+
+    def _serve(self) -> None:
+        try:
+            while not self._has_drained():
+                self.turn()
+        except RedisError as error:
+            if not (passes_by_itself(error) and self._has_drained()):
+                raise
+            log.warning("drained without Redis", error=str(error))
+
+    def _sign_off(self) -> None:
+        """Unregisters the worker; RQ forgets it by itself where Redis is away."""
+        try:
             self.teardown()
+        except RedisError as error:
+            log.warning("worker not unregistered", error=str(error))
 
     def turn(self) -> None:
         """Does the work of one step; has an engine that died meanwhile loaded anew."""
@@ -414,11 +430,21 @@ class BatchWorker(SimpleWorker):
             self._insist(lambda: self.set_state(WorkerStatus.IDLE))
 
     def _give_back(self) -> None:
+        """Gives all jobs back; tries for a moment longer than the worker had to drain."""
+        until = self._clock.now() + GIVE_BACK_S
+        try:
+            released = insist(self._release, self._clock, lambda: self._clock.now() >= until)
+        except RedisError as error:
+            log.error("jobs not given back", running=len(self.running), error=str(error))
+        else:
+            log.info("worker drained", released=released)
+
+    def _release(self) -> int:
         claims = [job.claim for job in self.running.values()]
         released = self._leases.release(claims)
         if self._has_lost_an_answer:
             released += self._leases.recall(self.name, [])
-        log.info("worker drained", released=released)
+        return released
 
     def _has_drained(self) -> bool:
         if self._drain_until is None:
@@ -426,20 +452,14 @@ class BatchWorker(SimpleWorker):
         return not self.running or self._clock.now() >= self._drain_until
 
     def _insist(self, call: Callable[[], T]) -> T:
-        """Repeats a call until Redis answers, or the worker's time to drain is over."""
-        wait_s = RETRY_FIRST_S
-        while True:
-            asked_at = self._clock.now()
-            try:
-                return call()
-            except RedisError as error:
-                if not passes_by_itself(error) or self._has_drained():
-                    raise
-                log.warning("Redis takes nothing", error=str(error), retry_s=round(wait_s, 2))
-            self._clock.sleep(wait_s * random.uniform(0.5, 1.0))
-            self.last_progress = self._clock.now()  # it is Redis that stalls, not the engine
-            self._waited_s += self.last_progress - asked_at
-            wait_s = min(wait_s * 2, RETRY_MOST_S)
+        """Repeats a call until Redis accepts it, or the worker's time to drain is over."""
+        return insist(call, self._clock, self._has_drained, self._note_wait)
+
+    def _note_wait(self, seconds: float) -> None:
+        self.last_progress = self._clock.now()  # it is Redis that stalls, not the engine
+        self._waited_s += seconds
+        # A server that failed over may hold leases for us that we have given up, or never knew of.
+        self._has_lost_an_answer = True
 
     def _set_connection(self, connection: Redis) -> Redis:
         # RQ would raise the pool's time-out to minutes for its blocking pop, which we never use.

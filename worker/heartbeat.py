@@ -7,6 +7,7 @@ import socket
 import threading
 
 import structlog
+from redis.exceptions import RedisError
 
 from headrace.core.card_store import CardStore
 from headrace.core.clock import Clock
@@ -73,8 +74,11 @@ class Heartbeat(threading.Thread):
         """Ends the thread, hands in the last counts and takes the worker off the roster."""
         self._stopped.set()
         self.join()
-        self._counters.add(self._worker.name, self._worker.steps.totals)
-        self._roster.leave(self._worker.name)
+        try:
+            self._counters.add(self._worker.name, self._worker.steps.totals)
+            self._roster.leave(self._worker.name)
+        except RedisError as error:
+            log.warning("last counts lost", error=str(error))
 
     def beat(self) -> None:
         """Renews, unless the engine stalls, and sweeps."""

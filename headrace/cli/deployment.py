@@ -24,7 +24,7 @@ from headrace.cli.wanted import FixedNumber, ScaledNumber, Wanted
 from headrace.cli.worker_release import WorkerRelease
 from headrace.core.api_key_store import ApiKeyStore
 from headrace.core.clock import Clock, SystemClock
-from headrace.core.connection import API_TIMEOUT_S, Client, connect, require_durable
+from headrace.core.connection import API_TIMEOUT_S, Client, connect, require_durable, require_master
 from headrace.core.cores import with_fair_threads
 from headrace.core.desired_fleet import DesiredFleet
 from headrace.core.errors import Unavailable
@@ -99,6 +99,7 @@ def _redis_part(settings: Settings, clock: Clock) -> RedisPart:
         return _embedded_redis(settings, clock)
     client = connect(settings.redis_url, API_TIMEOUT_S)
     require_answer(client, settings.redis_url)
+    require_master(client)
     require_durable(client)
     require_lock(settings, ApiKeyStore(client))
     return RedisPart(settings.redis_url, client, (), lambda: True)

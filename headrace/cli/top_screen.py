@@ -9,6 +9,7 @@ from rich.text import Text
 from headrace.cli.top_reading import Reader, Reading
 from headrace.cli.top_view import view
 from headrace.core.connection import Client
+from headrace.core.redis_errors import cause_of
 from headrace.core.settings import Settings
 
 
@@ -31,6 +32,6 @@ class Screen:
             if self._last is None:
                 raise
             trouble = Text(
-                f"Redis does not answer: {error}; below is what stood before", "bold red"
+                f"Redis {cause_of(error)}: {error}; below is what stood before", "bold red"
             )
             return Group(trouble, view(self._last, self._settings))

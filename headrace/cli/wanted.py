@@ -46,24 +46,37 @@ class FixedNumber:
 
 
 class ScaledNumber:
-    """What stands in Redis. While the server is away, or has lost its data, all stays as it is."""
+    """What stands in Redis. While the server is away, or has lost its data, all stays as it is.
+
+    Nothing is read before a first number was written: an earlier deployment may have left its own.
+    """
 
     def __init__(self, fleet: DesiredFleet, first: int, clock: Clock) -> None:
         self._fleet = fleet
         self._size = first
         self._clock = clock
         self._look_at = self._ask_at = -math.inf
+        self._has_begun = False
 
     def begin(self) -> None:
-        """Raises `redis.exceptions.RedisError` when the server is away."""
-        self._fleet.muster(self._size)
+        self._has_begun = bool(self._ask(self._muster))
 
     def size(self) -> int:
         if self._clock.now() >= self._look_at:
             self._look_at = self._clock.now() + LOOK_EVERY_S
-            size = self._ask(lambda: self._fleet.read().size)
-            self._size = self._size if size is None else size
+            self._look()
         return self._size
+
+    def _look(self) -> None:
+        if not self._has_begun:
+            self.begin()
+            return
+        size = self._ask(lambda: self._fleet.read().size)
+        self._size = self._size if size is None else size
+
+    def _muster(self) -> bool:
+        self._fleet.muster(self._size)
+        return True
 
     def dismiss(self, worker: str) -> bool:
         return bool(self._ask(lambda: self._fleet.dismiss(worker)))

@@ -7,14 +7,7 @@ from typing import Any
 import structlog
 from redis import BlockingConnectionPool, Redis
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import (
-    ConnectionError,
-    NoScriptError,
-    OutOfMemoryError,
-    RedisError,
-    ResponseError,
-    TimeoutError,
-)
+from redis.exceptions import ConnectionError, RedisError
 from redis.retry import Retry
 
 from headrace.core.errors import SettingsError, Unavailable
@@ -50,16 +43,20 @@ def connect(url: str, timeout_s: float) -> Client:
     return Redis(connection_pool=pool)
 
 
-def passes_by_itself(error: RedisError) -> bool:
-    """True where the server may take the same call later: it is away, or has no room to write.
+def require_master(redis: Client) -> None:
+    """Refuses a replica, which accepts no job. Raises `SettingsError`.
 
-    Or its scripts were flushed again just when one had been loaded.
+    A server that is away, or that does not tell its role to this user, is not refused.
     """
-    if isinstance(error, ResponseError):
-        # A script that passes an error on has the server's words, and not its class.
-        has_no_room = str(error).startswith("OOM") or "MISCONF" in str(error)
-        return has_no_room or isinstance(error, OutOfMemoryError | NoScriptError)
-    return isinstance(error, ConnectionError | TimeoutError)
+    try:
+        replication = redis.info("replication")
+    except RedisError:
+        return
+    if replication.get("role") == "slave":
+        master = f"{replication.get('master_host')}:{replication.get('master_port')}"
+        raise SettingsError(
+            f"REDIS_URL: this Redis is a read-only replica of {master}; name its master"
+        )
 
 
 def require_durable(redis: Client) -> None:

@@ -9,6 +9,7 @@ import structlog
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from redis.exceptions import RedisError
 
+from headrace.core.redis_errors import cause_of
 from headrace.monitor.gate import Gate
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def monitor_app(registry: CollectorRegistry, gate: Gate) -> WSGIApplication:
                 return cast(Iterable[bytes], metrics(environ, start_response))
             except RedisError as error:
                 log.warning("metrics cannot be read", error=str(error))
-                return _text(start_response, "503 Service Unavailable", "Redis does not answer")
+                return _text(start_response, "503 Service Unavailable", f"Redis {cause_of(error)}")
             except Exception:
                 log.exception("metrics cannot be made")
                 return _text(start_response, "500 Internal Server Error", "see the monitor's log")

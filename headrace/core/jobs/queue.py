@@ -307,8 +307,9 @@ class JobQueue:
         return count_aside(self.redis)
 
     def require_writes(self) -> None:
-        """Raises `RedisError` where the server takes no jobs: away, or its memory or disk full."""
+        """Raises `RedisError` where the server accepts no jobs: it is away, or refuses writes."""
         self.redis.lpushx(keys.NOTHING, "")  # refused as every write, and writes nothing
+        self._run_submit([], [])  # its user may lack the right to run scripts
 
     def wait_for_ring(self, timeout_s: float, card_hash: str = "") -> None:
         """Blocks until a job is submitted or set aside for this card, or the time is over."""

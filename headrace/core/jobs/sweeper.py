@@ -23,14 +23,12 @@ class Sweeper:
     def beat(self) -> None:
         """Sweeps, unless others may not have renewed their leases yet.
 
-        A late beat says that Redis or this process was away: everybody's leases may have run out,
-        and nobody died of it. A first beat does not know.
+        A late beat says that Redis or this process was away, or that Redis accepted no writes:
+        everybody's leases may have run out, and nobody died of it. A first beat does not know.
         """
         now = self._clock.now()
         if now - self._last_beat > self._late_s:
             self._sweep_from = now + self._lease_s
-        if now >= self._sweep_from:
-            self._leases.sweep().log()
-        else:
-            self._leases.ping()
+        swept = self._leases.sweep() if now >= self._sweep_from else self._leases.sweep_due()
+        swept.log()
         self._last_beat = now  # a beat that Redis did not answer is none

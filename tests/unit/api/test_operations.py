@@ -83,9 +83,39 @@ def memory_is_full(redis: Client) -> Iterator[None]:
     redis.config_set("maxmemory", 0)
 
 
-@pytest.mark.parametrize("what", ["disk_is_full", "memory_is_full"])
-def test_where_redis_takes_no_writes_the_api_is_not_ready(
-    client: FlaskClient, request: pytest.FixtureRequest, what: str
+@pytest.fixture
+def redis_is_a_replica(redis: Client) -> Iterator[None]:
+    redis.replicaof("127.0.0.1", 1)
+    yield
+    redis.replicaof("NO", "ONE")
+
+
+@pytest.fixture
+def replicas_are_missing(redis: Client) -> Iterator[None]:
+    redis.config_set("min-replicas-to-write", 1)
+    yield
+    redis.config_set("min-replicas-to-write", 0)
+
+
+@pytest.fixture
+def scripts_are_forbidden(redis: Client) -> Iterator[None]:
+    redis.execute_command("ACL SETUSER default -evalsha")
+    yield
+    redis.execute_command("ACL SETUSER default +evalsha")
+
+
+@pytest.mark.parametrize(
+    ("what", "cause"),
+    [
+        ("disk_is_full", "its disk may be full"),
+        ("memory_is_full", "out of memory"),
+        ("redis_is_a_replica", "read-only replica"),
+        ("replicas_are_missing", "too few replicas"),
+        ("scripts_are_forbidden", "denies its user a command"),
+    ],
+)
+def test_where_redis_accepts_no_writes_the_api_is_not_ready_and_names_the_cause(
+    client: FlaskClient, request: pytest.FixtureRequest, what: str, cause: str
 ) -> None:
     assert client.get("/readyz").status_code == 200
     request.getfixturevalue(what)
@@ -95,8 +125,11 @@ def test_where_redis_takes_no_writes_the_api_is_not_ready(
     assert response.status_code == 503
     assert response.headers["Retry-After"]
     assert response.json is not None
-    assert "memory or disk may be full" in response.json["error"]["message"]
-    assert client.post("/v1/jobs", json={"prompt": "x"}).status_code == 503
+    assert cause in response.json["error"]["message"]
+    refused = client.post("/v1/jobs", json={"prompt": "x"})
+    assert refused.status_code == 503
+    assert refused.json is not None
+    assert cause in refused.json["error"]["message"]
     assert client.get("/healthz").status_code == 200
 
 

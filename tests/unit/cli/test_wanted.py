@@ -78,3 +78,19 @@ def test_asking_whom_to_let_go_puts_no_new_number_off(
         assert not wanted.dismiss("worker-2-a")
 
     assert wanted.size() == 5
+
+
+def test_a_server_that_refuses_writes_at_the_start_hears_the_first_number_later(
+    wanted: ScaledNumber, redis: Client, clock: FakeClock
+) -> None:
+    redis.hset(keys.FLEET, "size", 9)  # of an earlier deployment
+    redis.replicaof("127.0.0.1", 1)
+    try:
+        wanted.begin()
+        assert wanted.size() == 2
+    finally:
+        redis.replicaof("NO", "ONE")
+    clock.sleep(2 * LOOK_EVERY_S)
+
+    assert wanted.size() == 2
+    assert redis.hget(keys.FLEET, "size") == b"2"

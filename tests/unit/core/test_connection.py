@@ -7,12 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from structlog.testing import capture_logs
 
-from headrace.core.connection import Client, connect, passes_by_itself, require_durable
+from headrace.core.connection import Client, connect, require_durable, require_master
 from headrace.core.errors import SettingsError, Unavailable
 
 
@@ -41,18 +39,18 @@ def test_a_server_without_a_log_is_named_but_taken(redis: Client) -> None:
     assert "no append-only file" in logs[0]["event"]
 
 
-@pytest.mark.parametrize(
-    ("error", "passes"),
-    [
-        (RedisConnectionError("gone"), True),
-        (NoScriptError("No matching script."), True),
-        (OutOfMemoryError("full"), True),
-        (ResponseError("MISCONF Errors writing to the AOF file: No space left"), True),
-        (ResponseError("WRONGTYPE"), False),
-    ],
-)
-def test_only_what_passes_by_itself_is_waited_for(error: RedisError, passes: bool) -> None:
-    assert passes_by_itself(error) is passes
+def test_a_replica_is_refused_and_names_its_master(redis: Client) -> None:
+    require_master(redis)
+    redis.replicaof("127.0.0.1", 1)
+    try:
+        with pytest.raises(SettingsError, match=r"read-only replica of 127\.0\.0\.1:1"):
+            require_master(redis)
+    finally:
+        redis.replicaof("NO", "ONE")
+
+
+def test_a_server_that_is_away_is_not_taken_for_a_replica(tmp_path: Path) -> None:
+    require_master(connect(f"unix://{tmp_path}/nobody.sock", 0.1))
 
 
 def test_a_server_that_says_nothing_is_given_up_after_one_time_out() -> None:

@@ -254,7 +254,7 @@ def test_a_result_is_handed_in_even_if_redis_was_away(
         [
             RedisConnectionError("gone"),
             RedisTimeoutError("slow"),
-            OutOfMemoryError("full"),
+            OutOfMemoryError("full", status_code="OOM"),
         ],
     )
 

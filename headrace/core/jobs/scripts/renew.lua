@@ -4,6 +4,9 @@
 -- Returns how many leases were renewed.
 -- Atomic with the check of the lease: a lease that ran out is not taken back from its new owner.
 
+-- A server without memory refuses a script whose first write needs some. This one needs none: a live
+-- worker keeps its leases there, since the sweep goes on as well.
+redis.call('ZREM', EXPIRIES, '')
 local renewed = 0
 for i = 2, #ARGV, 2 do
   local id, eid = ARGV[i], ARGV[i + 1]

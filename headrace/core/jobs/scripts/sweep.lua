@@ -1,7 +1,7 @@
 -- sweep: what must happen though no worker does it: the jobs of dead workers wait again, jobs whose
 -- time is over end, retries that are due wait, and what has ended long ago is forgotten.
 -- KEYS: none (keys are built from ids and names)
--- ARGV: 1 a worker's name, known to be dead, or '' for every lease that ran out,
+-- ARGV: 1 a worker's name, known to be dead, '' for every lease that ran out, or '-' for no lease,
 --       2 most deaths of a job, 3 now in RQ's format, 4 exc_string of a dead letter,
 --       5 exc_string of an expired job
 -- Returns {redelivered ids, ids that became dead letters, expired ids, 1 if jobs that depend on
@@ -21,6 +21,7 @@ local function due(key)
 end
 
 local function suspended()
+  if ARGV[1] == '-' then return {} end
   if ARGV[1] == '' then return due(LEASES) end
   local ids = {}
   for _, composite in ipairs(redis.call('SMEMBERS', executions_key(ARGV[1]))) do

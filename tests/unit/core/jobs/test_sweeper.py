@@ -23,7 +23,7 @@ class Away:
     def sweep(self) -> None:
         raise RedisConnectionError("away")
 
-    ping = sweep
+    sweep_due = sweep
 
 
 @pytest.fixture
