@@ -28,6 +28,7 @@ from headrace.core.errors import (
     NotReplayable,
     QueueFull,
     SchemaUndecided,
+    SchemaViolation,
     Unauthorised,
     Unavailable,
     UnknownModel,
@@ -74,6 +75,7 @@ TABLE: dict[type[Exception], Refusal] = {
     RedisError: Refusal(503, "service_unavailable", MAY_RETRY, "unavailable"),
     WaitEnded: Refusal(504, "timeout", MUST_NOT_RETRY),
     DeadlineExceeded: Refusal(504, "job_failed", MUST_NOT_RETRY),
+    SchemaViolation: Refusal(422, "job_failed", MUST_NOT_RETRY),
     JobFailed: Refusal(500, "job_failed", MUST_NOT_RETRY),
 }
 """The first class that an error is of decides. Some errors know better values of its headers."""

@@ -11,14 +11,16 @@ from api.inbox import News
 from api.token_reader import TokenReader
 from api.waiters import Waiters
 from headrace.core import events
-from headrace.core.errors import DeadlineExceeded, JobFailed, WaitEnded
+from headrace.core.errors import DeadlineExceeded, JobFailed, SchemaViolation, WaitEnded
 from headrace.core.events import TokenEvent
 from headrace.core.jobs.job import Job
 from headrace.core.jobs.queue import JobQueue
-from headrace.core.types import JobState
+from headrace.core.types import SCHEMA_VIOLATION, JobState
 
 KEEP_ALIVE_S = 5.0
 """Longest silence of a stream."""
+
+ANSWER_BREAKS_SCHEMA = "its answer does not fit its json_schema"
 
 Batch = list[tuple[int, TokenEvent]]
 """Entries of token streams, each with the place of its job among those that are followed."""
@@ -40,7 +42,7 @@ class Follower:
         return self._queue.get(job_id)
 
     def result(self, job_id: str, timeout_s: float) -> Job:
-        """The succeeded job. Raises `WaitEnded`, `JobFailed`, `DeadlineExceeded`."""
+        """The succeeded job. Raises `WaitEnded`, or a `JobFailed`."""
         try:
             job = self.wait(job_id, timeout_s)
         except RedisError as error:
@@ -48,7 +50,7 @@ class Follower:
         if not job.state.is_terminal:
             raise WaitEnded(job_id)
         if job.state is not JobState.SUCCEEDED:
-            raise failure(job_id, job.state, job.error or "no reason known")
+            raise failure(job_id, job.state, job.reason or "", job.error or "no reason known")
         return job
 
     def tokens(self, job_ids: Sequence[str], after: str = events.START) -> Iterator[Batch]:
@@ -92,8 +94,13 @@ def _behind(
                 del readers[job_id]
 
 
-def failure(job_id: str, state: JobState, reason: str) -> JobFailed:
-    """What a caller is told of a job that ended in any state but succeeded."""
+def failure(job_id: str, state: JobState, reason: str, error: str = "") -> JobFailed:
+    """What a caller is told of a job that ended in any state but succeeded.
+
+    Streams know its `reason`, and no `error` text.
+    """
     if state is JobState.EXPIRED:
         return DeadlineExceeded(job_id)
-    return JobFailed(job_id, state, reason)
+    if reason == SCHEMA_VIOLATION:
+        return SchemaViolation(job_id, error or ANSWER_BREAKS_SCHEMA)
+    return JobFailed(job_id, state, error or reason)

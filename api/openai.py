@@ -29,6 +29,7 @@ from api.services import services
 from headrace.core.errors import (
     DeadlineExceeded,
     JobFailed,
+    SchemaViolation,
     Unavailable,
     UnknownModel,
     WaitEnded,
@@ -38,7 +39,7 @@ from headrace.core.types import Request
 
 blueprint = Blueprint("openai", __name__, url_prefix="/v1")
 
-FAILURES = (WaitEnded, DeadlineExceeded, JobFailed)
+FAILURES = (WaitEnded, DeadlineExceeded, SchemaViolation, JobFailed)
 
 
 def _answer(whole: Any) -> Answer:

@@ -45,7 +45,7 @@ class SimulatedEngine:
         if request.id in self._generations:
             raise ValueError(f"request {request.id} is in the engine already")
         self._generations[request.id] = Generation.begin(
-            request, self._card, self._vocabulary, resume_ids
+            request, self._card, self._vocabulary, resume_ids, Feature.JSON_SCHEMA in self.features
         )
 
     def step(self) -> list[Delta]:

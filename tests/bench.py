@@ -22,6 +22,7 @@ from headrace.core.roster import Roster, WorkerState
 from headrace.core.settings import Settings
 from headrace.core.types import EngineStats, JobState, Request
 from tests.fakes import CARD, FakeClock
+from worker.answer_check.checks import AnswerChecks
 from worker.batch_worker import BatchWorker
 from worker.engine_port import LocalEngine
 from worker.schema_gate import SchemaGate
@@ -39,6 +40,8 @@ class Bench:
         clock: Clock | None = None,
         card: ModelCard = CARD,
         gate: SchemaGate | None = None,
+        checks: AnswerChecks | None = None,
+        kind: type[SimulatedEngine] = SimulatedEngine,
     ) -> None:
         law = {f"simulated_{part}_s": 0.0 for part in ("alpha", "beta", "gamma")}
         settings = settings.model_copy(update=law | {"publish_interval_ms": publish_interval_ms})
@@ -47,7 +50,7 @@ class Bench:
         self.queue = JobQueue(redis, settings)
         self.leases = Leases(redis, settings)
         self.counters = Counters(redis, settings)
-        self.engine = SimulatedEngine(settings, card, self.clock)
+        self.engine = kind(settings, card, self.clock)
         self.worker = BatchWorker(
             self.queue,
             self.leases,
@@ -57,6 +60,7 @@ class Bench:
             name,
             card.hash,
             gate=gate,
+            checks=checks,
         )
         CardStore(redis).put(card)
 

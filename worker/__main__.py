@@ -30,6 +30,7 @@ from headrace.core.roster import Roster
 from headrace.core.settings import Settings, load_settings
 from headrace.core.telemetry import configure_logging
 from headrace.core.unknown_variables import warn_of_unknown_variables
+from worker.answer_check.checks import make_answer_checks
 from worker.batch_worker import BatchWorker
 from worker.engine_port import EnginePort, LocalEngine
 from worker.engine_process.child import launcher
@@ -87,8 +88,9 @@ def serve(settings: Settings, name: str) -> None:
     leases = Leases(redis, settings)
     queue, admission = JobQueue(redis, settings), make_admission(settings, clock)
     gate = make_schema_gate(redis, engine, model.card, settings)
+    checks = make_answer_checks(engine)
     worker = BatchWorker(
-        queue, leases, engine, admission, clock, name, model.card.hash, traces, gate
+        queue, leases, engine, admission, clock, name, model.card.hash, traces, gate, checks
     )
     desk = make_schema_desk(settings, engine, model.card, model.path)
     counters = Counters(redis, settings)
@@ -104,6 +106,7 @@ def serve(settings: Settings, name: str) -> None:
     finally:
         heartbeat.stop()
         desk.stop()
+        checks.stop()
         traces.close()
         engine.close()
 

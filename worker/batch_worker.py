@@ -30,6 +30,7 @@ from headrace.core.jobs.rq_adapter import EXPIRED
 from headrace.core.redis_errors import passes_by_itself
 from headrace.core.roster import Activity
 from headrace.core.types import Request, Room
+from worker.answer_check.checks import AnswerChecks, NoChecks
 from worker.commands import DROP_EXECUTION, Command
 from worker.engine_port import EnginePort
 from worker.insistence import insist
@@ -71,6 +72,7 @@ class BatchWorker(SimpleWorker):
         card_hash: str,
         traces: Traces | None = None,
         gate: SchemaGate | None = None,
+        checks: AnswerChecks | None = None,
     ) -> None:
         super().__init__(
             list(keys.QUEUE_NAMES.values()),
@@ -89,6 +91,7 @@ class BatchWorker(SimpleWorker):
         self._card_hash = card_hash
         self._traces = traces or NoTraces()
         self._gate = NoGate() if gate is None else gate  # an empty one is false
+        self._checks = checks or NoChecks()
         self.settings = queue.settings
         self.steps = StepCounts() if self.settings.metrics else NoStepCounts()
         self._failpoints = make_failpoints(self.settings.failpoints)
@@ -155,6 +158,7 @@ class BatchWorker(SimpleWorker):
         """
         began, self._waited_s = self._clock.now(), 0.0
         self._obey()
+        self._end_checked()
         self._admit()
         self._let_in()
         if steps := self._admission.may_step(self._rows):
@@ -214,7 +218,7 @@ class BatchWorker(SimpleWorker):
 
     def _admit(self) -> None:
         """Claims the jobs that there is room for."""
-        room = self._admission.room(self._gate.room(self.engine.room()), len(self.running))
+        room = self._admission.room(self._free_room(), len(self.running))
         precedence = self._shares.precedence(self.running.values())
         is_full = not (room.slots or precedence.yielded.slots)
         if self._drain_until is not None or is_full or self._is_isolating:
@@ -236,6 +240,11 @@ class BatchWorker(SimpleWorker):
             self._start(claim)
         self._admission.admitted(len(claims))
         log_unclaimed(claimed)
+
+    def _free_room(self) -> Room:
+        """What the engine has free, less what jobs outside of it stand for."""
+        free = self._gate.room(self.engine.room())
+        return Room(max(0, free.slots - self._being_checked), free.tokens)
 
     def _claim(self, room: Room, precedence: Precedence) -> Claimed:
         """May be called again: what a lost answer brought waits again, and nobody died."""
@@ -291,6 +300,8 @@ class BatchWorker(SimpleWorker):
         if claim.is_alone:
             log.warning("runs alone: workers died while they ran it", job_id=claim.job_id)
         self.running[claim.job_id] = Running(claim, request, self.name, self._clock.now())
+        if request.sampling.json_schema is not None:
+            self._checks.prepare()
         if not self._gate.hold(request):
             self.engine.add(request, claim.published_ids)
 
@@ -305,12 +316,24 @@ class BatchWorker(SimpleWorker):
 
     @property
     def _rows(self) -> int:
-        """How many jobs are inside the engine: the others wait at the gate."""
-        return len(self.running) - len(self._gate)
+        """How many jobs are inside the engine: others wait at the gate, or for their check."""
+        return len(self.running) - len(self._gate) - self._being_checked
+
+    @property
+    def _being_checked(self) -> int:
+        """How many jobs have left the engine and wait for the check of their answer."""
+        return sum(job.has_last_token for job in self.running.values())
 
     def _rest(self) -> None:
         """Nothing to run yet: waits for a job, a verdict, or for the batch to be closed."""
         self.engine.check()
+        if self._being_checked:
+            self._checks.wait(LOOK_S)
+        else:
+            self._await_jobs()
+        self.last_progress = self._clock.now()
+
+    def _await_jobs(self) -> None:
         most_s = LOOK_S if len(self._gate) else IDLE_WAIT_S
         until_closed_s = self._admission.wait_s(self._rows)
         wait_s = most_s if until_closed_s is None else min(until_closed_s, most_s)
@@ -318,7 +341,6 @@ class BatchWorker(SimpleWorker):
             self._insist(lambda: self._queue.wait_for_ring(wait_s, self._card_hash))
         else:  # a ring is for those who may claim
             self._clock.sleep(wait_s)
-        self.last_progress = self._clock.now()
 
     def _step(self) -> None:
         rows = self._rows
@@ -328,9 +350,24 @@ class BatchWorker(SimpleWorker):
         self._traces.stepped()
         for delta in deltas:
             self.running[delta.request_id].absorb(delta, rows, now)
-        ended = [delta.request_id for delta in deltas if delta.is_last]
-        self._end([self.running[job_id].outcome(now) for job_id in ended])
+        ended = [self.running[delta.request_id] for delta in deltas if delta.is_last]
+        for job in ended:
+            if job.has_unchecked_answer:
+                self._checks.begin(job)
+        self._end([job.outcome(now) for job in ended if not job.has_unchecked_answer])
         self._publish(now)
+
+    def _end_checked(self) -> None:
+        """Ends the jobs whose answers were checked, unless they ended or left meanwhile."""
+        now = self._clock.now()
+        checked = self._checks.finished()
+        self._end(
+            [
+                job.judged(*judgement, now)
+                for job, judgement in checked
+                if self.running.get(job.claim.job_id) is job
+            ]
+        )
 
     def _publish(self, now: float) -> None:
         """Streams new tokens, coalesced."""

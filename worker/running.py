@@ -7,10 +7,16 @@ from dataclasses import replace
 
 from headrace.core.jobs.handover import Claim, Outcome, Publication
 from headrace.core.jobs.job import Report
-from headrace.core.types import Delta, Request, TokenLogprobs
+from headrace.core.types import (
+    SCHEMA_VIOLATION,
+    Delta,
+    FinishReason,
+    Request,
+    TokenLogprobs,
+)
 
 TIMEOUT, ENGINE_ERROR, REFUSED, STOPPED = "timeout", "engine_error", "refused", "stopped"
-"""Reasons of jobs that do not succeed, beside `EXPIRED`."""
+"""Reasons of jobs that do not succeed, beside `EXPIRED` and `SCHEMA_VIOLATION`."""
 
 PROGRESS_TOKENS = 16
 """New tokens that a job brings between two preemptions, for each time that it was preempted."""
@@ -58,6 +64,25 @@ class Running:
         return now - self.started > self.claim.timeout_s
 
     @property
+    def text(self) -> str:
+        """The answer so far, that of earlier attempts included."""
+        return self._text
+
+    @property
+    def has_last_token(self) -> bool:
+        """Whether the engine is done with it."""
+        return self._last.is_last
+
+    @property
+    def has_unchecked_answer(self) -> bool:
+        """Whether its answer is to be checked: one under a schema, that claims to be whole.
+
+        A stop string may have cut it: its reader could not tell, so it has to fit as well.
+        """
+        under_schema = self.request.sampling.json_schema is not None
+        return under_schema and self._last.finish_reason is FinishReason.STOP
+
+    @property
     def output_tokens(self) -> int:
         """Those of earlier attempts included."""
         return self._count
@@ -69,9 +94,12 @@ class Running:
 
     @property
     def may_yield(self) -> bool:
-        """Whether it may make room: at any time once, and then each time after more progress."""
+        """Whether it may make room: at any time once, and then each time after more progress.
+
+        One that has its last token has no room to give.
+        """
         new_tokens = self._count - len(self.claim.published_ids)
-        return new_tokens >= PROGRESS_TOKENS * self.claim.preemptions
+        return not self.has_last_token and new_tokens >= PROGRESS_TOKENS * self.claim.preemptions
 
     @property
     def left_tokens(self) -> int:
@@ -110,6 +138,17 @@ class Running:
         if self._last.error is not None:
             failure = self.failure(ENGINE_ERROR, self._last.error, now)
             return _retryable(failure) if self._last.may_pass else failure
+        return self._success(now)
+
+    def judged(self, complaint: str | None, may_pass: bool, now: float) -> Outcome:
+        """Its end after the check of its answer; with `may_pass` the check is tried again."""
+        if complaint is None:
+            return self._success(now)
+        if may_pass:
+            return _retryable(self.failure(ENGINE_ERROR, complaint, now))
+        return self.failure(SCHEMA_VIOLATION, complaint, now)
+
+    def _success(self, now: float) -> Outcome:
         reason = self._last.finish_reason
         result: dict[str, object] = {
             "text": self._text,

@@ -19,7 +19,8 @@ HeadraceError
 ├── Unavailable         Redis is away, or no model card exists yet
 ├── WaitEnded           a caller's wait ended before its job
 ├── JobFailed           the job that a caller waited for did not succeed
-│   └── DeadlineExceeded its time was over before it could
+│   ├── DeadlineExceeded its time was over before it could
+│   └── SchemaViolation its answer does not fit its JSON schema
 ├── ModelError          a model cannot be found, read or prepared
 │   ├── InfidelityError an engine answers otherwise than its model
 │   └── SelfCheckError  an engine fails its check before its first job
@@ -162,6 +163,15 @@ class DeadlineExceeded(JobFailed):
 
     def __init__(self, job_id: str) -> None:
         super().__init__(job_id, "expired", "its deadline passed before a worker was free")
+
+
+class SchemaViolation(JobFailed):
+    """Raised to a waiting caller whose job's answer does not fit its JSON schema."""
+
+    code = "schema_violation"
+
+    def __init__(self, job_id: str, complaint: str) -> None:
+        super().__init__(job_id, "failed", complaint)
 
 
 class ModelError(HeadraceError):

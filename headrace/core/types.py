@@ -70,6 +70,10 @@ class FinishReason(StrEnum):
     LENGTH = "length"
 
 
+SCHEMA_VIOLATION = "schema_violation"
+"""Reason, and error code, of a job whose answer does not fit its JSON schema."""
+
+
 class Feature(StrEnum):
     """What a request may ask for that not every engine can do."""
 

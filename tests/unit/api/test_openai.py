@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from headrace.core.jobs.handover import Outcome
+from headrace.core.jobs.job import Report
+from headrace.core.types import Room
 from tests.bench import Bench
 from tests.unit.api.openai_calls import CHAT, TEXT, chunks
 
@@ -118,6 +121,54 @@ def test_a_stream_whose_deadline_passes_says_so(client: FlaskClient, bench: Benc
     assert last["error"]["message"] == (
         f"job {job_id} expired: its deadline passed before a worker was free"
     )
+
+
+def _break_schema(bench: Bench) -> None:
+    [claim] = bench.queue.claim("worker-1", Room(1, 10_000)).claims
+    breaks = "the answer breaks its json_schema: it is no JSON"
+    outcome = Outcome(claim, Report(), 0, reason="schema_violation", error=breaks)
+    bench.queue.finish("worker-1", [outcome])
+
+
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions"])
+def test_an_answer_that_breaks_its_schema_is_an_error_of_its_own_that_says_not_to_retry(
+    client: FlaskClient, bench: Bench, path: str
+) -> None:
+    admission = client.application.extensions["headrace"].admission
+    admission.submit = _submit_and(lambda _job_id: _break_schema(bench), admission.submit)
+
+    response = client.post(path, json=CHAT if "chat" in path else TEXT)
+
+    assert response.status_code == 422
+    assert response.headers["x-should-retry"] == "false"
+    assert response.json is not None
+    error = response.json["error"]
+    assert (error["type"], error["code"]) == ("job_failed", "schema_violation")
+    assert error["message"].endswith("the answer breaks its json_schema: it is no JSON")
+
+
+def test_a_stream_whose_answer_breaks_its_schema_says_so(client: FlaskClient, bench: Bench) -> None:
+    response = client.post("/v1/completions", json=TEXT | {"stream": True})
+    _break_schema(bench)
+
+    *_events, last = chunks(response.text)
+    assert last["error"]["code"] == "schema_violation"
+    assert "its answer does not fit its json_schema" in last["error"]["message"]
+
+
+def test_a_job_whose_answer_breaks_its_schema_says_so_at_each_door(
+    client: FlaskClient, bench: Bench
+) -> None:
+    submitted = client.post("/v1/jobs", json={"prompt": "hello"}).json
+    assert submitted is not None
+    path = f"/v1/jobs/{submitted['id']}"
+    _break_schema(bench)
+
+    job = client.get(path).json
+    assert job is not None
+    assert (job["status"], job["reason"]) == ("failed", "schema_violation")
+    assert "breaks its json_schema" in job["error"]
+    assert '"reason": "schema_violation"' in client.get(f"{path}/stream").text
 
 
 def _submit_and(then: Callable[[str], object], submit: Callable[..., Any]) -> Any:

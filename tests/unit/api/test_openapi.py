@@ -20,8 +20,8 @@ from tests.unit.api.test_bad_input import BODIES, CHAT, JOBS, NEUTRAL, RESPONSE_
 
 JOB = "/v1/jobs/{job_id}"
 REFUSALS = {
-    ("post", CHAT): "400 401 403 404 409 413 429 500 503 504",
-    ("post", TEXT): "400 401 403 404 409 413 429 500 503 504",
+    ("post", CHAT): "400 401 403 404 409 413 422 429 500 503 504",
+    ("post", TEXT): "400 401 403 404 409 413 422 429 500 503 504",
     ("post", JOBS): "400 401 403 404 409 413 429 503 504",
     ("get", JOBS): "400 401 403 503",
     ("get", JOB): "400 401 403 404 503",

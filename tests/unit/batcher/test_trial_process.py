@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from batcher.engine import make_trial
+from batcher.helper_process import HelperProcess
 from batcher.trial_process import TrialProcess
 from headrace.core.json_schema.verdict import Verdict
 from headrace.core.model_card import ModelCard
@@ -131,11 +132,11 @@ print(helper.pid, flush=True)
 time.sleep(60)
 """
     with ExitStack() as stack:
-        trial = TrialProcess([sys.executable, "-c", parent], 2.0)
-        stack.callback(trial.close)
-        trial.start()
-        assert trial._helper is not None
-        line = trial._hear(60)
+        helper = HelperProcess([sys.executable, "-c", parent])
+        stack.callback(helper.close)
+        helper.start()
+        assert helper._helper is not None
+        line = helper._hear(60)
         assert line is not None
-        os.kill(trial._helper.pid, signal.SIGKILL)
+        os.kill(helper._helper.pid, signal.SIGKILL)
         eventually(lambda: not Path(f"/proc/{int(line)}/exe").exists())
