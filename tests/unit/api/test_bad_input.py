@@ -110,7 +110,7 @@ BODIES: list[tuple[str, Any, str]] = [
     *(
         (CHAT, chat(chat_template_kwargs=kwargs), "chat_template_kwargs")
         for kwargs in (
-            *(5, True, "enable_thinking", ["enable_thinking"]),
+            *list[Any]([5, True, "enable_thinking", ["enable_thinking"]]),
             *({"messages": []}, {"tools": [{}]}, {"chat_template": "{{ 1 }}"}, {"tokenize": True}),
             *({"add_generation_prompt": False}, {"add_generation_prompt": 1}),
             *({"continue_final_message": True}, {"documents": "x"}, {"documents": ["x"]}),
