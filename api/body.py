@@ -9,17 +9,21 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.json_text import parse_json
 from api.services import services
+from api.unicode import require_unicode
 from headrace.core.errors import InvalidRequest
 
 
 def read_json() -> Any:
-    """Raises `InvalidRequest` for anything that is not JSON in UTF-8."""
+    """Raises `InvalidRequest` for anything that is not JSON of Unicode text in UTF-8."""
     try:
-        return parse_json(_read().decode("utf-8"))
+        text = _read().decode("utf-8")
+        value = parse_json(text)
     except UnicodeDecodeError as error:
         raise InvalidRequest("the body is not UTF-8", "body") from error
     except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"the body is not JSON: {error}", "body") from error
+    require_unicode(text, value)
+    return value
 
 
 def read_optional_json() -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -28,7 +27,6 @@ _SCHEMA = {
 def _as_variables(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("give a JSON object")
-    _require_unicode(value)
     for name, neutral in NEUTRAL.items():
         if not any(_is_same(value.get(name), each) for each in neutral):
             raise ValueError(f"{name} cannot be set here")
@@ -39,13 +37,6 @@ def _as_variables(value: Any) -> dict[str, Any]:
 def _is_same(value: Any, neutral: Any) -> bool:
     """Python takes 1 for True."""
     return type(value) is type(neutral) and bool(value == neutral)
-
-
-def _require_unicode(value: dict[str, Any]) -> None:
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except (UnicodeEncodeError, RecursionError) as error:
-        raise ValueError("half a surrogate pair in it, or nested too deeply") from error
 
 
 def _require_documents(documents: Any) -> None:

@@ -110,7 +110,7 @@ BODIES: list[tuple[str, Any, str]] = [
     *(
         (CHAT, chat(chat_template_kwargs=kwargs), "chat_template_kwargs")
         for kwargs in (
-            *(5, True, "enable_thinking", ["enable_thinking"], {"half a pair": "\ud800"}),
+            *list[Any]([5, True, "enable_thinking", ["enable_thinking"]]),
             *({"messages": []}, {"tools": [{}]}, {"chat_template": "{{ 1 }}"}, {"tokenize": True}),
             *({"add_generation_prompt": False}, {"add_generation_prompt": 1}),
             *({"continue_final_message": True}, {"documents": "x"}, {"documents": ["x"]}),
@@ -195,6 +195,58 @@ def test_a_body_that_is_not_json_in_utf_8_is_refused(client: FlaskClient, body: 
     assert response.status_code == 400
     assert response.json is not None
     assert response.json["error"]["param"] == "body"
+
+
+HALF = "a \ud83d b"
+HALVES = [
+    (CHAT, {"messages": [{"role": "user", "content": HALF}]}, "messages.0.content"),
+    (CHAT, {"messages": [{"role": HALF, "content": "x"}]}, "messages.0.role"),
+    (CHAT, {"messages": [{"role": "user", "content": "x", "name": HALF}]}, "messages.0.name"),
+    (
+        CHAT,
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": HALF}]}]},
+        "messages.0.content.0.text",
+    ),
+    (CHAT, chat(stop=["x", HALF]), "stop.1"),
+    (CHAT, chat(stop="\udc00\ud800"), "stop"),
+    (CHAT, chat(user=HALF), "user"),
+    (CHAT, chat(model=HALF), "model"),
+    (CHAT, chat(metadata={"team": HALF}), "metadata.team"),
+    (CHAT, chat(metadata={HALF: "team"}), "metadata.a \\ud83d b"),
+    (CHAT, chat(chat_template_kwargs={"documents": [{"text": HALF}]}), "chat_template_kwargs.docu"),
+    (CHAT, chat(chat_template_kwargs={HALF: 1}), "chat_template_kwargs.a \\ud83d b"),
+    (CHAT, chat(tools=[{"function": {"description": HALF}}]), "tools.0.function.description"),
+    (CHAT, chat(response_format=schema({"properties": {HALF: {}}})), RESPONSE_SCHEMA),
+    (CHAT, chat(response_format=schema({"enum": [HALF]})), f"{RESPONSE_SCHEMA}.enum.0"),
+    (CHAT, {HALF: 1}, "a \\ud83d b"),
+    (CHAT, HALF, "body"),
+    (CHAT, [HALF], "0"),
+    (TEXT, {"prompt": ["x", HALF]}, "prompt.1"),
+    (TEXT, {"prompt": "x", "user": HALF}, "user"),
+    (JOBS, {"messages": [{"role": "user", "content": HALF}]}, "messages.0.content"),
+    (JOBS, {"prompt": "x", "stop": [HALF]}, "stop.0"),
+    ("/v1/dead/nobody/replay", {"force": HALF}, "force"),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "param"), HALVES)
+def test_half_a_surrogate_pair_is_refused_by_its_place(
+    client: FlaskClient, bench: Bench, path: str, body: Any, param: str
+) -> None:
+    response = client.post(path, data=json.dumps(body))
+
+    assert response.status_code == 400, response.json
+    assert response.json is not None
+    assert response.json["error"]["param"].startswith(param)
+    assert response.json["error"]["type"] == "invalid_request_error"
+    assert bench.queue.waiting() == 0
+
+
+def test_a_whole_surrogate_pair_is_one_character(served: FlaskClient) -> None:
+    body = json.dumps(chat(max_tokens=3, user="🙂") | {"stop": ["🙂"]})
+
+    assert "\\ud83d\\ude42" in body
+    assert served.post(CHAT, data=body).status_code == 200
 
 
 @pytest.mark.parametrize("path", [CHAT, TEXT, JOBS])
