@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from flask import request
 
@@ -12,6 +11,7 @@ from api.services import services
 from headrace.core.api_key import Scope
 from headrace.core.errors import Forbidden
 from headrace.core.exposure import is_loopback
+from headrace.core.trusted_hosts import names_loopback
 
 PUBLIC = frozenset({"operations.health", "operations.healthz", "operations.readyz"})
 """Routes that need no key."""
@@ -47,7 +47,7 @@ SCOPES: Mapping[str, Scope] = {
 
 
 def require() -> None:
-    """Before each request. Raises `Unauthorised`, `Forbidden`.
+    """Before each request. Raises `Unauthorised`, `Forbidden`, `UntrustedHost`.
 
     An address that does not exist wants a key as well: who has none learns nothing of the others.
     """
@@ -66,5 +66,6 @@ def scope_of(endpoint: str) -> Scope:
 
 def _is_local_visit() -> bool:
     """Also by the name that led here: a page of another site may name this machine as its own."""
-    names = services().settings.host, urlsplit(request.host_url).hostname or ""
-    return all(map(is_loopback, names))
+    return is_loopback(services().settings.host) and names_loopback(
+        request.environ.get("HTTP_HOST")
+    )

@@ -19,6 +19,7 @@ from api import (
 )
 from api.admission import Admission
 from api.bundles import Bundles
+from api.cors import Cors
 from api.errors import register_error_handlers
 from api.follower import Follower
 from api.http_metrics import make_http_metrics
@@ -38,6 +39,7 @@ from headrace.core.jobs.pace import PaceMeter
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.roster import Roster
 from headrace.core.settings import Settings, load_settings
+from headrace.core.trusted_hosts import TrustedHosts
 
 
 def create_app(settings: Settings | None = None, queue: JobQueue | None = None) -> Flask:
@@ -56,7 +58,7 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
     roster = Roster(queue.redis, settings.lease_s)
     schemas = SchemaCheck(queue.redis, roster, settings)
     pace, metrics = PaceMeter(queue.redis, roster), make_http_metrics(settings)
-    traces = make_traces(settings)
+    traces, cors = make_traces(settings), Cors(settings.cors_origins, api_keys)
 
     app = Flask("headrace")
     app.json = JsonProvider(app)
@@ -74,31 +76,37 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
         waiters=waiters,
         follower=Follower(queue, waiters),
         metrics=metrics,
+        cors=cors,
+        trusted_hosts=TrustedHosts(settings),
     )
-    _register_hooks(app, traces)
+    _register_hooks(app, traces, cors)
     for blueprint in (jobs.blueprint, dead.blueprint, openai.blueprint, operations.blueprint):
         app.register_blueprint(blueprint)
-    dashboard.mount(app, settings.redis_url, settings.host)
+    dashboard.mount(app, settings.redis_url)
     documentation.mount(app)
     register_error_handlers(app)
     return app
 
 
-def _register_hooks(app: Flask, traces: Traces) -> None:
+def _register_hooks(app: Flask, traces: Traces, cors: Cors) -> None:
     """One hook before and one after a request: Flask spends some microseconds on each."""
 
     @app.before_request
-    def begin() -> None:
+    def begin() -> Response | None:
         request_id.assign()
         traces.begin()
         access_log.begin()
+        if (preflight := cors.answer_preflight()) is not None:
+            return preflight
         access.require()
+        return None
 
     @app.after_request
     def end(response: Response) -> Response:
         rate_limits.show(response)
         request_id.show(response)
         admission.show_replay(response)
+        cors.show(response)
         access_log.end(response)
         traces.end(response)
         return response

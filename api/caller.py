@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from flask import g, request
 
+from api.cross_site import require_trusted_visit
 from api.services import services
 from headrace.core.api_key import NO_LIMITS, ApiKey, Limits, Scope
 from headrace.core.errors import Unauthorised
@@ -44,11 +45,14 @@ class Caller:
 
 
 ANONYMOUS = Caller(DEFAULT_TENANT, frozenset(Scope), NO_LIMITS, None)
-"""Everybody, while there is no key."""
+"""Everybody, while there is no key; but for pages of other sites."""
 
 
 def caller() -> Caller:
-    """The current request's. Raises `Unauthorised`, and `RedisError` where Redis is away."""
+    """Return the current request's.
+
+    Raises `Unauthorised`, `UntrustedHost`, `CrossSiteRequest`, and `RedisError` when Redis is away.
+    """
     known: Caller | None = g.get("caller")
     if known is None:
         known = g.caller = _identify()
@@ -64,6 +68,7 @@ def _identify() -> Caller:
     if keys.is_locked():
         raise _unauthorised("no such API key" if text else "this API needs an API key")
     if may_be_anonymous(services().settings):
+        require_trusted_visit()
         return ANONYMOUS
     raise _unauthorised("this API has no key yet, and serves nobody without one")
 

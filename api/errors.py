@@ -32,6 +32,7 @@ from headrace.core.errors import (
     Unauthorised,
     Unavailable,
     UnknownModel,
+    UntrustedHost,
     WaitEnded,
     WrongState,
 )
@@ -58,6 +59,7 @@ TABLE: dict[type[Exception], Refusal] = {
     Unauthorised: Refusal(
         401, "invalid_request_error", {"WWW-Authenticate": BEARER}, "unauthorised"
     ),
+    UntrustedHost: Refusal(421, "invalid_request_error", rejected="unauthorised"),
     Forbidden: Refusal(403, "permission_error", rejected="unauthorised"),
     UnknownModel: Refusal(404, "invalid_request_error", rejected="unknown_model"),
     InvalidRequest: Refusal(400, "invalid_request_error", rejected="invalid_request"),

@@ -25,7 +25,7 @@ from api.operation import Answer, Operation
 from api.queries import Query
 from api.request_id import HEADER as REQUEST_ID
 from api.schemas import LIMITED_BY
-from headrace.core.errors import Forbidden, InvalidRequest, Unauthorised
+from headrace.core.errors import Forbidden, InvalidRequest, Unauthorised, UntrustedHost
 from headrace.core.settings import Settings
 from headrace.core.version import version
 
@@ -196,7 +196,7 @@ def _refusals(endpoint: str, operation: Operation) -> set[type[Exception]]:
     if operation.query is not None or operation.body is not None:
         kinds.add(InvalidRequest)
     if endpoint not in PUBLIC:
-        kinds |= {Unauthorised, Forbidden}
+        kinds |= {Unauthorised, Forbidden, UntrustedHost}
     return kinds | ({RedisError} if operation.durable else set())
 
 

@@ -9,6 +9,7 @@ from flask import current_app
 
 if TYPE_CHECKING:  # for the types alone: some of these ask for services themselves
     from api.admission import Admission
+    from api.cors import Cors
     from api.follower import Follower
     from api.http_metrics import HttpMetrics
     from api.intake import Intake
@@ -20,6 +21,7 @@ if TYPE_CHECKING:  # for the types alone: some of these ask for services themsel
     from headrace.core.jobs.queue import JobQueue
     from headrace.core.roster import Roster
     from headrace.core.settings import Settings
+    from headrace.core.trusted_hosts import TrustedHosts
 
 KEY = "headrace"
 
@@ -38,6 +40,8 @@ class Services:
     waiters: Waiters
     follower: Follower
     metrics: HttpMetrics
+    cors: Cors
+    trusted_hosts: TrustedHosts
 
 
 def services() -> Services:

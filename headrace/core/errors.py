@@ -4,6 +4,8 @@ HeadraceError
 ├── SettingsError       a setting is missing or wrong; names the variable
 ├── Unauthorised        no API key, or none that is valid
 ├── Forbidden           the caller's key does not allow this
+│   └── CrossSiteRequest another site's page sent it, and no key protects the API
+├── UntrustedHost       the Host header may be another site's, and no key protects the API
 ├── ApiKeyNotFound      no API key with this id
 ├── InvalidRequest      the caller sent something unusable; names the field
 │   └── UnknownModel    a model that this deployment does not serve
@@ -57,6 +59,34 @@ class Forbidden(HeadraceError):
     """Raised when a caller's API key lacks a scope."""
 
     code = "insufficient_scope"
+
+
+class CrossSiteRequest(Forbidden):
+    """Raised when a page of another site sends a request that changes something, without a key."""
+
+    code = "cross_site_request"
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(
+            f"a page of another site sent this ({origin[:200]!r}), and no API key protects this "
+            "API; allow its origin with HEADRACE_CORS_ORIGINS, or make a key: headrace keys create"
+        )
+
+
+class UntrustedHost(HeadraceError):
+    """Raised when the API has no key, and the Host header is no name that is known to be its own.
+
+    Such a name may be another site's that leads here (DNS rebinding).
+    """
+
+    code = "untrusted_host"
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"the Host header {host[:200]!r} is not known to be a name of this API, and no API key "
+            "protects it; call it by IP address or localhost, name the host in "
+            "HEADRACE_ALLOWED_HOSTS, or make a key: headrace keys create"
+        )
 
 
 class ApiKeyNotFound(HeadraceError):

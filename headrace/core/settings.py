@@ -18,10 +18,12 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from headrace.core.errors import SettingsError
+from headrace.core.origins import parse_origins
 
 PREFIX = "HEADRACE_"
 HIGHEST_PORT = 65535
 
+_HOST_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _DEVICE = re.compile(r"auto|cpu|cuda(:(0|[1-9][0-9]{0,2}))?")
 
 
@@ -199,6 +201,16 @@ class Settings(BaseSettings):
     allow_anonymous: bool = Field(
         False, description="Serve callers beyond this machine while no API key exists."
     )
+    allowed_hosts: str = Field(
+        "",
+        description="Host names, with commas between, by which the API and the monitor may be"
+        " called while no API key exists, in addition to IP addresses and localhost; `*`: any.",
+    )
+    cors_origins: str = Field(
+        "",
+        description="Origins, with commas between, whose pages may use the API from a browser, as"
+        " https://chat.example; `*`: any, once there is an API key.",
+    )
 
     # What counts as good
     slo_latency_s: PositiveFloat = Field(
@@ -256,6 +268,20 @@ class Settings(BaseSettings):
         if not _DEVICE.fullmatch(device):
             raise ValueError("auto, cpu, cuda or cuda:N, where N is the number of a GPU from 0 on")
         return device
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _names_hosts(cls, hosts: str) -> str:
+        for host in filter(None, map(str.strip, hosts.split(","))):
+            if host != "*" and not _HOST_NAME.fullmatch(host):
+                raise ValueError(f"{host!r} is no host name (without scheme, port and path)")
+        return hosts
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _names_origins(cls, origins: str) -> str:
+        parse_origins(origins)
+        return origins
 
     @field_validator("state_dir", "scaler_start")
     @classmethod

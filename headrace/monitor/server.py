@@ -44,7 +44,8 @@ def monitor_app(registry: CollectorRegistry, gate: Gate) -> WSGIApplication:
 
 def _refuse(start_response: StartResponse) -> Iterable[bytes]:
     challenge = ("WWW-Authenticate", 'Bearer realm="Headrace"')
-    return _text(start_response, "401 Unauthorized", "wants a key with the scope admin", challenge)
+    text = "wants a key with the scope admin; without any key, a Host of HEADRACE_ALLOWED_HOSTS"
+    return _text(start_response, "401 Unauthorized", text, challenge)
 
 
 def _text(

@@ -119,13 +119,25 @@ def test_looking_at_an_address_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    "headers", [{"Origin": "http://evil.example"}, {"Host": "evil.example"}, {"Origin": "null"}]
+    ("headers", "status"),
+    [
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Host": "evil.example"}, 421),
+        ({"Host": "192.168.1.5:8000"}, 403),
+    ],
 )
 def test_a_page_of_another_site_can_change_nothing(
-    dashboard: FlaskClient, bench: Bench, headers: dict[str, str]
+    dashboard: FlaskClient, bench: Bench, headers: dict[str, str], status: int
 ) -> None:
-    assert dashboard.post("/rq/job/broken/requeue", headers=headers).status_code == 403
+    assert dashboard.post("/rq/job/broken/requeue", headers=headers).status_code == status
     assert bench.state("broken") == "failed"
+
+
+def test_no_other_page_may_show_it_in_a_frame(dashboard: FlaskClient) -> None:
+    policy = dashboard.get("/rq/0/view/workers").headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in policy
 
 
 def test_its_own_pages_may_post(dashboard: FlaskClient) -> None:
@@ -138,13 +150,33 @@ def test_an_unknown_page_is_not_found(dashboard: FlaskClient, page: str) -> None
     assert dashboard.get(page).status_code == 404
 
 
-def test_the_dashboard_is_not_there_beyond_loopback(
-    settings: Settings, redis_url: str, bench: Bench
-) -> None:
+@pytest.fixture
+def exposed(settings: Settings, redis_url: str, bench: Bench) -> FlaskClient:
+    """A client of an API that binds beyond loopback, as under Compose."""
     changes = {"redis_url": redis_url, "host": "0.0.0.0", "allow_anonymous": True}
-    open_to_all = settings.model_copy(update=changes)
+    return create_app(settings.model_copy(update=changes | {"allowed_hosts": "api"})).test_client()
 
-    assert create_app(open_to_all).test_client().get("/rq/").status_code == 404
+
+def test_published_on_loopback_it_needs_no_key(exposed: FlaskClient) -> None:
+    for host in ("127.0.0.1:8000", "localhost:8000", "[::1]:8000"):
+        assert exposed.get("/rq/0/data/queues.json", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["api:8000", "192.168.1.5:8000", "0.0.0.0:8000"])
+def test_elsewhere_it_is_for_an_administrators_key_alone(
+    exposed: FlaskClient, api_keys: ApiKeyStore, host: str
+) -> None:
+    page, headers = "/rq/0/data/queues.json", {"Host": host}
+    refused = exposed.get(page, headers=headers)
+    assert (refused.status_code, "keys create" in refused.text) == (403, True)
+
+    admin, _key = api_keys.create("root", frozenset({Scope.ADMIN}))
+    user, _key = api_keys.create("alice", frozenset({Scope.SUBMIT, Scope.READ}))
+    assert exposed.get(page, headers=headers, auth=("x", admin)).status_code == 200
+    assert exposed.get(page, headers=headers, auth=("x", user)).status_code == 403
+    assert exposed.get(page, headers=headers, auth=("x", "hr_wrong")).status_code != 200
+    bearer = headers | {"Authorization": f"Bearer {admin}"}
+    assert exposed.get(page, headers=bearer).status_code == 200
 
 
 def test_once_there_is_a_key_a_browser_is_asked_for_one(
@@ -169,12 +201,20 @@ def test_the_dashboard_is_for_administrators(
     assert bench.state("broken") == "failed"
 
 
+@pytest.mark.parametrize("origins", ["", "*", "http://evil.example"])
 def test_a_page_of_another_site_cannot_use_a_browsers_key(
-    dashboard: FlaskClient, api_keys: ApiKeyStore, bench: Bench
+    settings: Settings, redis_url: str, bench: Bench, api_keys: ApiKeyStore, origins: str
 ) -> None:
     text, _key = api_keys.create("root", frozenset({Scope.ADMIN}))
+    bench.worker.start()
+    bench.submit(make_request("broken", max_tokens=1000))
+    bench.turn(1)
+    changes = {"redis_url": redis_url, "cors_origins": origins}
+    dashboard = create_app(settings.model_copy(update=changes)).test_client()
 
-    for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}):
+    for headers in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "same-site"}):
         answer = dashboard.post("/rq/job/broken/requeue", headers=headers, auth=("x", text))
         assert answer.status_code == 403
+    assert dashboard.get("/rq/requeue/headrace-default", auth=("x", text)).status_code == 405
     assert bench.state("broken") == "failed"
+    bench.worker.teardown()

@@ -80,6 +80,18 @@ def test_beyond_loopback_metrics_want_an_administrators_key(
     assert client_of(redis_url, exposed).get("/healthz").status_code == 200
 
 
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8001"])
+def test_a_name_of_another_site_reads_no_metrics(
+    redis_url: str, settings: Settings, host: str
+) -> None:
+    answer = client_of(redis_url, settings).get("/metrics", headers={"Host": host})
+    assert (answer.status_code, "HEADRACE_ALLOWED_HOSTS" in answer.text) == (401, True)
+
+    allowing = settings.model_copy(update={"allowed_hosts": "monitor"})
+    headers = {"Host": "monitor:8001"}
+    assert client_of(redis_url, allowing).get("/metrics", headers=headers).status_code == 200
+
+
 def test_on_this_machine_nobody_is_asked(redis_url: str, redis: Client, settings: Settings) -> None:
     ApiKeyStore(redis).create("alice", frozenset(Scope))
     assert client_of(redis_url, settings).get("/metrics").status_code == 200
