@@ -13,10 +13,12 @@ from flask import request
 
 from api import request_id
 from api.caller import caller
+from api.conversation import conversation
 from api.http_metrics import HttpMetrics
+from api.messages import Message
 from api.prompts import Prompt
 from api.schema_check import SchemaCheck
-from api.schemas import NO_DEFAULTS, Body, ChatBody, CompletionBody, JobBody, Message
+from api.schemas import NO_DEFAULTS, Body, ChatBody, CompletionBody, JobBody
 from api.traces import Traces
 from headrace.core.card_store import CardStore
 from headrace.core.errors import InvalidRequest, UnknownModel
@@ -215,5 +217,4 @@ def _tokenize_prompt(card: ModelCard, prompt: Prompt) -> tuple[int, ...]:
 
 
 def _chat_prompt(messages: list[Message], kwargs: dict[str, Any]) -> Tokenize:
-    conversation = [message.model_dump() for message in messages]
-    return lambda card: card.tokenize_chat(conversation, kwargs)
+    return lambda card: card.tokenize_chat(conversation(messages, card.chat_template), kwargs)

@@ -18,9 +18,10 @@ from pydantic import (
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
-from typing_extensions import TypedDict
+from pydantic_core import CoreSchema, ErrorDetails
 
+from api.messages import Messages
+from api.neutral import meaningful, neutral_properties, switch_schemas
 from api.prompts import Prompt, Prompts
 from api.response_format import ResponseFormat
 from api.template_kwargs import TemplateKwargs
@@ -30,8 +31,6 @@ from headrace.core.sampling_defaults import (
     RepetitionPenalty,
     SamplingDefaults,
     Temperature,
-    TopK,
-    TopP,
 )
 from headrace.core.types import Priority, Sampling
 
@@ -49,65 +48,35 @@ MAX_JOBS = 64
 MAX_ALTERNATIVES, MAX_COMPLETION_ALTERNATIVES = 20, 5
 """Most alternatives of a token in the logprobs of a chat and of a completion."""
 
-NEUTRAL: dict[str, tuple[Any, ...]] = {
-    "n": (1,),
-    "best_of": (1,),
-    "echo": (False,),
-    "logprobs": (False,),
-    "store": (False,),
-    "suffix": ("",),
-    "tools": ([],),
-    "tool_choice": ("none", "auto"),
-    "parallel_tool_calls": (True, False),
-    "service_tier": ("auto", "default"),
-    "functions": ([],),
-    "function_call": ("none", "auto"),
-    "modalities": (["text"],),
-    "reasoning_effort": ("none",),
-    "verbosity": ("medium",),
-    "chat_template_kwargs": ({},),
-    **dict.fromkeys(("audio", "prediction", "moderation", "web_search_options"), ()),
-    **dict.fromkeys(("prompt_cache_options", "prompt_cache_retention", "top_logprobs"), ()),
-}
-"""Fields of the OpenAI API that Headrace takes only where they change nothing; null never does."""
-
-IGNORED = frozenset({"user", "metadata", "safety_identifier", "prompt_cache_key"})
-"""Fields that speak about the caller and change no answer."""
-
 OWN = "Left out, it is the model's own: `sampling_defaults` of `/v1/models` says it."
 
 STOP_TOKENS = "Token ids that end the output and are no part of its text."
 MIN_TOKENS = "Tokens before which neither an end of sequence nor any other stop counts."
 
+LEAST_TOP_P = 1e-6
+"""Smallest `top_p` that an engine is asked for."""
+
+PROBLEMS = {
+    "extra_forbidden": ("no such field; leave it out", "unknown_parameter"),
+    "missing": ("has to be there", "missing_required_parameter"),
+}
+"""Words and codes for what pydantic finds, where its own are not enough."""
+
 LIMITED_BY = "x-limited-by"
 """In the schema of a field: the setting that is its maximum."""
 
 
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+def _as_stops(value: Any) -> Any:
+    """One becomes a list of one; an empty text stops nothing."""
+    stops = [value] if isinstance(value, str) else value
+    if not isinstance(stops, list) or len(stops) > MAX_STOPS:
+        return stops
+    return [stop for stop in stops if stop != ""]
 
 
-def _as_text(content: Any) -> Any:
-    """Text parts, as the official client may send them, become one text."""
-    if not isinstance(content, list):
-        return content
-    for part in content:
-        if not isinstance(part, dict) or part.get("type") != "text":
-            raise ValueError("only text parts are supported")
-        if not isinstance(part.get("text"), str):
-            raise ValueError("the text of a part must be a string")
-    return "".join(part["text"] for part in content)
-
-
-def _without_nulls(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    return {name: field for name, field in value.items() if field is not None}
-
-
-def _is_same(value: Any, neutral: Any) -> bool:
-    """Python takes 0 for False."""
-    return type(value) is type(neutral) and bool(value == neutral)
+def _as_limit(value: Any) -> Any:
+    """By -1 other servers mean that there is none."""
+    return None if value == -1 and type(value) is int else value
 
 
 def _or_null(schema: JsonSchemaValue) -> JsonSchemaValue:
@@ -118,19 +87,27 @@ def _or_null(schema: JsonSchemaValue) -> JsonSchemaValue:
     return {"anyOf": [own, {"type": "null"}]} | notes
 
 
-def _neutral_fields() -> dict[str, JsonSchemaValue]:
-    """Of those that are taken where they change nothing."""
-    neutral = {name: {"enum": [*values, None]} for name, values in NEUTRAL.items()}
-    return neutral | {name: {} for name in sorted(IGNORED)}
+def _least_top_p(top_p: float) -> float:
+    """Of no probability at all only the likeliest token is left; engines want a number above 0."""
+    return top_p or LEAST_TOP_P
 
 
-def _as_known_role(role: str) -> str:
-    """What newer models of OpenAI call developer, chat templates call system."""
-    return "system" if role == "developer" else role
+def _off(top_k: int) -> int:
+    """By -1 other servers mean that any token may be drawn, which is 0 here."""
+    return max(0, top_k)
 
 
-Text = Annotated[str, Field(min_length=1)]
-Stops = Annotated[list[Text], Field(max_length=MAX_STOPS)]
+Stops = Annotated[list[str], Field(max_length=MAX_STOPS)]
+TokenLimit = Annotated[
+    Annotated[int, Field(ge=1)] | None,
+    BeforeValidator(
+        _as_limit, json_schema_input_type=Literal[-1] | Annotated[int, Field(ge=1)] | None
+    ),
+]
+""" -1, like null, names no limit."""
+
+AskedTopP = Annotated[float, Field(ge=0, le=1), AfterValidator(_least_top_p)]
+AskedTopK = Annotated[int, Field(ge=-1), AfterValidator(_off)]
 TokenId = Annotated[int, Field(ge=0)]
 TokenIdText = Annotated[str, Field(pattern="^(0|[1-9][0-9]{0,9})$")]
 """The id of a token as the name of a field, which JSON writes as text."""
@@ -143,27 +120,6 @@ PriorityName = Annotated[Priority, Field(strict=False)]
 OnDisconnect = Literal["continue", "cancel"]
 NO_DEFAULTS = SamplingDefaults()
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class TextPart(TypedDict):
-    """What else stands in it is ignored."""
-
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
-
-    type: Literal["text"]
-    text: str
-
-
-class Message(BaseModel):
-    model_config = STRICT | {"json_schema_extra": {"additionalProperties": {"type": "null"}}}
-
-    role: Annotated[
-        Literal["system", "developer", "user", "assistant"], AfterValidator(_as_known_role)
-    ]
-    content: Annotated[str, BeforeValidator(_as_text, json_schema_input_type=str | list[TextPart])]
-
-
-Messages = Annotated[list[Annotated[Message, BeforeValidator(_without_nulls)]], Field(min_length=1)]
 
 
 class StreamOptions(BaseModel):
@@ -185,9 +141,13 @@ class StrictBody(BaseModel):
         try:
             return cls.model_validate(body)
         except ValidationError as error:
-            problem = error.errors(include_url=False, include_input=False)[0]
-            param = ".".join(str(part) for part in problem["loc"]) or "body"
-            raise InvalidRequest(f"{param}: {problem['msg']}", param) from error
+            raise _refused(error.errors(include_url=False, include_input=False)[0]) from error
+
+
+def _refused(problem: ErrorDetails) -> InvalidRequest:
+    param = ".".join(str(part) for part in problem["loc"]) or "body"
+    text, code = PROBLEMS.get(problem["type"], (problem["msg"], "invalid_value"))
+    return InvalidRequest(f"{param}: {text}", param, code)
 
 
 class Body(StrictBody):
@@ -198,16 +158,16 @@ class Body(StrictBody):
     """
 
     model: str | None = None
-    max_tokens: int | None = Field(None, ge=1)
+    max_tokens: TokenLimit = None
     temperature: Temperature | None = Field(None, description=OWN)
-    top_p: TopP | None = Field(None, description=OWN)
-    top_k: TopK | None = Field(None, description=OWN)
+    top_p: AskedTopP | None = Field(None, description=OWN)
+    top_k: AskedTopK | None = Field(None, description=OWN)
     min_p: MinP | None = Field(None, description=OWN)
     repetition_penalty: RepetitionPenalty | None = Field(None, description=OWN)
     presence_penalty: float = Field(0.0, ge=-2, le=2)
     frequency_penalty: float = Field(0.0, ge=-2, le=2)
     seed: int | None = Field(None, ge=-(2**SEED_BITS), lt=2**SEED_BITS)
-    stop: Annotated[Stops, BeforeValidator(_as_list, json_schema_input_type=Text | Stops)] = []
+    stop: Annotated[Stops, BeforeValidator(_as_stops, json_schema_input_type=str | Stops)] = []
     stop_token_ids: list[TokenId] = Field([], max_length=MAX_STOP_TOKENS, description=STOP_TOKENS)
     ignore_eos: bool = Field(False, description="Go on behind an end of sequence.")
     min_tokens: int = Field(0, ge=0, description=MIN_TOKENS)
@@ -233,19 +193,7 @@ class Body(StrictBody):
     @model_validator(mode="before")
     @classmethod
     def _drop_neutral(cls, body: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in body.items() if not cls._is_neutral(name, value)}
-
-    @classmethod
-    def _is_neutral(cls, name: str, value: Any) -> bool:
-        if name in cls.model_fields:
-            return value is None
-        if name in IGNORED:
-            return True
-        if name not in NEUTRAL:
-            return False
-        if value is None or any(_is_same(value, neutral) for neutral in NEUTRAL[name]):
-            return True
-        raise InvalidRequest(f"{name}: this value is not supported", name, "unsupported_value")
+        return meaningful(body, cls.model_fields)
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -257,7 +205,9 @@ class Body(StrictBody):
         nullable = {
             name: field if name in required else _or_null(field) for name, field in fields.items()
         }
-        schema["properties"] = _neutral_fields() | nullable
+        schema["properties"] = neutral_properties() | nullable
+        schema["additionalProperties"] = {"type": "null"}
+        schema["allOf"] = switch_schemas()
         return schema
 
     @property
@@ -345,7 +295,7 @@ class ChatBody(OpenAiBody):
 
     messages: Messages
     chat_template_kwargs: TemplateKwargs = {}
-    max_completion_tokens: int | None = Field(None, ge=1)
+    max_completion_tokens: TokenLimit = None
     logprobs: bool = False
     top_logprobs: int | None = Field(None, ge=0, le=MAX_ALTERNATIVES)
 

@@ -16,7 +16,8 @@ from api.errors import TABLE
 from api.openapi import FOREIGN, build_document
 from headrace.core.settings import Settings
 from tests.unit.api.conformance import Conformance
-from tests.unit.api.test_bad_input import BODIES, CHAT, JOBS, NEUTRAL, RESPONSE_SCHEMA, TEXT, chat
+from tests.unit.api.test_bad_input import BODIES, CHAT, JOBS, RESPONSE_SCHEMA, TEXT, chat
+from tests.unit.api.test_neutral import NEUTRAL
 
 JOB = "/v1/jobs/{job_id}"
 REFUSALS = {

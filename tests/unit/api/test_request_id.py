@@ -83,7 +83,7 @@ def test_a_refusal_is_logged_with_its_code_alone(client: FlaskClient, logs: LogC
     client.post("/v1/jobs", json={"prompt": "x", "secret": 1})
 
     (line,) = [entry for entry in logs.entries if entry["event"] == "request answered"]
-    assert line["error"] == "invalid_value"
+    assert line["error"] == "unknown_parameter"
     assert "secret" not in str(line)
 
 
