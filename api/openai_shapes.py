@@ -70,12 +70,15 @@ class Shape:
         return []
 
     def piece(self, index: int, event: TokenEvent) -> Chunk | None:
-        """The chunk of a choice that an event brings; None where it shows nothing."""
+        """Returns the chunk with the text of an event of a choice; None where it shows nothing."""
         logprobs = self._logprobs[index].write(event.logprobs)
-        finish_reason = event.reason if event.state is not None else None
-        if not (event.text or logprobs or finish_reason):
+        if not (event.text or logprobs):
             return None
-        return self._piece(index, self.delta(event.text), logprobs, finish_reason)
+        return self._piece(index, self.delta(event.text), logprobs)
+
+    def ending(self, index: int, finish_reason: str) -> Chunk:
+        """Returns the last chunk of a choice: as OpenAI's, it has a finish reason and no text."""
+        return self._piece(index, self.delta(""), finish_reason=finish_reason)
 
     def tally(self, output_tokens: int, reports: Sequence[Report | None]) -> Chunk:
         """The last chunk of a stream that asked for its usage; `reports` where they are known."""

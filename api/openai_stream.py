@@ -71,20 +71,28 @@ class ChunkStream:
         yield DONE
 
     def _write(self, index: int, event: TokenEvent) -> str:
-        """The chunk that an event brings; '' where it shows nothing."""
+        """Returns the chunks that an event brings; '' where it shows nothing."""
         if self._has_failed:
             return ""
         if event.state not in (None, JobState.SUCCEEDED):
             self._has_failed = True
             return _block(_error(self._shape.job_ids[index], event))
         self._count += len(event.token_ids)
-        counts_on = self._options.continuous_usage_stats
-        if event.text and event.state is None and not event.logprobs and not counts_on:
+        written = self._write_text(index, event)
+        if event.state is None:
+            return written
+        return written + self._with_usage(self._shape.ending(index, event.reason))
+
+    def _write_text(self, index: int, event: TokenEvent) -> str:
+        if event.text and not event.logprobs and not self._options.continuous_usage_stats:
             return self._frames[index].around(event.text)
         piece = self._shape.piece(index, event)
-        if piece is None:
-            return ""
-        return _block(piece | self._shape.usage(self._count) if counts_on else piece)
+        return "" if piece is None else self._with_usage(piece)
+
+    def _with_usage(self, chunk: Chunk) -> str:
+        if self._options.continuous_usage_stats:
+            chunk = chunk | self._shape.usage(self._count)
+        return _block(chunk)
 
 
 def _reports(job_ids: list[str]) -> list[Report | None]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from flask.testing import FlaskClient
 
 from tests.bench import Bench
@@ -39,6 +42,56 @@ def test_a_stream_reports_its_usage_where_asked(served: FlaskClient) -> None:
         "prompt_tokens_details": {"cached_tokens": 0},
     }
     assert {event["usage"] for event in events} == {None}
+
+
+STREAM_OPTIONS = [
+    {},
+    {"include_usage": True},
+    {"include_usage": True, "continuous_usage_stats": True},
+]
+
+
+@pytest.mark.parametrize("options", STREAM_OPTIONS)
+@pytest.mark.parametrize("logprobs", [{}, {"logprobs": True}])
+def test_each_choice_of_a_chat_ends_with_an_empty_delta_of_its_own(
+    served: FlaskClient, options: dict[str, bool], logprobs: dict[str, bool]
+) -> None:
+    body = CHAT | logprobs | {"n": 3, "stream": True, "stream_options": options}
+    choices = choices_of(served.post("/v1/chat/completions", json=body).text)
+
+    for index in range(3):
+        *pieces, last = [choice for choice in choices if choice["index"] == index]
+        assert last == {"index": index, "delta": {}, "logprobs": None, "finish_reason": "length"}
+        assert {piece["finish_reason"] for piece in pieces} == {None}
+
+
+@pytest.mark.parametrize("options", STREAM_OPTIONS)
+@pytest.mark.parametrize("logprobs", [{}, {"logprobs": 0}])
+def test_each_choice_of_a_completion_ends_with_an_empty_text_of_its_own(
+    served: FlaskClient, options: dict[str, bool], logprobs: dict[str, int]
+) -> None:
+    body = TEXT | logprobs | {"prompt": ["abc", "xyz"], "n": 2}
+    body |= {"stream": True, "stream_options": options}
+    choices = choices_of(served.post("/v1/completions", json=body).text)
+
+    for index in range(4):
+        *pieces, last = [choice for choice in choices if choice["index"] == index]
+        assert last == {"index": index, "text": "", "logprobs": None, "finish_reason": "length"}
+        assert {piece["finish_reason"] for piece in pieces} == {None}
+        assert all(piece["text"] for piece in pieces)
+
+
+def test_a_stop_string_ends_a_stream_with_its_reason_alone(served: FlaskClient) -> None:
+    body = TEXT | {"stop": "l", "stream": True}
+    choices = choices_of(served.post("/v1/completions", json=body).text)
+
+    assert [choice["text"] for choice in choices][-1] == ""
+    assert "".join(choice["text"] for choice in choices) == "he"
+    assert [choice["finish_reason"] for choice in choices][-2:] == [None, "stop"]
+
+
+def choices_of(body: str) -> list[dict[str, Any]]:
+    return [choice for event in chunks(body) for choice in event["choices"]]
 
 
 def test_a_stream_that_was_not_asked_says_nothing_of_usage(served: FlaskClient) -> None:

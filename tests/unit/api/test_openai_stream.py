@@ -48,7 +48,7 @@ def test_what_came_together_is_one_block(client: FlaskClient, bench: Bench) -> N
     bench.turn(4)
 
     everything = [opening, *blocks]
-    assert [block.count(b"data: ") for block in everything[-2:]] == [6, 1]
+    assert [block.count(b"data: ") for block in everything[-2:]] == [8, 1]
     assert everything[-1] == b"data: [DONE]\n\n"
 
 
