@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from types import FrameType
@@ -18,6 +19,7 @@ from rq.worker.base import WorkerStatus
 
 from batcher.admission import Admission
 from headrace.core.clock import Clock
+from headrace.core.drain_signal import DRAIN
 from headrace.core.errors import EngineDied
 from headrace.core.jobs import keys
 from headrace.core.jobs.failpoints import Failpoint, make_failpoints
@@ -114,11 +116,13 @@ class BatchWorker(SimpleWorker):
     def run(self) -> None:
         """Serves until a signal has drained the worker."""
         self._install_signal_handlers()
+        signal.signal(DRAIN, self.request_drain)
         try:
             self._serve()
             self._give_back()
         except Exception:
             self._leases.take_back(self.name)
+            self.running.clear()
             raise
         finally:
             self._sign_off()
@@ -133,7 +137,12 @@ class BatchWorker(SimpleWorker):
             log.warning("drained without Redis", error=str(error))
 
     def _sign_off(self) -> None:
-        """Unregisters the worker; RQ forgets it by itself where Redis is away."""
+        """Unregisters the worker. RQ forgets it by itself where Redis is away.
+
+        One that still holds jobs stays registered: by that its supervisor finds them.
+        """
+        if self.running:
+            return
         try:
             self.teardown()
         except RedisError as error:
@@ -186,6 +195,11 @@ class BatchWorker(SimpleWorker):
             self._commands.put(command)
         else:
             handle_command(self, payload)
+
+    def request_drain(self, signum: int, frame: FrameType | None) -> None:
+        """Takes no more jobs and finishes what runs; repeated, it changes nothing."""
+        if self._drain_until is None:
+            self.request_stop(signum, frame)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """First signal: take no more and finish what runs. Second: give it back at once.
@@ -437,6 +451,7 @@ class BatchWorker(SimpleWorker):
         except RedisError as error:
             log.error("jobs not given back", running=len(self.running), error=str(error))
         else:
+            self.running.clear()
             log.info("worker drained", released=released)
 
     def _release(self) -> int:
