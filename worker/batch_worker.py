@@ -32,6 +32,7 @@ from headrace.core.jobs.rq_adapter import EXPIRED
 from headrace.core.redis_errors import passes_by_itself
 from headrace.core.roster import Activity
 from headrace.core.types import Request, Room
+from worker.command_listener import CommandListener
 from worker.commands import DROP_EXECUTION, Command
 from worker.engine_port import EnginePort
 from worker.insistence import insist
@@ -106,6 +107,7 @@ class BatchWorker(SimpleWorker):
         self._last_publish = clock.now()
         self._drain_until: float | None = None
         self._commands: SimpleQueue[Command] = SimpleQueue()
+        self._listener: CommandListener | None = None
 
     def start(self) -> None:
         """Registers with RQ and listens to its commands."""
@@ -183,14 +185,26 @@ class BatchWorker(SimpleWorker):
             return "ready"
         return "draining" if self.running else "drained"
 
+    def subscribe(self) -> None:
+        """Listens to this worker's channel, in place of RQ's own thread."""
+        self._listener = CommandListener(
+            self.connection,
+            self.pubsub_channel_name,
+            lambda data: self.handle_payload({"data": data}),
+        )
+        self._listener.start()
+
+    def unsubscribe(self) -> None:
+        if self._listener is not None:
+            self._listener.stop()
+
     def handle_payload(self, message: dict[str, Any]) -> None:
-        """A command of RQ or of `cancel.lua`, from the thread that listens to them."""
-        try:
-            payload = parse_payload(message)
-            command = Command.decode(payload)
-        except (ValueError, AttributeError):  # an error would end the thread
-            log.warning("unreadable command ignored")
-            return
+        """Obeys a command of RQ or of `cancel.lua`, in the thread that listens to them.
+
+        Raises any error for one that nobody can read.
+        """
+        payload = parse_payload(message)
+        command = Command.decode(payload)
         if command.is_about_a_job:
             self._commands.put(command)
         else:

@@ -61,9 +61,11 @@ class EmbeddedRedis:
         deadline = clock.now() + EARLIER_SERVER_S
         while self._is_listening():
             if clock.now() >= deadline:
+                pid = self._earlier_pid()
                 raise StateFolderBusy(
-                    f"a Redis server of an earlier run (pid {self._earlier_pid()}) still listens "
-                    f"on {self.socket_path}; stop it, or take another folder with --state-dir"
+                    f"a Redis server of an earlier run (pid {pid}) still listens "
+                    f"on {self.socket_path}; stop it with `kill -INT {pid}`, or take another folder "
+                    "with --state-dir"
                 )
             clock.sleep(0.1)
 
