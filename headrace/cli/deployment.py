@@ -116,11 +116,12 @@ def _embedded_redis(settings: Settings, was_on_purpose: bool, clock: Clock) -> R
     def is_ready() -> bool:
         if child.last_exit is not None:
             raise Unavailable(
-                f"the embedded Redis {how_it_ended(child.last_exit)} at its start; the end of "
-                f"{server.log_path}:\n{server.last_log_lines()}"
+                f"the embedded Redis {how_it_ended(child.last_exit)} at its start: "
+                f"{server.why_it_ended()}"
             )
         if not answers_ping(client):
             return False
+        server.note_start()
         require_lock(settings, keys)
         # Nobody else reaches this server: whoever is registered in it ended with an earlier run.
         WorkerRelease(client, settings).release_all(on_purpose=was_on_purpose)
