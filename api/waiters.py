@@ -11,10 +11,10 @@ from contextlib import closing, contextmanager
 import structlog
 
 from api.inbox import Inbox, News
-from api.subscription import Subscription
 from headrace.core import news
 from headrace.core.jobs import keys
 from headrace.core.jobs.queue import JobQueue
+from headrace.core.subscription import Subscription
 
 CHANNELS = (keys.TOKENS_CHANNEL, keys.ENDED_CHANNEL)
 
@@ -73,7 +73,7 @@ class Waiters:
 
     def _ensure_listener(self) -> None:
         with self._lock:
-            if self._listener is None:
+            if self._listener is None or not self._listener.is_alive():
                 self._listener = threading.Thread(target=self._listen, name="waiters", daemon=True)
                 self._listener.start()
 
@@ -82,7 +82,7 @@ class Waiters:
             try:
                 self._relay()
             except Exception as error:  # whatever it is: without a listener nobody is woken
-                log.warning("listener lost Redis", error=str(error))
+                log.warning("listener interrupted", error=str(error))
                 self._closed.wait(RECONNECT_S)
 
     def _relay(self) -> None:
@@ -100,7 +100,12 @@ class Waiters:
                     looked_at = time.monotonic()
 
     def _hear(self, channel: str, message: bytes) -> None:
-        for item in news.read(message, self._inboxes[channel].keys()):
+        try:
+            items = list(news.read(message, self._inboxes[channel].keys()))
+        except Exception as error:  # anybody may publish; the connection is worth keeping
+            log.warning("unreadable message ignored", channel=channel, error=repr(error))
+            return
+        for item in items:
             self._put(channel, item)
 
     def _wake_ended(self) -> None:

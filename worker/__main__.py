@@ -19,6 +19,7 @@ from headrace.core.card_store import CardStore
 from headrace.core.clock import SystemClock
 from headrace.core.connection import WORKER_TIMEOUT_S, connect, require_durable, require_master
 from headrace.core.cores import with_fair_threads
+from headrace.core.drain_signal import DRAIN
 from headrace.core.errors import CANNOT_EVER, HeadraceError, ModelError, SettingsError
 from headrace.core.fidelity import Fidelity
 from headrace.core.jobs.counters import Counters
@@ -56,7 +57,8 @@ class Model(NamedTuple):
 def main() -> None:
     arguments = _parse()
     # Until the worker drains at signals: the first process of a container ignores them otherwise.
-    signal.signal(signal.SIGTERM, _end)
+    for number in (signal.SIGTERM, DRAIN):
+        signal.signal(number, _end)
     try:
         settings = with_fair_threads(load_settings())
         configure_logging(settings, arguments.name)

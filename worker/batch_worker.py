@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from types import FrameType
@@ -18,6 +19,7 @@ from rq.worker.base import WorkerStatus
 
 from batcher.admission import Admission
 from headrace.core.clock import Clock
+from headrace.core.drain_signal import DRAIN
 from headrace.core.errors import EngineDied
 from headrace.core.jobs import keys
 from headrace.core.jobs.failpoints import Failpoint, make_failpoints
@@ -31,6 +33,7 @@ from headrace.core.redis_errors import passes_by_itself
 from headrace.core.roster import Activity
 from headrace.core.types import Request, Room
 from worker.answer_check.checks import AnswerChecks, NoChecks
+from worker.command_listener import CommandListener
 from worker.commands import DROP_EXECUTION, Command
 from worker.engine_port import EnginePort
 from worker.insistence import insist
@@ -107,6 +110,7 @@ class BatchWorker(SimpleWorker):
         self._last_publish = clock.now()
         self._drain_until: float | None = None
         self._commands: SimpleQueue[Command] = SimpleQueue()
+        self._listener: CommandListener | None = None
 
     def start(self) -> None:
         """Registers with RQ and listens to its commands."""
@@ -117,11 +121,13 @@ class BatchWorker(SimpleWorker):
     def run(self) -> None:
         """Serves until a signal has drained the worker."""
         self._install_signal_handlers()
+        signal.signal(DRAIN, self.request_drain)
         try:
             self._serve()
             self._give_back()
         except Exception:
             self._leases.take_back(self.name)
+            self.running.clear()
             raise
         finally:
             self._sign_off()
@@ -136,7 +142,12 @@ class BatchWorker(SimpleWorker):
             log.warning("drained without Redis", error=str(error))
 
     def _sign_off(self) -> None:
-        """Unregisters the worker; RQ forgets it by itself where Redis is away."""
+        """Unregisters the worker. RQ forgets it by itself where Redis is away.
+
+        One that still holds jobs stays registered: by that its supervisor finds them.
+        """
+        if self.running:
+            return
         try:
             self.teardown()
         except RedisError as error:
@@ -178,18 +189,35 @@ class BatchWorker(SimpleWorker):
             return "ready"
         return "draining" if self.running else "drained"
 
+    def subscribe(self) -> None:
+        """Listens to this worker's channel, in place of RQ's own thread."""
+        self._listener = CommandListener(
+            self.connection,
+            self.pubsub_channel_name,
+            lambda data: self.handle_payload({"data": data}),
+        )
+        self._listener.start()
+
+    def unsubscribe(self) -> None:
+        if self._listener is not None:
+            self._listener.stop()
+
     def handle_payload(self, message: dict[str, Any]) -> None:
-        """A command of RQ or of `cancel.lua`, from the thread that listens to them."""
-        try:
-            payload = parse_payload(message)
-            command = Command.decode(payload)
-        except (ValueError, AttributeError):  # an error would end the thread
-            log.warning("unreadable command ignored")
-            return
+        """Obeys a command of RQ or of `cancel.lua`, in the thread that listens to them.
+
+        Raises any error for one that nobody can read.
+        """
+        payload = parse_payload(message)
+        command = Command.decode(payload)
         if command.is_about_a_job:
             self._commands.put(command)
         else:
             handle_command(self, payload)
+
+    def request_drain(self, signum: int, frame: FrameType | None) -> None:
+        """Takes no more jobs and finishes what runs; repeated, it changes nothing."""
+        if self._drain_until is None:
+            self.request_stop(signum, frame)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """First signal: take no more and finish what runs. Second: give it back at once.
@@ -474,6 +502,7 @@ class BatchWorker(SimpleWorker):
         except RedisError as error:
             log.error("jobs not given back", running=len(self.running), error=str(error))
         else:
+            self.running.clear()
             log.info("worker drained", released=released)
 
     def _release(self) -> int:

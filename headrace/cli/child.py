@@ -24,6 +24,7 @@ class Child:
     Each start gets a run name of its own (`worker-1-a3f9`): RQ refuses a worker whose name a
     killed one still holds. `command` makes the command line of a run; `on_death` is told its name
     and says whether something else was to blame: then the next start waits no longer than the last.
+    `on_end` is told instead where the run was asked to end.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Child:
         spawn: Spawn,
         clock: Clock,
         on_death: Callable[[str], bool] = lambda run_name: False,
+        on_end: Callable[[str], None] = lambda run_name: None,
     ) -> None:
         self.name = name
         self.run_name = name
@@ -42,10 +44,12 @@ class Child:
         self._spawn = spawn
         self._clock = clock
         self._on_death = on_death
+        self._on_end = on_end
         self._process: Process | None = None
         self._started_at = self._restart_at = clock.now()
         self._delay_s = FIRST_DELAY_S
         self._is_blameless = False
+        self._is_told_to_end = False
 
     @property
     def is_running(self) -> bool:
@@ -60,6 +64,7 @@ class Child:
     def start(self) -> None:
         self.run_name = f"{self.name}-{secrets.token_hex(2)}"
         self._started_at = self._clock.now()
+        self._is_told_to_end = False
         self._process = self._spawn(self._command(self.run_name))
         log.info("started", child=self.name, pid=self._process.pid)
 
@@ -73,9 +78,14 @@ class Child:
             self._plan_restart(how_it_ended(self.last_exit or 0))
 
     def terminate(self) -> None:
+        self._is_told_to_end = True
         if self._process is not None and self.is_running:
             log.info("asked to end", child=self.name)
             self._process.terminate()
+
+    def hurry(self) -> None:
+        if self._process is not None and self.is_running:
+            self._process.hurry()
 
     def kill(self) -> None:
         if self._process is not None:
@@ -89,7 +99,10 @@ class Child:
         # What it left behind (gunicorn's workers, a server's fork) would be in its successor's way.
         self._process.kill()
         self._process = None
-        self._is_blameless = self._on_death(self.run_name)
+        if self._is_told_to_end:
+            self._on_end(self.run_name)
+        else:
+            self._is_blameless = self._on_death(self.run_name)
 
     def _restart(self) -> None:
         try:

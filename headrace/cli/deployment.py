@@ -18,7 +18,7 @@ from headrace.cli.crew import Crew
 from headrace.cli.embedded_redis import prepare_embedded_redis
 from headrace.cli.process import Process, SessionProcess, Spawn, how_it_ended
 from headrace.cli.redis_ping import answers_ping, require_answer
-from headrace.cli.state_folder import locked
+from headrace.cli.state_folder import Lock, locked
 from headrace.cli.supervisor import Children, Supervisor
 from headrace.cli.wanted import FixedNumber, ScaledNumber, Wanted
 from headrace.cli.worker_release import WorkerRelease
@@ -27,6 +27,7 @@ from headrace.core.clock import Clock, SystemClock
 from headrace.core.connection import API_TIMEOUT_S, Client, connect, require_durable, require_master
 from headrace.core.cores import with_fair_threads
 from headrace.core.desired_fleet import DesiredFleet
+from headrace.core.drain_signal import DRAIN
 from headrace.core.errors import Unavailable
 from headrace.core.exposure import require_lock
 from headrace.core.settings import Settings, as_environment
@@ -67,10 +68,10 @@ def run_deployment(settings: Settings) -> None:
     clock = SystemClock()
     address = ApiAddress(settings.host, settings.port)
     metrics = ApiAddress(settings.host, settings.metrics_port, "HEADRACE_MONITOR_PORT")
-    with locked(settings.state_dir) as was_killed:
+    with locked(settings.state_dir) as lock:
         for each in (address, metrics):
-            each.wait_until_free(ENDING_S if was_killed else 0.0, clock)
-        redis = _redis_part(settings, clock)
+            each.wait_until_free(ENDING_S if lock.was_killed else 0.0, clock)
+        redis = _redis_part(settings, lock, clock)
         supervisor = Supervisor(
             _children(settings, redis, clock),
             is_redis_ready=redis.is_ready,
@@ -79,7 +80,7 @@ def run_deployment(settings: Settings) -> None:
             grace_s=settings.drain_s,
             clock=clock,
         )
-        _stop_at_signals(supervisor)
+        _stop_at_signals(supervisor, lock)
         supervisor.run()
 
 
@@ -94,9 +95,9 @@ def with_scaler(settings: Settings) -> Settings:
     return settings.model_copy(update=bounds)
 
 
-def _redis_part(settings: Settings, clock: Clock) -> RedisPart:
+def _redis_part(settings: Settings, lock: Lock, clock: Clock) -> RedisPart:
     if settings.redis_url is None:
-        return _embedded_redis(settings, clock)
+        return _embedded_redis(settings, lock.was_on_purpose, clock)
     client = connect(settings.redis_url, API_TIMEOUT_S)
     require_answer(client, settings.redis_url)
     require_master(client)
@@ -105,24 +106,25 @@ def _redis_part(settings: Settings, clock: Clock) -> RedisPart:
     return RedisPart(settings.redis_url, client, (), lambda: True)
 
 
-def _embedded_redis(settings: Settings, clock: Clock) -> RedisPart:
+def _embedded_redis(settings: Settings, was_on_purpose: bool, clock: Clock) -> RedisPart:
     server = prepare_embedded_redis(settings.state_dir)
     server.wait_for_earlier_server(clock)
     client = connect(server.url, API_TIMEOUT_S)
     keys = ApiKeyStore(client)
-    child = Child("redis", lambda run: server.command(), spawn=_spawn(os.environ), clock=clock)
+    child = Child("redis", lambda run: server.command(), spawn=_spawn_redis, clock=clock)
 
     def is_ready() -> bool:
         if child.last_exit is not None:
             raise Unavailable(
-                f"the embedded Redis {how_it_ended(child.last_exit)} at its start; the end of "
-                f"{server.log_path}:\n{server.last_log_lines()}"
+                f"the embedded Redis {how_it_ended(child.last_exit)} at its start: "
+                f"{server.why_it_ended()}"
             )
         if not answers_ping(client):
             return False
+        server.note_start()
         require_lock(settings, keys)
-        # Nobody else reaches this server: whoever is registered in it died with an earlier run.
-        WorkerRelease(client, settings).release_all()
+        # Nobody else reaches this server: whoever is registered in it ended with an earlier run.
+        WorkerRelease(client, settings).release_all(on_purpose=was_on_purpose)
         return True
 
     return RedisPart(server.url, client, (child,), is_ready)
@@ -156,7 +158,7 @@ def _crew(settings: Settings, redis: RedisPart, clock: Clock) -> Crew:
     def spawn(command: Sequence[str]) -> Process:
         # Its share of the cores is that of the fleet that it comes into.
         present = settings.model_copy(update={"workers": wanted.size()})
-        return SessionProcess(command, _environment(present, redis.url))
+        return SessionProcess(command, _environment(present, redis.url), stop=DRAIN)
 
     def hire(number: int) -> Child:
         return Child(
@@ -165,6 +167,7 @@ def _crew(settings: Settings, redis: RedisPart, clock: Clock) -> Crew:
             spawn=spawn,
             clock=clock,
             on_death=release,
+            on_end=release.without_blame,
         )
 
     return Crew(wanted, hire, clock)
@@ -175,6 +178,11 @@ def _spawn(environment: Mapping[str, str]) -> Spawn:
         return SessionProcess(command, environment)
 
     return spawn
+
+
+def _spawn_redis(command: Sequence[str]) -> Process:
+    """A Redis that outlives those who need it, whatever reaches all processes at once."""
+    return SessionProcess(command, os.environ, stop=signal.SIGINT, is_shielded=True)
 
 
 def _environment(settings: Settings, redis_url: str) -> dict[str, str]:
@@ -190,9 +198,13 @@ def _environment(settings: Settings, redis_url: str) -> dict[str, str]:
     return environment
 
 
-def _stop_at_signals(supervisor: Supervisor) -> None:
+def _stop_at_signals(supervisor: Supervisor, lock: Lock) -> None:
+    def stop(*_: object) -> None:
+        lock.note_stop()
+        supervisor.request_stop()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: supervisor.request_stop())
+        signal.signal(number, stop)
     # `nohup` ignores it on purpose.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, lambda *_: supervisor.request_stop())
+        signal.signal(signal.SIGHUP, stop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import socket
 import sys
 import tempfile
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from headrace.cli.redis_binary import find_redis_binary
+from headrace.cli.data_folder import note_writer, writers_of
+from headrace.cli.log_damage import find_damage
+from headrace.cli.redis_binary import RedisBinary, find_redis_binary
 from headrace.cli.state_folder import make_private
 from headrace.core.clock import Clock
 from headrace.core.errors import SettingsError, StateFolderBusy
@@ -23,11 +26,15 @@ EARLIER_SERVER_S = 10.0
 """How long the server of a supervisor that was killed may take to write its data and end."""
 
 
+ADVICE = re.compile(r"[:.] (You can: 1\) )?[Mm]ake a backup of your .*check-(aof|rdb).*")
+"""What the server tells people to do with a file that it cannot read."""
+
+
 @dataclass(frozen=True)
 class EmbeddedRedis:
     """Where one server is, and how it is started."""
 
-    binary: Path
+    binary: RedisBinary
     folder: Path
     socket_path: Path
 
@@ -54,25 +61,38 @@ class EmbeddedRedis:
             "maxmemory-policy": "noeviction",
         }
         flags = [part for name, value in options.items() for part in (f"--{name}", value)]
-        return [str(self.binary), *flags]
+        return [str(self.binary.path), *flags]
 
     def wait_for_earlier_server(self, clock: Clock) -> None:
         """Raises `StateFolderBusy` when one still listens after `EARLIER_SERVER_S`."""
         deadline = clock.now() + EARLIER_SERVER_S
         while self._is_listening():
             if clock.now() >= deadline:
+                pid = self._earlier_pid()
                 raise StateFolderBusy(
-                    f"a Redis server of an earlier run (pid {self._earlier_pid()}) still listens "
-                    f"on {self.socket_path}; stop it, or take another folder with --state-dir"
+                    f"a Redis server of an earlier run (pid {pid}) still listens "
+                    f"on {self.socket_path}; stop it with `kill -INT {pid}`, or take another "
+                    "folder with --state-dir"
                 )
             clock.sleep(0.1)
 
+    def note_start(self) -> None:
+        """Remembers the server in its folder: an older one may not be able to read it."""
+        note_writer(self.folder, self.binary.version)
+
+    def why_it_ended(self) -> str:
+        """What is known of a server that ended at its start."""
+        if damage := find_damage(self.folder):
+            return f"{damage}, as after a power loss; `headrace repair` cuts them off, after a copy"
+        return f"the end of {self.log_path}:\n{self.last_log_lines()}"
+
     def last_log_lines(self, count: int = 5) -> str:
+        """Without the server's advice to use a tool that is not shipped, and that destroys data."""
         try:
             lines = self.log_path.read_text(errors="replace").splitlines()
         except OSError:
             return ""
-        return "\n".join(f"  {line}" for line in lines[-count:])
+        return "\n".join(f"  {ADVICE.sub('', line)}" for line in lines[-count:])
 
     @property
     def _pid_path(self) -> Path:
@@ -96,7 +116,7 @@ class EmbeddedRedis:
 def prepare_embedded_redis(state_dir: Path) -> EmbeddedRedis:
     """Finds a server and makes its folder. Raises `Unavailable` or `SettingsError`."""
     folder = make_private(state_dir / "redis")
-    return EmbeddedRedis(find_redis_binary(), folder, socket_path_of(folder))
+    return EmbeddedRedis(find_redis_binary(writers_of(folder)), folder, socket_path_of(folder))
 
 
 def socket_path_of(folder: Path) -> Path:

@@ -18,6 +18,7 @@ from headrace.cli.loadtest import loadtest
 from headrace.cli.model import model
 from headrace.cli.priority import priority
 from headrace.cli.purge import purge
+from headrace.cli.repair import repair
 from headrace.cli.scaler import scaler
 from headrace.cli.settings import settings
 from headrace.cli.slo import slo
@@ -64,6 +65,7 @@ for command in (
         model,
         settings,
         health,
+        repair,
     ),
 ):
     cli.add_command(command)

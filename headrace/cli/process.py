@@ -25,6 +25,9 @@ class Process(Protocol):
     def terminate(self) -> None:
         """Asks it to finish what it does and end."""
 
+    def hurry(self) -> None:
+        """Asks it to end now."""
+
     def kill(self) -> None:
         """Ends it and all that it started, at once."""
 
@@ -35,7 +38,9 @@ Spawn = Callable[[Sequence[str]], Process]
 class SessionProcess:
     """A process that Ctrl-C in the terminal does not reach, and that ends with the supervisor.
 
-    It writes where the supervisor does, or into `output`.
+    It writes where the supervisor does, or into `output`. `stop` is the signal that asks it to end.
+    A shielded process never gets a SIGTERM, which a service manager sends to all processes at once:
+    it ends when the supervisor says so.
     """
 
     def __init__(
@@ -43,7 +48,11 @@ class SessionProcess:
         command: Sequence[str],
         environment: Mapping[str, str],
         output: IO[bytes] | None = None,
+        *,
+        stop: signal.Signals = signal.SIGTERM,
+        is_shielded: bool = False,
     ) -> None:
+        self._stop = stop
         self._popen = subprocess.Popen(
             command,
             env=environment,
@@ -51,7 +60,7 @@ class SessionProcess:
             stdout=output,
             stderr=output,
             start_new_session=True,
-            preexec_fn=partial(end_with, os.getpid(), signal.SIGTERM),
+            preexec_fn=partial(_prepare, os.getpid(), stop if is_shielded else signal.SIGTERM),
         )
 
     @property
@@ -62,12 +71,22 @@ class SessionProcess:
         return self._popen.poll()
 
     def terminate(self) -> None:
+        self._popen.send_signal(self._stop)
+
+    def hurry(self) -> None:
         self._popen.terminate()
 
     def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._popen.wait()
+
+
+def _prepare(parent: int, number: signal.Signals) -> None:
+    """Runs between fork and exec: the new program inherits its mask of signals."""
+    if number is not signal.SIGTERM:
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
+    end_with(parent, number)
 
 
 def how_it_ended(exit_code: int) -> str:

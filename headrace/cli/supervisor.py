@@ -141,7 +141,7 @@ class Supervisor:
         self._drain_until = self._clock.now() + self._grace_s
         log.info("draining; another Ctrl-C gives running jobs back", patience_s=self._grace_s)
         self._end([*children.scaler, children.model, children.api], hurry=Child.kill)
-        self._end(children.workers.workers, hurry=Child.terminate)
+        self._end(children.workers.workers, hurry=Child.hurry)
         self._end([children.monitor], hurry=Child.kill)
         self._end(children.redis, hurry=lambda server: None)
         log.info("everything has ended")

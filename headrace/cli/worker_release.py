@@ -1,4 +1,4 @@
-"""Gives the jobs of a dead worker back to the queue, without waiting for their leases to end."""
+"""Gives the jobs of an ended worker back to the queue, without waiting for their leases to end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 class WorkerRelease:
-    """Called with the name of a worker that has ended, however it did.
+    """Called with the name of a worker that has died.
 
     Says whether a job killed it, which ran alone for that suspicion: that is no crash loop.
     """
@@ -38,7 +38,17 @@ class WorkerRelease:
         swept.log()
         return bool(swept.dead)
 
-    def release_all(self) -> None:
-        """For a Redis whose workers have all died, as nobody else can reach it."""
+    def without_blame(self, worker: str) -> None:
+        """Does the same for a worker that was asked to end: its jobs are charged with no death."""
+        try:
+            self._leases.hand_back(worker)
+            self._roster.leave(worker)
+            self._fleet.bury(worker, is_blameless=True)
+        except RedisError as error:
+            log.warning("jobs wait for their leases to end", worker=worker, error=str(error))
+
+    def release_all(self, *, on_purpose: bool) -> None:
+        """Releases the workers of a Redis that nobody else can reach: they all have ended."""
+        release = self.without_blame if on_purpose else self
         for worker in registered_workers(self._redis):
-            self(worker)
+            release(worker)

@@ -55,6 +55,8 @@ class Checker:
             verdict.contradicted.append(job_id)
         if job.attempts > 1:
             verdict.redelivered.append(job_id)
+        if self._queue.redis.hexists(rq_adapter.job_key(job_id), "hr_deaths"):
+            verdict.blamed.append(job_id)
 
     def _is_consistent(self, job: Job) -> bool:
         stream = events.tokens(self._queue.redis, job.id)

@@ -80,12 +80,16 @@ class FollowingCrew(threading.Thread):
             self.ends.append(End(run_name, child.last_exit or 0, self._ran(run_name)))
             return self._release(run_name)
 
+        def note_dismissal(run_name: str) -> None:
+            note_end(run_name)
+
         child = Child(
             f"worker-{number}",
             _command,
             spawn=lambda command: SessionProcess(command, self._environment),
             clock=SystemClock(),
             on_death=note_end,
+            on_end=note_dismissal,
         )
         return child
 

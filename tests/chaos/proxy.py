@@ -64,6 +64,11 @@ class Proxy(threading.Thread):
         if way is Way.RESET:
             self._loop.call_soon_threadsafe(self._reset_all)
 
+    def lead_to(self, target_port: int) -> None:
+        """Leads to another server from now on, and resets the connections to the one before."""
+        self._target_port = target_port
+        self._loop.call_soon_threadsafe(self._reset_all)
+
     def slow_down(self, latency: Latency) -> None:
         self._latency = latency
 

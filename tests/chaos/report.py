@@ -20,6 +20,7 @@ HEAD = (
     "duplicated",
     "contradicted",
     "redelivered",
+    "charged with a death",
     "recovery p50 / p99 / max, s",
     "bound held",
 )
@@ -57,7 +58,8 @@ def _takeover_p99(rows: Sequence[Row], *, supervised: bool) -> float | None:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    counts = (row.seeds, row.jobs, row.lost, row.duplicated, row.contradicted, row.redelivered)
+    promises = (row.lost, row.duplicated, row.contradicted)
+    counts = (row.seeds, row.jobs, *promises, row.redelivered, row.blamed)
     recovery = " / ".join(_seconds(row.recovery_s(percent)) for percent in (50, 99, 100))
     return (
         f"{row.fault.number} {row.fault.name}",

@@ -22,6 +22,7 @@ class Row:
     duplicated: int
     contradicted: int
     redelivered: int
+    blamed: int
     recoveries: tuple[float, ...]
     broken: tuple[str, ...]
 
@@ -37,6 +38,7 @@ class Row:
             duplicated=sum(len(verdict.duplicated) for verdict in verdicts),
             contradicted=sum(len(verdict.contradicted) for verdict in verdicts),
             redelivered=sum(len(verdict.redelivered) for verdict in verdicts),
+            blamed=sum(len(verdict.blamed) for verdict in verdicts),
             recoveries=recoveries,
             broken=(*_broken(runs), *_too_slow(fault, recoveries)),
         )
@@ -50,7 +52,7 @@ class Row:
         return percentile(self.recoveries, percent) if self.recoveries else None
 
     def as_json(self) -> dict[str, Any]:
-        counts = ("seeds", "jobs", "lost", "duplicated", "contradicted", "redelivered")
+        counts = ("seeds", "jobs", "lost", "duplicated", "contradicted", "redelivered", "blamed")
         percents = {"p50": 50, "p99": 99, "max": 100}
         recovery = {name: rounded(self.recovery_s(percent)) for name, percent in percents.items()}
         return {

@@ -33,7 +33,7 @@ def run_fault(fault: Fault, seed: int) -> Run:
         site = Site(
             Path(folder) / "site",
             supervised=fault.supervised,
-            fsync=fault.fsync,
+            serve=fault.server,
             changes=fault.changes(),
         )
         with site:
@@ -55,6 +55,8 @@ def _judge(run: Run, site: Site) -> None:
     site.checker.reader.stop()
     run.verdict = verdict = site.checker.verdict()
     run.broken += verdict.broken_promises
+    if verdict.blamed and not run.fault.may_blame:
+        run.broken.append(f"{len(verdict.blamed)} charged with a death, and none may be")
     if verdict.redelivered and not run.fault.may_redeliver:
         run.broken.append(f"{len(verdict.redelivered)} redelivered, and none may be")
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from redis.exceptions import RedisError
 
 from headrace.core import events
-from headrace.core.connection import API_TIMEOUT_S, connect
+from headrace.core.connection import API_TIMEOUT_S, Client, connect
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.settings import Settings
 from headrace.core.types import Request
@@ -23,12 +23,23 @@ from tests.chaos.load import Load
 from tests.chaos.patience import until
 from tests.chaos.proxy import Proxy
 from tests.chaos.scaler import ScalerProcess
-from tests.chaos.server import Fsync, RedisServer
+from tests.chaos.server import RedisServer
 
 MOST_JOBS = 1000
 LAW = {"simulated_alpha_s": 0.02, "simulated_beta_s": 0.0, "simulated_gamma_s": 0.0}
 LEASE_S = 1.0
 RECENT = 50
+
+
+class Server(Protocol):
+    """What a site wants of its Redis, or of the deployment around it."""
+
+    port: int
+    client: Client
+
+    def start(self) -> object: ...
+
+    def close(self) -> None: ...
 
 
 class Site:
@@ -38,7 +49,12 @@ class Site:
     """
 
     def __init__(
-        self, folder: Path, *, supervised: bool, fsync: Fsync, changes: dict[str, Any]
+        self,
+        folder: Path,
+        *,
+        supervised: bool,
+        serve: Callable[[Path, dict[str, Any]], Server],
+        changes: dict[str, Any],
     ) -> None:
         self.recoveries: list[float] = []
         self._loads: list[Load] = []
@@ -46,7 +62,13 @@ class Site:
         self._supervised = supervised
         self._changes = LAW | {"lease_s": LEASE_S, "log_format": "json"} | changes
         self._stack = ExitStack()
-        self.server = RedisServer(folder / "redis", fsync)
+        self._server = serve(folder, self._changes)
+
+    @property
+    def server(self) -> RedisServer:
+        """The Redis of a site that has no whole deployment around it."""
+        assert isinstance(self._server, RedisServer)
+        return self._server
 
     def __enter__(self) -> Self:
         try:
@@ -60,20 +82,20 @@ class Site:
         self._stack.close()
 
     def _open(self) -> None:
-        self._stack.callback(self.server.close)
-        self.server.start()
+        self._stack.callback(self._server.close)
+        self._server.start()
         self.proxy, self.load_proxy = self._open_proxy(), self._open_proxy()
         self.settings = self._settings()
-        self.queue = JobQueue(self.server.client, self.settings)
+        self.queue = JobQueue(self._server.client, self.settings)
         self._watch()
         self.fleet = Fleet(
-            self._folder, self.server.client, self.settings, supervised=self._supervised
+            self._folder, self._server.client, self.settings, supervised=self._supervised
         )
         self._stack.callback(self.fleet.close)
         self.fleet.start()
 
     def _open_proxy(self) -> Proxy:
-        proxy = Proxy(self.server.port)
+        proxy = Proxy(self._server.port)
         proxy.start()
         self._stack.callback(proxy.close)
         return proxy
@@ -99,9 +121,21 @@ class Site:
         load.start()
         return load
 
+    def replica(self) -> RedisServer:
+        """One more server, which is nobody's replica yet."""
+        replica = RedisServer(self._folder / "replica")
+        self._stack.callback(replica.close)
+        replica.start()
+        return replica
+
+    def lead_to(self, server: RedisServer) -> None:
+        """Leads workers and load to another server; their connections are reset."""
+        for proxy in (self.proxy, self.load_proxy):
+            proxy.lead_to(server.port)
+
     def crew(self, size: int) -> FollowingCrew:
         """Workers that have begun with this number, and follow the scaler's."""
-        crew = FollowingCrew(self._folder, self.server.client, self.settings, size)
+        crew = FollowingCrew(self._folder, self._server.client, self.settings, size)
         self._stack.callback(crew.close)
         crew.start()
         return crew
@@ -138,7 +172,7 @@ class Site:
 
     def _ends_after(self, since: float) -> list[float]:
         try:
-            records = events.completions(self.server.client, RECENT)
+            records = events.completions(self._server.client, RECENT)
         except RedisError:
             return []
         ends = [record.timings.committed or 0.0 for record in records]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Verdict:
-    """Ids. All but `redelivered` are broken promises."""
+    """Ids. All but `redelivered` and `blamed` are broken promises."""
 
     jobs: int = 0
     lost: list[str] = field(default_factory=list)
@@ -21,6 +21,9 @@ class Verdict:
 
     redelivered: list[str] = field(default_factory=list)
     """That took more than one attempt."""
+
+    blamed: list[str] = field(default_factory=list)
+    """Charged with the death of a worker."""
 
     @property
     def broken_promises(self) -> list[str]:

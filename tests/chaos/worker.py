@@ -1,6 +1,7 @@
 """`python -m tests.chaos.worker --name …`: the real worker, on an engine of tests.
 
-Its log, and that of its engine process, goes to `<name>.log` in the folder `CHAOS_LOGS`.
+Its log, and that of its engine process, goes to `<name>.log` in the folder `CHAOS_LOGS`, where one
+is named.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ ENGINE = (sys.executable, "-m", "tests.chaos.engine_child")
 
 def main() -> None:
     name = sys.argv[sys.argv.index("--name") + 1]
-    _log_to(Path(os.environ[LOGS]) / f"{name}.log")
+    if LOGS in os.environ:
+        _log_to(Path(os.environ[LOGS]) / f"{name}.log")
     with patch.object(real, "launcher", partial(launcher, command=ENGINE)):
         real.main()
 

@@ -79,6 +79,11 @@ class Leases:
         rq_adapter.forget_worker(self._redis, worker)
         return swept
 
+    def hand_back(self, worker: str) -> None:
+        """Puts back every job of a worker that was asked to end; nobody died of any of them."""
+        self.recall(worker, [])
+        rq_adapter.forget_worker(self._redis, worker)
+
     def bury(self, worker: str) -> Swept:
         """Takes back every job of a worker that lives, and whose engine died of them."""
         return self._take_back(worker)

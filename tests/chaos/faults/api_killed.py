@@ -26,6 +26,7 @@ class ApiKilled(Fault):
 
     number = 8
     name = "API killed around submit"
+    may_blame = False
     may_redeliver = False
 
     def strike(self, site: Site, dice: random.Random) -> None:

@@ -20,6 +20,7 @@ class EngineErrors(Fault):
 
     number = 10
     name = "exception or NaN in one request"
+    may_blame = False
 
     def strike(self, site: Site, dice: random.Random) -> None:
         normal = orders(dice, (10, 60))

@@ -22,6 +22,7 @@ class MemoryFull(Fault):
 
     number = 11
     name = "Redis out of memory"
+    may_blame = False
 
     def strike(self, site: Site, dice: random.Random) -> None:
         for _worker in range(2):

@@ -21,6 +21,7 @@ class NetworkCut(Fault):
 
     number = 6
     name = "network reset, black hole, half-open"
+    may_blame = False
 
     def strike(self, site: Site, dice: random.Random) -> None:
         for _worker in range(2):

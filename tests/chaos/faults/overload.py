@@ -42,6 +42,7 @@ class Overload(Fault):
 
     number = 13
     name = "three times the capacity"
+    may_blame = False
     may_redeliver = False
     patience_s = 60.0
     most_seeds = 1  # calling all of them back takes five minutes

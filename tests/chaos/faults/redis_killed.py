@@ -17,6 +17,7 @@ class RedisKilled(Fault):
     """kill -9 leaves what was written to the kernel: neither way to sync may lose a job."""
 
     number = 4
+    may_blame = False
 
     def __init__(self, fsync: Fsync) -> None:
         self.name = f"Redis killed, appendfsync {fsync}"

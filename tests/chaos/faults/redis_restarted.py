@@ -15,6 +15,7 @@ FLUSHES = 10
 class RedisRestarted(Fault):
     number = 5
     name = "SCRIPT FLUSH, Redis restarted"
+    may_blame = False
 
     def strike(self, site: Site, dice: random.Random) -> None:
         for _worker in range(2):

@@ -22,6 +22,7 @@ class RollingRestart(Fault):
 
     number = 2
     name = "rolling restart"
+    may_blame = False
     may_redeliver = False
 
     def changes(self) -> dict[str, Any]:

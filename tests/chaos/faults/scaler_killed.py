@@ -41,6 +41,7 @@ class ScalerKilled(Fault):
 
     number = 12
     name = "scaler killed, two scalers"
+    may_blame = False
     may_redeliver = False
     recovery_bound_s = 5.0
 

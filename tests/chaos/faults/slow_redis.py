@@ -19,6 +19,7 @@ class SlowRedis(Fault):
 
     number = 7
     name = "Redis slow (200 ms, 5 % 2 s)"
+    may_blame = False
     may_redeliver = False
     patience_s = 60.0
 

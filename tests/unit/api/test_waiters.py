@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -101,3 +102,29 @@ def test_everybody_looks_again_after_the_connection_was_lost(
         assert end.wait(10)
         assert stream.wait(10)
         assert ("b", None) in stream.take()
+
+
+@pytest.mark.parametrize("message", ["a\n" + "[" * 100_000, "a\nnull", 'a\n["1-0",7,8]', "\xff\n"])
+def test_a_message_that_nobody_can_read_costs_no_connection(
+    waiters: Waiters, redis: Client, message: str
+) -> None:
+    connections = redis.client_list(_type="pubsub")
+    with waiters.watch(["a"], tokens=True) as stream, waiters.watch(["a"]) as end:
+        empty(stream, end)
+        for channel in (keys.TOKENS_CHANNEL, keys.ENDED_CHANNEL):
+            redis.publish(channel, message)
+            redis.publish(channel, "a")
+
+        assert stream.wait(10)
+        assert end.wait(10)
+    ids = [connection["id"] for connection in redis.client_list(_type="pubsub")]
+    assert ids == [connection["id"] for connection in connections]
+
+
+def test_a_listener_that_ended_is_started_again(waiters: Waiters, redis: Client) -> None:
+    ended = threading.Thread(target=lambda: None)
+    ended.start()
+    ended.join()
+    waiters._listener = ended
+    with waiters.watch(["a"]) as end:
+        assert end.wait(10)  # it looks once it has subscribed

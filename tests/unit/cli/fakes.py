@@ -48,6 +48,8 @@ class FakeProcess:
         if self.terms == self.ends_after_terms:
             self.end(0)
 
+    hurry = terminate
+
     def kill(self) -> None:
         if self.code is None:
             self.journal.append(f"KILL {self.name}")

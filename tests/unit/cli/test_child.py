@@ -34,6 +34,23 @@ def child(clock: FakeClock, spawner: FakeSpawner, buried: list[str]) -> Child:
     return child
 
 
+def test_an_end_that_was_asked_for_is_no_death(clock: FakeClock, spawner: FakeSpawner) -> None:
+    ended: list[str] = []
+    child = Child(
+        "w",
+        lambda run: ["w", run],
+        spawn=spawner,
+        clock=clock,
+        on_death=lambda run: pytest.fail("blamed"),
+        on_end=ended.append,
+    )
+    child.start()
+    child.terminate()
+    child.bury()
+
+    assert ended == [child.run_name]
+
+
 def die_and_wait_for_restart(child: Child, spawner: FakeSpawner, clock: FakeClock) -> float:
     """Seconds until the next run started."""
     spawner.processes[-1].end(1)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
 
+import psutil
 import pytest
 
 from headrace.cli.deployment import with_scaler
@@ -53,7 +54,8 @@ def end(*_):
     if len(terms) == int(os.environ.get("TERMS_TO_END", "1")):
         print("worker ended", redis.ping(), flush=True)
         os._exit(0)
-signal.signal(signal.SIGTERM, end)
+for number in (signal.SIGTERM, signal.SIGUSR1):
+    signal.signal(number, end)
 redis.rpush("runs", f"{sys.argv[1]} {os.getpid()}")
 redis.rpush("threads", os.environ["HEADRACE_THREADS"])
 redis.rpush("fleets", os.environ["HEADRACE_SCALER_FLEET"])
@@ -132,6 +134,10 @@ class Up:
         self._log.close()
 
 
+def children_of(pid: int) -> list[int]:
+    return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+
+
 @pytest.fixture
 def folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="hr", dir="/tmp") as name:
@@ -186,6 +192,22 @@ def test_a_second_ctrl_c_reaches_workers_a_second_time(folder: Path, port: str) 
     up.process.send_signal(signal.SIGINT)
     assert up.wait_for_end() == 0
     assert "worker ended True" in up.output
+    up.close()
+
+
+def test_a_sigterm_to_all_processes_at_once_ends_them_in_order(folder: Path, port: str) -> None:
+    """As `systemctl restart` sends it: Redis answers until the last of those who need it ended."""
+    up = Up(folder, "--port", port, TERMS_TO_END="2")
+    up.wait_until_ready()
+    eventually(up.runs)
+    everything = [up.process.pid, *children_of(up.process.pid)]
+    for pid in everything:
+        os.kill(pid, signal.SIGTERM)
+
+    assert up.wait_for_end() == 0
+    assert "worker ended True" in up.output
+    assert "died" not in up.output
+    eventually(lambda: not any(map(is_alive, everything)))
     up.close()
 
 

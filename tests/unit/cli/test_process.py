@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +89,29 @@ def test_a_process_ends_when_its_supervisor_is_killed(tmp_path: Path) -> None:
     parent.kill()
     parent.wait()
     eventually(lambda: not is_alive(child))
+
+
+def test_a_shielded_process_ends_by_its_own_signal_alone(tmp_path: Path) -> None:
+    """A service manager sends SIGTERM to all processes at once."""
+    code = f"import pathlib, time; pathlib.Path({str(tmp_path / 'up')!r}).touch(); time.sleep(600)"
+    command = [sys.executable, "-c", code]
+    process = SessionProcess(command, os.environ, stop=signal.SIGINT, is_shielded=True)
+    eventually((tmp_path / "up").exists)
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.exit_code() is None
+
+    process.terminate()
+    eventually(lambda: process.exit_code() == -signal.SIGINT)
+
+
+def test_a_process_is_asked_by_its_own_signal_and_hurried_by_sigterm() -> None:
+    process = SessionProcess(["sleep", "600"], os.environ, stop=signal.SIGUSR1)
+    process.terminate()
+    eventually(lambda: process.exit_code() == -signal.SIGUSR1)
+
+    process = SessionProcess(["sleep", "600"], os.environ, stop=signal.SIGUSR1)
+    process.hurry()
+    eventually(lambda: process.exit_code() == -signal.SIGTERM)
 
 
 @pytest.mark.parametrize(

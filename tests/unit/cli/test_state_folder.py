@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.cli.state_folder import locked, make_private
+from headrace.cli.state_folder import _boot, locked, make_private
 from headrace.core.errors import SettingsError, StateFolderBusy
 
 CHECKOUT = Path(__file__).parents[3]
@@ -33,8 +33,9 @@ def test_a_second_one_hears_who_holds_the_folder(tmp_path: Path) -> None:
 def test_the_folder_is_free_again_afterwards(tmp_path: Path) -> None:
     with locked(tmp_path):
         pass
-    with locked(tmp_path) as was_killed:
-        assert not was_killed
+    with locked(tmp_path) as lock:
+        assert not lock.was_killed
+        assert lock.was_on_purpose
 
 
 def test_a_holder_that_is_killed_holds_nothing_and_is_known_to_be_killed(tmp_path: Path) -> None:
@@ -50,8 +51,26 @@ def test_a_holder_that_is_killed_holds_nothing_and_is_known_to_be_killed(tmp_pat
         with pytest.raises(StateFolderBusy, match=f"pid {holder.pid}"), locked(tmp_path):
             pass
         holder.kill()
-    with locked(tmp_path) as was_killed:
-        assert was_killed
+    with locked(tmp_path) as lock:
+        assert lock.was_killed
+        assert not lock.was_on_purpose
+
+
+@pytest.mark.parametrize("left", [f"1\n{_boot()}\nstops\n", "1\nanother-boot\n"])
+def test_a_holder_that_was_stopping_or_went_down_with_the_machine_ended_on_purpose(
+    tmp_path: Path, left: str
+) -> None:
+    (tmp_path / "headrace.lock").write_text(left)
+    with locked(tmp_path) as lock:
+        assert lock.was_killed
+        assert lock.was_on_purpose
+
+
+def test_a_holder_notes_that_it_stops(tmp_path: Path) -> None:
+    with locked(tmp_path) as lock:
+        lock.note_stop()
+        assert (tmp_path / "headrace.lock").read_text().split()[-1] == "stops"
+    assert (tmp_path / "headrace.lock").read_text() == ""
 
 
 def test_a_missing_folder_is_made_for_this_user_alone(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from rq import SimpleWorker
 from structlog.testing import capture_logs
 
@@ -46,13 +47,18 @@ def test_a_dead_worker_leaves_the_roster(redis: Client, settings: Settings) -> N
     assert roster.workers() == []
 
 
-def test_all_workers_of_an_earlier_run_are_released(redis: Client, settings: Settings) -> None:
-    queue = JobQueue(redis, settings)
-    for name in ("worker-1-aaaa", "worker-2-bbbb"):
+@pytest.mark.parametrize("on_purpose", [True, False])
+def test_all_workers_of_an_earlier_run_are_released(
+    redis: Client, settings: Settings, on_purpose: bool
+) -> None:
+    queue, names = JobQueue(redis, settings), ("worker-1-aaaa", "worker-2-bbbb")
+    for name in names:
         SimpleWorker(["headrace-default"], name=name, connection=redis).register_birth()
         claimed_job(queue, name)
-    WorkerRelease(redis, settings).release_all()
+    WorkerRelease(redis, settings).release_all(on_purpose=on_purpose)
     assert queue.waiting() == 2
+    deaths = [redis.hexists(f"rq:job:job-of-{name}", "hr_deaths") for name in names]
+    assert deaths == [not on_purpose] * 2
     assert SimpleWorker.all(connection=redis) == []
 
 
@@ -78,6 +84,21 @@ def test_a_job_that_killed_its_worker_alone_is_to_blame(redis: Client, settings:
         deaths.append(release(f"worker-{number}"))
 
     assert deaths == [False, False, True]
+
+
+def test_the_jobs_of_a_worker_that_was_asked_to_end_are_charged_with_nothing(
+    redis: Client, settings: Settings
+) -> None:
+    queue, release = JobQueue(redis, settings), WorkerRelease(redis, settings)
+    job_id = claimed_job(queue, "worker-0")
+    for number in range(5):
+        release.without_blame(f"worker-{number}")
+        assert queue.state(job_id) is JobState.QUEUED
+        queue.claim(f"worker-{number + 1}", Room(slots=1, tokens=100))
+
+    assert queue.get(job_id).attempts == 1
+    assert not redis.hexists(f"rq:job:{job_id}", "hr_deaths")
+    assert redis.zcard(keys.DEATHS) == 0
 
 
 def test_a_death_is_noted_but_not_the_end_of_one_that_was_told_to_end(

@@ -114,6 +114,7 @@ class Fleet(RuleBasedStateMachine):
             spawn=self.spawner,
             clock=self.clock,
             on_death=self.release,
+            on_end=self.release.without_blame,
         )
 
     def _new_scaler(self) -> Scaler:

@@ -18,6 +18,7 @@ from batcher.admission import MicroBatchAdmission
 from batcher.simulated import SimulatedEngine
 from headrace.core import events
 from headrace.core.connection import Client
+from headrace.core.drain_signal import DRAIN
 from headrace.core.jobs import keys
 from headrace.core.jobs.handover import Finished, Outcome
 from headrace.core.settings import Settings
@@ -187,7 +188,8 @@ def test_a_worker_whose_engine_breaks_leaves_its_jobs_to_others(
 
 @pytest.fixture
 def _signals() -> Iterator[None]:
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM, DRAIN)
+    handlers = {number: signal.getsignal(number) for number in numbers}
     yield
     for number, handler in handlers.items():
         signal.signal(number, handler)
@@ -220,6 +222,16 @@ def test_a_second_signal_gives_the_jobs_back_at_once(bench: Bench) -> None:
 
     assert bench.state() is JobState.QUEUED
     assert bench.redis.zcard(keys.LEASES) == 0
+
+
+def test_a_supervisors_request_behind_a_service_managers_is_no_second_one(bench: Bench) -> None:
+    bench.submit(make_request(max_tokens=5))
+    bench.turn(1)
+    bench.worker.request_stop(signal.SIGTERM, None)
+    for _again in range(2):
+        bench.worker.request_drain(DRAIN, None)
+
+    assert not bench.worker._has_drained()
 
 
 def test_a_signal_before_redis_has_answered_counts_no_job_that_has_ended(

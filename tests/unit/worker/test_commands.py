@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq.command import send_stop_job_command
 from rq.serializers import JSONSerializer
+from structlog.testing import capture_logs
 
 from headrace.core.connection import Client
 from headrace.core.jobs.counters import Counters
 from headrace.core.roster import Roster
 from headrace.core.settings import Settings
+from headrace.core.subscription import Subscription
 from headrace.core.types import JobState
 from tests.bench import Bench
 from tests.fakes import make_request
@@ -102,13 +106,93 @@ def test_a_command_for_an_earlier_execution_is_ignored(bench: Bench) -> None:
     assert list(bench.worker.running) == ["a"]
 
 
-@pytest.mark.parametrize("data", [b"", b"no json", b"[]", b"\xff"])
-def test_a_command_that_nobody_can_read_is_ignored(bench: Bench, data: bytes) -> None:
-    start(bench, "a")
-    bench.worker.handle_payload({"data": data})
-    bench.turn(1)
+NONSENSE = [
+    b"",
+    b"no json",
+    b"[]",
+    b"3",
+    b"null",
+    b"{}",
+    b"\xff",
+    b'{"command": ["stop-job"]}',
+    b'{"command": "stop-job", "job_id": 7}',
+    b"[" * 100_000,
+]
 
-    assert list(bench.worker.running) == ["a"]
+
+@pytest.fixture
+def listening(bench: Bench, redis: Client) -> Iterator[Bench]:
+    """A bench whose worker hears its channel."""
+    bench.worker.subscribe()
+    eventually(lambda: is_heard(redis, bench))
+    yield bench
+    bench.worker.unsubscribe()
+
+
+def is_heard(redis: Client, bench: Bench) -> bool:
+    return bool(redis.pubsub_numsub(bench.worker.pubsub_channel_name)[0][1])
+
+
+def is_stopped_by_a_command(redis: Client, bench: Bench) -> bool:
+    send_stop_job_command(redis, "a", serializer=JSONSerializer)
+    bench.turn(1)
+    return not bench.worker.running
+
+
+def test_commands_that_nobody_can_read_leave_the_listener_running(
+    listening: Bench, redis: Client
+) -> None:
+    start(listening, "a")
+    for data in NONSENSE:
+        redis.publish(listening.worker.pubsub_channel_name, data)
+
+    eventually(lambda: is_stopped_by_a_command(redis, listening))
+    assert listening.state("a") is JobState.CANCELLED
+
+
+def lose_the_connection(redis: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    redis.execute_command("CLIENT", "KILL", "TYPE", "PUBSUB")
+
+
+def forbid_the_channel(redis: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    redis.execute_command("ACL SETUSER default resetchannels")
+    lose_the_connection(redis, monkeypatch)
+
+
+def time_out(redis: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    _raise_once(monkeypatch, RedisTimeoutError("late"))
+
+
+def fail_in_any_way(redis: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    _raise_once(monkeypatch, RuntimeError("a bug"))
+
+
+def _raise_once(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    hears, errors = Subscription.next, [error]
+
+    def next_or_error(subscription: Subscription, timeout_s: float) -> list[bytes] | None:
+        if errors:
+            raise errors.pop()
+        return hears(subscription, timeout_s)
+
+    monkeypatch.setattr(Subscription, "next", next_or_error)
+
+
+@pytest.mark.parametrize(
+    "harm", [lose_the_connection, forbid_the_channel, time_out, fail_in_any_way]
+)
+def test_a_listener_that_was_interrupted_hears_again(
+    listening: Bench, redis: Client, harm: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.command_listener.RECONNECT_S", 0.05)
+    start(listening, "a")
+    with capture_logs() as logs:
+        harm(redis, monkeypatch)
+        eventually(lambda: any("interrupted" in line["event"] for line in logs))
+    redis.execute_command("ACL SETUSER default allchannels")
+
+    eventually(lambda: is_heard(redis, listening))
+    eventually(lambda: is_stopped_by_a_command(redis, listening))
 
 
 def test_a_worker_told_to_drain_finishes_what_runs_and_takes_no_more(

@@ -8,8 +8,9 @@ from contextlib import closing
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from api.subscription import Subscription
+from headrace.core import subscription as module
 from headrace.core.connection import Client
+from headrace.core.subscription import Subscription
 
 
 @pytest.fixture
@@ -58,3 +59,13 @@ def test_a_lost_connection_is_an_error(subscription: Subscription, redis: Client
 
     with pytest.raises(RedisConnectionError):
         subscription.next(5)
+
+
+def test_a_connection_whose_other_end_vanished_is_lost(
+    subscription: Subscription, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing comes any more, and nobody closed it: only its silence tells."""
+    monkeypatch.setattr(module, "SILENCE_S", 0.0)
+
+    with pytest.raises(RedisConnectionError, match="health check"):
+        subscription.next(0.01)
