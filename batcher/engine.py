@@ -14,6 +14,7 @@ from batcher.model_store import PreparedModel
 from batcher.simulated import SimulatedEngine
 from batcher.trial_process import TrialProcess
 from headrace.core.errors import ModelError
+from headrace.core.model_card import ModelCard
 from headrace.core.settings import Settings
 from headrace.core.types import Delta, EngineStats, Feature, Request, Room
 
@@ -80,14 +81,18 @@ def load_engine(settings: Settings, model: PreparedModel, worker: int | None = N
     return SimulatedEngine(settings, model.card)
 
 
-def make_trial(settings: Settings, model_path: Path) -> TrialProcess:
+def make_trial(settings: Settings, engine: str, card: ModelCard, model_path: Path) -> TrialProcess:
     """The helper that tries JSON schemas as the engine of a model would compile them.
 
-    Only for an engine with `Feature.JSON_SCHEMA`.
+    `engine` is the engine's class, one with `Feature.JSON_SCHEMA`.
     """
-    module = "batcher.openvino_engine.schema_trial"
-    command = [sys.executable, "-P", "-m", module, str(model_path), str(os.getpid())]
-    return TrialProcess(command, settings.schema_compile_ms / 1000)
+    limit_s, parent = settings.schema_compile_ms / 1000, str(os.getpid())
+    python = [sys.executable, "-P", "-m"]
+    if engine == "TorchEngine":
+        command = [*python, "batcher.torch_engine.schema_trial", parent]
+        return TrialProcess(command, limit_s, told=card.encode())
+    command = [*python, "batcher.openvino_engine.schema_trial", str(model_path), parent]
+    return TrialProcess(command, limit_s)
 
 
 def _load_torch(settings: Settings, model: PreparedModel, worker: int | None) -> Engine:

@@ -33,13 +33,17 @@ class Lost(NamedTuple):
 class HelperProcess:
     """Puts one question at a time, as a line of JSON. A lost helper is started again at once.
 
-    A helper says that it is ready with a first line, then answers each question with a line. One
-    thread makes all calls: the helper ends with the thread that started it.
+    A helper may be `told` something first. It says that it is ready with a line, then answers each
+    question with a line. One thread makes all calls: the helper ends with the thread that started
+    it.
     """
 
-    def __init__(self, command: Sequence[str], patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, command: Sequence[str], patience_s: float = PATIENCE_S, told: object = None
+    ) -> None:
         self._command = command
         self._patience_s = patience_s
+        self._told = told
         self._helper: subprocess.Popen[str] | None = None
         self._is_ready = False
 
@@ -52,6 +56,8 @@ class HelperProcess:
             self._helper = subprocess.Popen(
                 self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
             )
+            if self._told is not None:
+                self._say(self._told)
 
     def ask(self, question: object) -> str | Lost:
         """Returns the line with the answer."""
@@ -60,7 +66,8 @@ class HelperProcess:
             self._end()
             return Lost()
         self._is_ready = True
-        line = self._put(question)
+        self._say(question)
+        line = self._hear(self._patience_s)
         return self._lost() if line is None else line
 
     def close(self) -> None:
@@ -68,11 +75,10 @@ class HelperProcess:
         if self._helper is not None:
             self._end()
 
-    def _put(self, question: object) -> str | None:
+    def _say(self, message: object) -> None:
         assert self._helper is not None and self._helper.stdin is not None
         with suppress(BrokenPipeError):
-            print(json.dumps(question), file=self._helper.stdin, flush=True)
-        return self._hear(self._patience_s)
+            print(json.dumps(message), file=self._helper.stdin, flush=True)
 
     def _hear(self, patience_s: float) -> str | None:
         """The helper's next line; None where it ended or said nothing for too long."""

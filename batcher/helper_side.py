@@ -28,6 +28,11 @@ def prepare(parent: int) -> TextIO:
     return _own_output()
 
 
+def read() -> Any:
+    """The next line: what the helper is told before it is ready."""
+    return json.loads(sys.stdin.readline())
+
+
 def serve(answer: Answer, answers: TextIO) -> None:
     """Says that the helper is ready, then answers each question until no more come."""
     print("ready", file=answers, flush=True)

@@ -15,10 +15,14 @@ class TrialProcess:
     """
 
     def __init__(
-        self, command: Sequence[str], limit_s: float, patience_s: float = PATIENCE_S
+        self,
+        command: Sequence[str],
+        limit_s: float,
+        patience_s: float = PATIENCE_S,
+        told: object = None,
     ) -> None:
         self._limit_s = limit_s
-        self._helper = HelperProcess([*command, str(limit_s)], patience_s)
+        self._helper = HelperProcess([*command, str(limit_s)], patience_s, told)
 
     def start(self) -> None:
         """Starts a helper, if none runs, without waiting until it is ready."""

@@ -85,4 +85,4 @@ def make_schema_desk(
         return NoDesk()
     redis = connect(settings.redis_url, WORKER_TIMEOUT_S)
     verdicts = make_verdict_store(redis, engine.name, card, settings)
-    return SchemaDesk(verdicts, make_trial(settings, model_path))
+    return SchemaDesk(verdicts, make_trial(settings, engine.name, card, model_path))

@@ -12,14 +12,12 @@ import openvino_genai
 
 from batcher.openvino_engine.probe_model import write_probe_model
 from batcher.openvino_engine.row import tensor
+from batcher.schema_trial import DRAWN_TOKENS
 
 _PLAIN = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
 """In bf16 the plugin divides by zero where a model is this small."""
 
 _PROMPT = [1]
-
-DRAWN_TOKENS = 40
-"""Beyond 128 copies of what it repeats, a grammar gets slow: some 20 tokens of text."""
 
 
 class GrammarCompiler:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from batcher.torch_engine.biases import Biases
+from batcher.torch_engine.constraints import Constraints
 from batcher.torch_engine.cutoff import Cuts
 from batcher.torch_engine.draw import Draw, keys_of, uniforms
 from batcher.torch_engine.penalties import Penalties
@@ -30,6 +31,7 @@ class Batch:
         self.shaped = Subset(draws, lambda draw: draw.is_shaped, device)
         self.biases = Biases(self.shaped.draws, vocabulary, device)
         self.penalties = Penalties(self.shaped.draws, vocabulary, device)
+        self.constraints = Constraints(self.shaped.draws, device)
         self.warm = Subset(self.shaped.draws, lambda draw: not draw.is_greedy, device)
         rules = [draw.rules for draw in self.warm.draws]
         self.temperatures = column([each.temperature for each in rules], device)

@@ -29,7 +29,7 @@ class Biases:
         """Changes `scores` [rows, vocabulary] in place: float32, without gaps between the rows."""
         if not self._draws:
             return
-        endless = [row for row, draw in self._draws if not draw.may_end]
+        endless = [row for row, draw in self._draws if draw.holds_back_ends and not draw.may_end]
         if endless != self._endless:
             self._endless = endless
             self._lay_out()
@@ -46,5 +46,5 @@ class Biases:
         base = row * self._vocabulary
         for token_id, bias in draw.rules.logit_bias:
             yield base + token_id, bias
-        if not draw.may_end:
+        if draw.holds_back_ends and not draw.may_end:
             yield from ((base + end, _NEVER) for end in draw.ends if end < self._vocabulary)

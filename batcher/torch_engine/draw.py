@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from batcher.torch_engine.grammar import Grammar
 from batcher.torch_engine.seen import Seen
 from headrace.core.types import Sampling
 
@@ -22,13 +23,15 @@ class Draw:
     """How the tokens of one row are drawn: the request's rules, and the row's `ids` so far.
 
     `ids` are prompt and output, and grow with the row, which keeps its draw to its end. `ends` are
-    ids that may not be among its first `min_tokens`.
+    ids that may not be among its first `min_tokens`. `grammar` is what the output is held to; it
+    is there before the row is drawn first.
     """
 
     rules: Sampling
     ids: Sequence[int]
     prompt_tokens: int
     ends: Collection[int] = ()
+    grammar: Grammar | None = None
 
     @cached_property
     def is_greedy(self) -> bool:
@@ -42,12 +45,18 @@ class Draw:
 
     @cached_property
     def has_biases(self) -> bool:
-        return bool(self.rules.logit_bias or (self.ends and self.rules.min_tokens))
+        return bool(self.rules.logit_bias or self.holds_back_ends)
+
+    @cached_property
+    def holds_back_ends(self) -> bool:
+        """Whether its ends are biased: a grammar may allow nothing else, and knows itself."""
+        return bool(self.ends and self.rules.min_tokens) and self.grammar is None
 
     @cached_property
     def is_shaped(self) -> bool:
         """Whether its scores are not simply the logits, of which the largest wins."""
-        return self.has_biases or self.has_penalties or not self.is_greedy
+        is_held = self.grammar is not None
+        return is_held or self.has_biases or self.has_penalties or not self.is_greedy
 
     @property
     def may_end(self) -> bool:

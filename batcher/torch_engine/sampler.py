@@ -44,9 +44,9 @@ class Sampler:
         """The next token of each row; one that `is_failed` where its logits hold NaN or infinity.
 
         `logits` [rows, vocabulary] of any float type; they are left as they are. Biases come
-        first, then penalties, as in vLLM, then temperature, top-k, top-p and min-p, as in
-        transformers. Temperature 0 takes the largest. Otherwise the id is found by inverting the
-        cumulated distribution in vocabulary order, so that neither the mates of a row nor the
+        first, then penalties, as in vLLM, then grammars. Temperature, top-k, top-p and min-p follow
+        as in transformers. Temperature 0 takes the largest. Otherwise the id is found by inverting
+        the cumulated distribution in vocabulary order, so that neither the mates of a row nor the
         order in which a sort leaves equal numbers has a say. The host waits for the device once.
         """
         if self._batch is None or self._batch.draws != draws:
@@ -93,6 +93,7 @@ def _shape(logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     scores = logits.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
     batch.biases.apply(scores)
     batch.penalties.apply(scores)
+    batch.constraints.apply(scores)
     best, ids = maximum(scores)
     warm = batch.warm
     if warm:

@@ -81,7 +81,7 @@ def test_a_helper_that_does_not_start_has_no_verdict(make: Make) -> None:
 @pytest.fixture(scope="module")
 def real(tiny_openvino: Path, card: ModelCard) -> Iterator[TrialProcess]:
     settings = load_settings(schema_compile_ms=700)
-    trial = make_trial(settings, tiny_openvino)
+    trial = make_trial(settings, "OpenVinoEngine", card, tiny_openvino)
     yield trial
     trial.close()
 
