@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 
@@ -20,6 +20,8 @@ from headrace.core.errors import (
     Unauthorised,
     Unavailable,
 )
+from headrace.core.http_client import http_client
+from headrace.core.urls import fault_of, masked
 
 Json = dict[str, Any]
 
@@ -32,7 +34,6 @@ SILENCE_TIMEOUT_S = 30.0
 """An event stream says something every few seconds."""
 
 BROKEN_OFF = "the connection ended before the answer; the job goes on: see `headrace jobs`"
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 REFUSALS: Mapping[int, type[HeadraceError]] = {
     400: InvalidRequest,
     401: Unauthorised,
@@ -59,16 +60,18 @@ class ApiClient:
     """
 
     def __init__(self, url: str, api_key: str | None = None) -> None:
-        self._url = url.rstrip("/")
+        self._shown = masked(url.rstrip("/"))
+        if (fault := fault_of(url)) is not None:
+            raise InvalidRequest(f"--url: {fault}")
         try:
-            self._http = httpx.Client(
-                base_url=self._url,
+            self._http = http_client(
+                url,
+                base_url=url.rstrip("/"),
                 timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=5.0),
                 headers=_authorization(api_key),
-                trust_env=urlsplit(self._url).hostname not in LOOPBACK,
             )
-        except (httpx.InvalidURL, ValueError) as error:
-            raise InvalidRequest(f"--url: {error}") from error
+        except (httpx.InvalidURL, ValueError):
+            raise InvalidRequest(f"--url: {self._shown} is no URL of HTTP") from None
 
     def get(self, path: str, **query: Any) -> Json:
         given = {name: value for name, value in query.items() if value is not None}
@@ -116,13 +119,13 @@ class ApiClient:
                 yield answer
         except httpx.ConnectError as error:
             raise Unavailable(
-                f"no API answers at {self._url} ({error}); start one with `headrace up`, "
+                f"no API answers at {self._shown} ({error}); start one with `headrace up`, "
                 "or name it with --url"
             ) from error
         except httpx.RemoteProtocolError as error:
             raise Unavailable(BROKEN_OFF) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unavailable(f"{self._url}: {error or type(error).__name__}") from error
+            raise Unavailable(f"{self._shown}: {error or type(error).__name__}") from error
 
 
 def path_of(collection: str, job_id: str) -> str:
@@ -145,7 +148,7 @@ def _body(answer: httpx.Response) -> Json:
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        raise Unavailable(f"{answer.url} does not speak the Headrace API")
+        raise Unavailable(f"{masked(str(answer.url))} does not speak the Headrace API")
     return body
 
 
@@ -172,7 +175,7 @@ def _refusal(answer: httpx.Response) -> HeadraceError:
     try:
         message = _message(answer.json())
     except (ValueError, LookupError, TypeError, AttributeError):
-        message = f"{answer.url} answered {answer.status_code} {answer.reason_phrase}"
+        message = f"{masked(str(answer.url))} answered {answer.status_code} {answer.reason_phrase}"
     return REFUSALS.get(answer.status_code, HeadraceError)(message)
 
 

@@ -9,10 +9,10 @@ from urllib.parse import quote
 from redis.exceptions import RedisError
 
 from headrace.cli.embedded_redis import socket_path_of
-from headrace.cli.redis_ping import without_password
 from headrace.core.connection import API_TIMEOUT_S, Client, connect
 from headrace.core.errors import Unavailable
 from headrace.core.settings import Settings
+from headrace.core.urls import masked
 
 
 def redis_url_of(settings: Settings) -> str:
@@ -30,7 +30,7 @@ def open_redis(settings: Settings) -> Iterator[Client]:
         yield redis
     except RedisError as error:
         raise Unavailable(
-            f"no Redis answers at {without_password(url)} ({error}); start `headrace up`, or name "
+            f"no Redis answers at {masked(url)} ({error}); start `headrace up`, or name "
             "its Redis with --redis-url, its folder with --state-dir"
         ) from error
     finally:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from redis.exceptions import RedisError
 
 from headrace.core.connection import Client
 from headrace.core.errors import Unavailable
+from headrace.core.urls import masked
 
 
 def answers_ping(redis: Client) -> bool:
@@ -23,9 +22,4 @@ def require_answer(redis: Client, url: str) -> None:
     try:
         redis.ping()
     except RedisError as error:
-        raise Unavailable(f"REDIS_URL: {without_password(url)} does not answer: {error}") from error
-
-
-def without_password(url: str) -> str:
-    password = urlsplit(url).password
-    return url.replace(f":{password}@", ":***@") if password else url
+        raise Unavailable(f"REDIS_URL: {masked(url)} does not answer: {error}") from error

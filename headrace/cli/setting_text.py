@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headrace.cli.redis_ping import without_password
 from headrace.core.settings import Settings
+from headrace.core.urls import masked, masked_address
+
+SECRET_PATHS = frozenset({"alert_webhook_url"})
+"""Settings whose URL is the receiver's password as a whole."""
 
 
 def describe(field: str) -> str:
@@ -18,9 +21,11 @@ def default_text(field: str) -> str:
 
 
 def value_text(settings: Settings, field: str) -> str:
-    """The value in force, without the password that a URL may carry."""
+    """Return the value in force, without the password that a URL may hold."""
     text = _text(getattr(settings, field))
-    return without_password(text) if field.endswith("_url") else text
+    if not text or not field.endswith("_url"):
+        return text
+    return masked_address(text) if field in SECRET_PATHS else masked(text)
 
 
 def _text(value: object) -> str:

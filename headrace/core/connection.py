@@ -11,6 +11,7 @@ from redis.exceptions import ConnectionError, RedisError
 from redis.retry import Retry
 
 from headrace.core.errors import SettingsError, Unavailable
+from headrace.core.urls import ENCODE, fault_of_redis_url
 
 Client = Any
 """A `redis.Redis` whose replies are bytes; redis-py types its replies for text clients as well."""
@@ -25,7 +26,12 @@ log = structlog.get_logger()
 
 
 def connect(url: str, timeout_s: float) -> Client:
-    """A client that returns bytes. Raises `SettingsError` for a URL that is none."""
+    """Return a client that returns bytes. Raises `SettingsError` for a URL that is none.
+
+    No message tells any part of the URL, and no cause is kept that would: it may be a password.
+    """
+    if (fault := fault_of_redis_url(url)) is not None:
+        raise SettingsError(f"REDIS_URL: {fault}")
     try:
         pool = BlockingConnectionPool.from_url(
             url,
@@ -38,8 +44,12 @@ def connect(url: str, timeout_s: float) -> Client:
             retry_on_error=[],
             health_check_interval=30,
         )
-    except ValueError as error:
-        raise SettingsError(f"REDIS_URL: {error}") from error
+        pool.connection_class(**pool.connection_kwargs)  # an unknown option of the URL fails here
+    except (TypeError, ValueError, RedisError):
+        raise SettingsError(
+            "REDIS_URL: an option behind the ? is unknown, or has no such value; if it is a part of"
+            f" the password, {ENCODE}"
+        ) from None
     return Redis(connection_pool=pool)
 
 

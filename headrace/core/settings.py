@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from headrace.core.errors import SettingsError
 from headrace.core.origins import parse_origins
+from headrace.core.urls import fault_of
 
 PREFIX = "HEADRACE_"
 HIGHEST_PORT = 65535
@@ -268,6 +269,13 @@ class Settings(BaseSettings):
         if not _DEVICE.fullmatch(device):
             raise ValueError("auto, cpu, cuda or cuda:N, where N is the number of a GPU from 0 on")
         return device
+
+    @field_validator("api_url", "alert_webhook_url", "alertmanager_url", "otlp_url")
+    @classmethod
+    def _names_a_server(cls, url: str | None) -> str | None:
+        if url is not None and (fault := fault_of(url)) is not None:
+            raise ValueError(fault)
+        return url
 
     @field_validator("allowed_hosts")
     @classmethod

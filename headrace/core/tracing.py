@@ -6,14 +6,16 @@ sender is a thread, or under gevent a greenlet.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headrace.core.errors import SettingsError
+from headrace.core.proxies import proxy_of
 from headrace.core.version import version
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import TracerProvider
+    from requests import Session
 
 SEND_S = 2.0
 """Spans wait so long for others to be sent with."""
@@ -46,13 +48,36 @@ def make_provider(url: str, service: str, instance: str) -> TracerProvider:
         }
     )
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    exporter = OTLPSpanExporter(endpoint=f"{url.rstrip('/')}/v1/traces", timeout=TIMEOUT_S)
+    exporter = OTLPSpanExporter(
+        endpoint=f"{url.rstrip('/')}/v1/traces", timeout=TIMEOUT_S, session=_session(url)
+    )
     provider.add_span_processor(
         BatchSpanProcessor(
             exporter, max_queue_size=MOST_WAITING, schedule_delay_millis=SEND_S * 1000
         )
     )
     return provider
+
+
+def _session(url: str) -> Session:
+    """Return a session that sends through the proxy of `proxy_of`; requests has a rule of its own.
+
+    Raises `SettingsError` for a proxy that cannot be used.
+    """
+    from requests import PreparedRequest, Response, Session
+    from requests.adapters import HTTPAdapter
+
+    proxy = proxy_of(url)
+
+    class Adapter(HTTPAdapter):
+        def send(self, request: PreparedRequest, *arguments: Any, **options: Any) -> Response:
+            proxies = {"http": proxy, "https": proxy} if proxy else {}
+            return super().send(request, *arguments, **options | {"proxies": proxies})
+
+    session = Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, Adapter())
+    return session
 
 
 def context_of(traceparent: str, tracestate: str = "") -> Context:

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 
 from headrace.core.errors import InvalidRequest, Unavailable
+from headrace.core.proxies import proxy_of
+from headrace.core.urls import fault_of
 
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 LOOK_S = 10.0
 """Longest wait for what is no load: models, metrics, jobs that have ended."""
 
@@ -25,7 +26,6 @@ class Address:
     """`root` has no `/v1`; nothing of it is secret."""
 
     root: str
-    is_loopback: bool
 
     @classmethod
     def parse(cls, url: str) -> Address:
@@ -33,14 +33,14 @@ class Address:
         try:
             parts = urlsplit(url)
             is_usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        except ValueError as error:
-            raise InvalidRequest(f"--url: {error}") from error
+        except ValueError:
+            raise InvalidRequest(f"--url: {fault_of(url)}") from None
         if not is_usable:
             raise InvalidRequest("--url: begins with http:// or https:// and names a host")
         if "@" in parts.netloc or parts.query or parts.fragment:
             raise InvalidRequest("--url: no user, query or fragment; a key goes into --api-key")
         root = url.strip().rstrip("/").removesuffix("/v1")
-        return cls(root, parts.hostname in LOOPBACK)
+        return cls(root)
 
 
 class Target:
@@ -93,6 +93,6 @@ async def open_target(address: Address, api_key: str | None) -> AsyncIterator[Ta
         connector=TCPConnector(limit=0, keepalive_timeout=KEPT_ALIVE_S),
         timeout=ClientTimeout(total=None),
         headers=headers,
-        trust_env=not address.is_loopback,
+        proxy=proxy_of(address.root),
     ) as session:
         yield Target(session, address)

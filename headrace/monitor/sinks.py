@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import httpx
 import structlog
 
+from headrace.core.http_client import http_client
 from headrace.core.settings import Settings
 from headrace.monitor.alerts import Alert
 
@@ -33,11 +34,11 @@ class Webhook:
     repeats = False
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._url, self._client = url, http_client(url, timeout=TIMEOUT_S)
 
     def tell(self, changed: Sequence[Alert], active: Sequence[Alert]) -> None:
         for alert in changed:
-            httpx.post(self._url, json=as_message(alert), timeout=TIMEOUT_S).raise_for_status()
+            _require_success(self._client.post(self._url, json=as_message(alert)))
 
 
 class Alertmanager:
@@ -47,12 +48,20 @@ class Alertmanager:
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/") + "/api/v2/alerts"
+        self._client = http_client(url, timeout=TIMEOUT_S)
 
     def tell(self, changed: Sequence[Alert], active: Sequence[Alert]) -> None:
         cleared = (alert for alert in changed if alert.until is not None)
         alerts = [as_posted(alert) for alert in (*active, *cleared)]
         if alerts:
-            httpx.post(self._url, json=alerts, timeout=TIMEOUT_S).raise_for_status()
+            _require_success(self._client.post(self._url, json=alerts))
+
+
+def _require_success(answer: httpx.Response) -> None:
+    """Raises `httpx.HTTPStatusError` without the URL, which httpx would quote with its secrets."""
+    if not answer.is_success:
+        message = f"{answer.status_code} {answer.reason_phrase}"
+        raise httpx.HTTPStatusError(message, request=answer.request, response=answer)
 
 
 def make_sinks(settings: Settings) -> list[Sink]:
