@@ -9,6 +9,7 @@ from flask import Response, g
 from flask.globals import request_ctx
 
 from api.services import services
+from headrace.core.standard_streams import lost_lines
 
 JOB_HEADER = "X-Headrace-Job-Id"
 
@@ -30,7 +31,9 @@ def end(response: Response) -> None:
     asked, known = request_ctx.request, vars(g)  # each look through a proxy costs
     route = asked.url_rule.rule if asked.url_rule else UNMATCHED
     visitor = known.get("caller")
-    services().metrics.answered(route, response.status_code)
+    metrics = services().metrics
+    metrics.answered(route, response.status_code)
+    metrics.log_lines_lost(lost_lines())
     write = log.debug if asked.blueprint in QUIET else log.info
     write(
         "request answered",

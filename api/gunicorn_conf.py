@@ -45,7 +45,11 @@ def _allow_files(number: int) -> None:
 _allow_files(worker_connections + 500)
 
 # Before anything imports prometheus_client, which decides then where it counts.
-_counts = tempfile.mkdtemp(prefix="headrace-metrics-")
+# In memory: its files are mapped, and on a full disk a first count in a page ends the process.
+_memory = "/dev/shm"
+_counts = tempfile.mkdtemp(
+    prefix="headrace-metrics-", dir=_memory if os.access(_memory, os.W_OK) else None
+)
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counts
 
 
@@ -72,7 +76,8 @@ class OurLogger(Logger):  # type: ignore[misc]
 
     def setup(self, cfg: object) -> None:
         super().setup(cfg)
-        configure_logging(_settings, "api")
+        # A greenlet that waits for the log's reader would stop all others.
+        configure_logging(_settings, "api", monkey.get_original("_thread", "start_new_thread"))
         self.error_log.handlers = []
         self.error_log.propagate = True
         self.error_log.setLevel("WARNING")

@@ -22,6 +22,9 @@ class HttpMetrics(Protocol):
 
     def rejected(self, reason: str) -> None: ...
 
+    def log_lines_lost(self, lines: int) -> None:
+        """`lines` are all that this process has lost so far."""
+
     def tokenized(self, seconds: float) -> None: ...
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
@@ -46,6 +49,13 @@ class PrometheusMetrics:
             ["reason"],
             registry=self._registry,
         )
+        self._log_lines_lost = Counter(
+            "headrace_log_lines_lost",
+            "Log lines that could not be written.",
+            ["service"],
+            registry=self._registry,
+        ).labels("api")
+        self._lines_counted = 0
         self._tokenize = Histogram(
             "headrace_tokenize_seconds",
             "Seconds to template and tokenise a prompt.",
@@ -61,6 +71,11 @@ class PrometheusMetrics:
 
     def rejected(self, reason: str) -> None:
         self._rejected.labels(reason).inc()
+
+    def log_lines_lost(self, lines: int) -> None:
+        if lines > self._lines_counted:
+            self._log_lines_lost.inc(lines - self._lines_counted)
+            self._lines_counted = lines
 
     def tokenized(self, seconds: float) -> None:
         self._tokenize.observe(seconds)
@@ -84,6 +99,9 @@ class NoMetrics:
         """Counts nothing."""
 
     def rejected(self, reason: str) -> None:
+        """Counts nothing."""
+
+    def log_lines_lost(self, lines: int) -> None:
         """Counts nothing."""
 
     def tokenized(self, seconds: float) -> None:

@@ -16,6 +16,7 @@ from headrace.core.connection import API_TIMEOUT_S, Client, connect, require_mas
 from headrace.core.desired_fleet import DesiredFleet
 from headrace.core.errors import HeadraceError, SettingsError
 from headrace.core.jobs.leases import Leases
+from headrace.core.jobs.log_loss import LogLoss
 from headrace.core.jobs.sweeper import BEAT_S, Sweeper
 from headrace.core.leadership import Leadership, Spectator
 from headrace.core.settings import Settings, load_settings
@@ -43,9 +44,15 @@ def serve(settings: Settings) -> None:
     require_master(redis)
     leadership = Leadership(redis, settings, new_name(), stale_s(settings))
     sweeper = Sweeper(Leases(redis, settings), settings.lease_s, BEAT_S, clock)
+    log_loss = LogLoss(redis, settings, "scaler")
+
+    def beat() -> None:
+        log_loss.hand_in()
+        sweeper.beat()
+
     most = settings.scaler_max
     log.info("scales", least=settings.scaler_min, most=most, policy=settings.scaler_policy)
-    make_daemon(redis, leadership, settings, clock).run(stopped_by_signals(), sweeper.beat)
+    make_daemon(redis, leadership, settings, clock).run(stopped_by_signals(), beat)
 
 
 def watch(settings: Settings, show: Callable[[str], None], once: bool = False) -> None:

@@ -15,6 +15,7 @@ from headrace.core.fidelity import Fidelity
 from headrace.core.jobs import keys, rq_adapter
 from headrace.core.jobs.counters import Counters
 from headrace.core.jobs.leases import Leases
+from headrace.core.jobs.log_loss import LogLoss
 from headrace.core.jobs.sweeper import BEAT_S, Sweeper
 from headrace.core.model_card import ModelCard
 from headrace.core.process_age import process_age_s
@@ -56,6 +57,7 @@ class Heartbeat(threading.Thread):
         self._clock = clock
         self._interval_s = min(BEAT_S, settings.lease_s / RENEWALS_PER_LEASE)
         self._sweeper = Sweeper(leases, settings.lease_s, self._interval_s, clock)
+        self._log_loss = LogLoss(worker.connection, settings, "worker")
         self._stopped = threading.Event()
 
     def run(self) -> None:
@@ -85,6 +87,7 @@ class Heartbeat(threading.Thread):
         if not self._is_stalled():
             self._renew()
         self._sweeper.beat()
+        self._log_loss.hand_in()
 
     def _is_stalled(self) -> bool:
         silence_s = self._clock.now() - self._worker.last_progress

@@ -30,7 +30,9 @@ from headrace.core.desired_fleet import DesiredFleet
 from headrace.core.drain_signal import DRAIN
 from headrace.core.errors import Unavailable
 from headrace.core.exposure import require_lock
+from headrace.core.jobs.log_loss import LogLoss
 from headrace.core.settings import Settings, as_environment
+from headrace.core.standard_streams import lose_output
 from headrace.core.telemetry import configure_logging
 from headrace.core.unknown_variables import unknown_variables, warn_of_unknown_variables
 
@@ -63,6 +65,7 @@ def run_deployment(settings: Settings) -> None:
     """
     settings = settings.model_copy(update={"scaler_fleet": "processes"})  # whatever others keep
     configure_logging(settings, "supervisor")
+    lose_output()
     warn_of_unknown_variables(os.environ)
     settings = with_scaler(settings)
     clock = SystemClock()
@@ -77,6 +80,7 @@ def run_deployment(settings: Settings) -> None:
             is_redis_ready=redis.is_ready,
             is_serving=lambda: address.is_serving(settings.first_workers),
             announce=lambda: click.echo(f"ready {address.url}"),
+            beat=LogLoss(redis.client, settings, "supervisor").hand_in,
             grace_s=settings.drain_s,
             clock=clock,
         )

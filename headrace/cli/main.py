@@ -26,6 +26,7 @@ from headrace.cli.submit import submit
 from headrace.cli.top import top
 from headrace.cli.up import up
 from headrace.core.errors import HeadraceError
+from headrace.core.standard_streams import lose_errors, open_standard_streams
 from headrace.core.version import version
 
 EPILOG = """\b
@@ -73,6 +74,8 @@ for command in (
 
 def main() -> None:
     """Runs the command; an error that Headrace raises on purpose is one line and status 1."""
+    open_standard_streams()
+    lose_errors()
     try:
         cli(prog_name="headrace")
     except HeadraceError as error:

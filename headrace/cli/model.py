@@ -29,6 +29,9 @@ def prepare(**options: str | None) -> None:
 
     from batcher.model_store import prepare_model
     from headrace.cli.stages import Stages
+    from headrace.core.standard_streams import lose_output
+
+    lose_output()  # a full disk for these lines is no reason not to prepare the model
 
     with Stages() as stages:
         prepared = prepare_model(settings, stages.enter)

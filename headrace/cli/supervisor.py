@@ -42,7 +42,8 @@ class Supervisor:
     """Starts, watches and drains; one thread, one loop.
 
     `is_redis_ready` may raise to give up the start; `is_serving` is asked until it is true once,
-    then `announce` is called. `grace_s` is how long they all together may take to finish what runs.
+    then `announce` is called. `beat` is called at every tick. `grace_s` is how long they all
+    together may take to finish what runs.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Supervisor:
         is_redis_ready: Callable[[], bool],
         is_serving: Callable[[], bool],
         announce: Callable[[], None],
+        beat: Callable[[], None],
         grace_s: float,
         clock: Clock,
     ) -> None:
@@ -59,6 +61,7 @@ class Supervisor:
         self._is_redis_ready = is_redis_ready
         self._is_serving = is_serving
         self._announce = announce
+        self._beat = beat
         self._grace_s = grace_s
         self._clock = clock
         self._watched: list[Child | Crew] = []
@@ -132,6 +135,7 @@ class Supervisor:
                 return True
             for child in self._watched:
                 child.watch()
+            self._beat()
             self._clock.sleep(TICK_S)
         return False
 

@@ -5,15 +5,18 @@ Prompts, outputs and keys are never logged; a job is named by its id.
 
 from __future__ import annotations
 
+import _thread
 import logging
-import sys
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any, TextIO, cast
 
 import ecs_logging
 import structlog
 from structlog.typing import EventDict, Processor
 
+from headrace.core.lossy_stream import StartThread
 from headrace.core.settings import Settings
+from headrace.core.standard_streams import lose_errors, open_standard_streams
 
 ECS_NAMES = {"error": "error.message", "host": "server.address", "port": "server.port"}
 """Fields that Elastic's schema has objects for: text there would be refused by Elasticsearch."""
@@ -22,10 +25,17 @@ _JSON_TIME = structlog.processors.TimeStamper(fmt="iso", utc=True, key="@timesta
 _CONSOLE_TIME = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
 
 
-def configure_logging(settings: Settings, service: str) -> None:
-    """Sends every log record of this process to stderr, under its service's name."""
+def configure_logging(
+    settings: Settings, service: str, start_thread: StartThread = _thread.start_new_thread
+) -> None:
+    """Sends every log record of this process to stderr, under its service's name.
+
+    Whatever is printed to stderr may be lost from now on, and never stops or ends the process.
+    """
+    open_standard_streams()
+    stderr = lose_errors(start_thread=start_thread)
     as_json = settings.log_format == "json" or (
-        settings.log_format == "auto" and not sys.stderr.isatty()
+        settings.log_format == "auto" and not stderr.isatty()
     )
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -42,7 +52,7 @@ def configure_logging(settings: Settings, service: str) -> None:
             *rendering,
         ],
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
     for noisy in ("rq.worker", "httpx", "filelock"):
@@ -50,10 +60,11 @@ def configure_logging(settings: Settings, service: str) -> None:
     structlog.configure(
         processors=[*shared, *rendering],
         # Not by way of the standard library: a line would take twice as long.
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, stderr)),
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
         cache_logger_on_first_use=True,
     )
+    stderr.report = _LossReport([*shared, *rendering])
 
 
 def _console() -> Processor:
@@ -88,3 +99,16 @@ class _Service:
     def __call__(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
         event.setdefault(self._key, self._name)
         return event
+
+
+class _LossReport:
+    """Renders the record of lost lines, without the locks that loggers take."""
+
+    def __init__(self, processors: Sequence[Processor]) -> None:
+        self._processors = processors
+
+    def __call__(self, lines: int) -> str:
+        record: Any = {"event": "log lines lost", "lines": lines}
+        for process in self._processors:
+            record = process(None, "warning", record)
+        return f"{record}\n"

@@ -22,6 +22,7 @@ from headrace.core.connection import API_TIMEOUT_S, connect  # noqa: E402
 from headrace.core.errors import HeadraceError, SettingsError  # noqa: E402
 from headrace.core.exposure import local_url  # noqa: E402
 from headrace.core.jobs.leases import Leases  # noqa: E402
+from headrace.core.jobs.log_loss import LogLoss  # noqa: E402
 from headrace.core.jobs.sweeper import BEAT_S, Sweeper  # noqa: E402
 from headrace.core.settings import Settings, load_settings  # noqa: E402
 from headrace.core.telemetry import configure_logging  # noqa: E402
@@ -45,7 +46,7 @@ log = structlog.get_logger()
 def main() -> None:
     try:
         settings = load_settings()
-        configure_logging(settings, "monitor")
+        configure_logging(settings, "monitor", monkey.get_original("_thread", "start_new_thread"))
         warn_of_unknown_variables(os.environ)
         serve(settings)
     except HeadraceError as error:
@@ -77,16 +78,17 @@ def serve(settings: Settings) -> None:
             f"{error.strerror}"
         ) from error
     sweeper = Sweeper(Leases(redis, settings), settings.lease_s, BEAT_S, clock)
-    gevent.spawn(sweep_for_ever, sweeper)
+    gevent.spawn(sweep_for_ever, sweeper, LogLoss(redis, settings, "monitor"))
     Watch(redis, settings, sight, [Delivery(sink, clock) for sink in make_sinks(settings)]).start()
     log.info("exports the fleet's metrics", host=settings.host, port=settings.metrics_port)
     server.serve_forever()
 
 
-def sweep_for_ever(sweeper: Sweeper) -> None:
+def sweep_for_ever(sweeper: Sweeper, log_loss: LogLoss) -> None:
     """Deadlines pass and retries fall due though no worker lives."""
     while True:
         gevent.sleep(BEAT_S)
+        log_loss.hand_in()
         try:
             sweeper.beat()
         except Exception as error:  # a failing sweep never ends the loop

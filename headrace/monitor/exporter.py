@@ -26,6 +26,7 @@ from headrace.core.histogram import (
     TTFT,
     Histogram,
 )
+from headrace.core.jobs import log_loss
 from headrace.core.jobs.backlog import Backlog
 from headrace.core.jobs.rq_adapter import job_state
 from headrace.core.roster import Activity, WorkerState
@@ -58,6 +59,8 @@ COUNTS = {
 }
 """Counter -> its field in Redis and its help."""
 
+LOG_LINES_LOST = "Log lines that could not be written."
+
 
 class FleetCollector(Collector):
     """Reads the fleet whenever it is scraped; says nothing of it while Redis is away.
@@ -87,6 +90,7 @@ class FleetCollector(Collector):
             counter = reading.counts.get(field, 0)
             yield CounterMetricFamily(f"headrace_{name}", text, value=counter)
         yield late_counter(reading.counts)
+        yield log_loss_counter(reading.counts)
         yield from scaler_metrics(reading)
         for histogram, text in HISTOGRAMS.items():
             yield histogram_metric(histogram, text, reading.counts)
@@ -176,6 +180,14 @@ def late_counter(counts: Mapping[str, int]) -> Metric:
     )
     for call in ("publish", "finish"):
         family.add_metric([call], counts.get(f"late:{call}", 0))
+    return family
+
+
+def log_loss_counter(counts: Mapping[str, int]) -> Metric:
+    """The API exports its own."""
+    family = CounterMetricFamily("headrace_log_lines_lost", LOG_LINES_LOST, labels=["service"])
+    for service in ("worker", "monitor", "scaler", "supervisor"):
+        family.add_metric([service], counts.get(f"{log_loss.FIELD}:{service}", 0))
     return family
 
 

@@ -5,7 +5,8 @@ Fields are `redelivered`, `preempted`, `retried`, `dead`, `late:publish`, `late:
 `slo_good`, `tokens:input`, `tokens:output`, `jobs:STATUS:REASON`; `accepted` jobs, and the tokens
 that jobs count for (`Request.cost_tokens`) as they come and end, `tokens:accepted` and
 `tokens:ended`; of the scaler `scaler:up`, `scaler:down`, `scaler:hold`, `scaler:unknown`; of steps
-`steps:…` (`worker/step_counts.py`) and those of histograms (`headrace/core/histogram.py`).
+`steps:…` (`worker/step_counts.py`) and those of histograms (`headrace/core/histogram.py`);
+`log_lines_lost:SERVICE` (`log_loss.py`).
 """
 
 from __future__ import annotations

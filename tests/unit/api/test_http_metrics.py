@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from flask.testing import FlaskClient
 
+from api import access_log
 from api.app import create_app
 from headrace.core.connection import Client
 from headrace.core.settings import Settings
@@ -29,6 +31,13 @@ def test_a_path_that_is_no_route_becomes_no_label(client: FlaskClient) -> None:
     text = metrics(client)
     assert 'headrace_requests_total{code="404",route="unmatched"} 1.0' in text
     assert "secret-path" not in text
+
+
+def test_lost_log_lines_are_counted(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access_log, "lost_lines", lambda: 3)
+    for _request in range(2):
+        client.get("/healthz")
+    assert 'headrace_log_lines_lost_total{service="api"} 3.0' in metrics(client)
 
 
 def test_refusals_are_counted_by_reason(client: FlaskClient, settings: Settings) -> None:

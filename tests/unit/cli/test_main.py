@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from headrace.cli.main import cli, main
 from headrace.cli.setting_text import default_text, describe
 from headrace.core.settings import Settings, variable
+from tests.standard_errors import stderr_kept
 
 COMMANDS = [
     [],
@@ -44,7 +45,7 @@ CHECKOUT = Path(__file__).parents[3]
 def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     """The exit code of `headrace ARGUMENTS`."""
     monkeypatch.setattr(sys, "argv", ["headrace", *arguments])
-    with pytest.raises(SystemExit) as end:
+    with stderr_kept(), pytest.raises(SystemExit) as end:
         main()
     assert isinstance(end.value.code, int)
     return end.value.code
@@ -78,28 +79,28 @@ def test_the_version_is_shown() -> None:
 
 
 def test_a_wrong_variable_is_one_line_and_status_1(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("HEADRACE_PORT", "none")
     assert run_main(monkeypatch, "settings") == 1
-    stderr = capsys.readouterr().err
+    stderr = capfd.readouterr().err
     assert stderr.startswith("headrace: HEADRACE_PORT: ")
     assert stderr.count("\n") == 1
 
 
 def test_a_wrong_option_is_status_2_and_names_its_variable(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert run_main(monkeypatch, "up", "--port", "none") == 2
-    assert "HEADRACE_PORT" in capsys.readouterr().err
+    assert "HEADRACE_PORT" in capfd.readouterr().err
 
 
 def test_a_wrong_variable_is_not_blamed_on_the_options(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("HEADRACE_WORKERS", "many")
     assert run_main(monkeypatch, "up", "--port", "9000") == 1
-    assert "HEADRACE_WORKERS" in capsys.readouterr().err
+    assert "HEADRACE_WORKERS" in capfd.readouterr().err
 
 
 def test_an_unknown_option_is_status_2(monkeypatch: pytest.MonkeyPatch) -> None:

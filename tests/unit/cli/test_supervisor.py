@@ -36,6 +36,7 @@ class Deployment:
             is_redis_ready=lambda: self.redis_ready(),
             is_serving=lambda: self.serving(),
             announce=lambda: self.announced.append(self.clock.now()),
+            beat=lambda: None,
             grace_s=GRACE_S,
             clock=self.clock,
         )

@@ -30,6 +30,7 @@ NAMES = {
         "engine_deaths",
         "jobs_dead",
         "late_writes",
+        "log_lines_lost",
         "slo",
         "slo_good",
         "tokens",
