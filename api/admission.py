@@ -8,6 +8,7 @@ from hashlib import sha256
 
 from flask import Response, g, request
 
+from api.body import read_body
 from api.bundles import Bundles
 from api.caller import caller
 from api.rate_limits import rates_of
@@ -80,5 +81,5 @@ def _idempotency() -> Idempotency:
         return NO_KEY
     if not USABLE_KEY.fullmatch(key):
         raise InvalidRequest(f"{KEY_HEADER}: 1 to 255 printable ASCII characters", KEY_HEADER)
-    asked = b"\n".join([request.method.encode(), request.path.encode(), request.get_data()])
+    asked = b"\n".join([request.method.encode(), request.path.encode(), read_body()])
     return Idempotency(key, sha256(asked).hexdigest())

@@ -5,10 +5,12 @@ Times are Redis TIME, s since the epoch; what is null is not known, or not so fa
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired
+from typing import Annotated, Literal, NotRequired
 
+from pydantic import Field
 from typing_extensions import TypedDict
 
+from api.error_codes import CODES
 from headrace.core.types import FinishReason, JobState, Priority
 
 
@@ -18,7 +20,7 @@ class Failure(TypedDict):
     message: str
     type: str
     param: str | None
-    code: str | None
+    code: Annotated[str, Field(json_schema_extra={"enum": [*CODES]})]
     job_id: NotRequired[str]
 
 

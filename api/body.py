@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import g
 from flask.globals import request_ctx
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from api.content_encoding import decode
 from api.json_text import parse_json
 from api.services import services
 from api.unicode import require_unicode
@@ -16,7 +18,7 @@ from headrace.core.errors import InvalidRequest
 def read_json() -> Any:
     """Raises `InvalidRequest` for anything that is not JSON of Unicode text in UTF-8."""
     try:
-        text = _read().decode("utf-8")
+        text = read_body().decode("utf-8-sig")
         value = parse_json(text)
     except UnicodeDecodeError as error:
         raise InvalidRequest("the body is not UTF-8", "body") from error
@@ -28,7 +30,19 @@ def read_json() -> Any:
 
 def read_optional_json() -> Any:
     """The same; `{}` where the request has no body."""
-    return read_json() if _read() else {}
+    return read_json() if read_body() else {}
+
+
+def read_body() -> bytes:
+    """Returns it as it was before its sender compressed it.
+
+    Raises `InvalidRequest`, `RequestEntityTooLarge`, `UnsupportedMediaType`.
+    """
+    if "body" not in g:
+        encoding = request_ctx.request.headers.get("Content-Encoding", "")
+        g.body = decode(_read(), encoding, services().settings.max_body_bytes)
+    body: bytes = g.body
+    return body
 
 
 def _read() -> bytes:

@@ -6,13 +6,15 @@ from math import ceil
 from typing import NamedTuple
 
 import structlog
-from flask import Flask, Response, g, jsonify, request
+from flask import Flask, Response, current_app, g, jsonify, request
 from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from api.access_log import JOB_HEADER
+from api.addresses import addresses
 from api.answers import Failure, Refused
 from api.caller import BEARER
+from api.content_encoding import READABLE
 from api.services import services
 from headrace.core.errors import (
     DeadlineExceeded,
@@ -37,6 +39,14 @@ from headrace.core.errors import (
     WrongState,
 )
 from headrace.core.redis_errors import cause_of
+
+HTTP_CODES = {
+    404: "unknown_url",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_encoding",
+}
+HTTP_PARAMS = {413: "body", 415: "Content-Encoding"}
 
 RETRY_AFTER_S = 1
 MAY_RETRY = {"Retry-After": str(RETRY_AFTER_S)}
@@ -85,19 +95,17 @@ TABLE: dict[type[Exception], Refusal] = {
 
 def error_body(error: Exception, kind: str) -> Failure:
     """`job_id` stands in the body where a job goes on or has ended without the caller."""
+    if not isinstance(error, HeadraceError):
+        error = Unavailable(f"the queue's Redis {cause_of(error)}")
     body: Failure = {
-        "message": _message(error),
+        "message": str(error),
         "type": kind,
         "param": getattr(error, "param", None),
-        "code": getattr(error, "code", None),
+        "code": error.code,
     }
     if isinstance(error, WaitEnded | JobFailed):
         body["job_id"] = error.job_id
     return body
-
-
-def _message(error: Exception) -> str:
-    return f"the queue's Redis {cause_of(error)}" if isinstance(error, RedisError) else str(error)
 
 
 def register_error_handlers(app: Flask) -> None:
@@ -133,22 +141,34 @@ def _own_headers(error: Exception) -> dict[str, str]:
 
 def _refuse_http(error: HTTPException) -> Response:
     status = error.code or 500
-    param = "body" if status == 413 else None
     if status == 413:
         services().metrics.rejected("body_too_large")
+    kind, code = ("invalid_request_error", "invalid_request")
+    if status >= 500:
+        kind, code = ("server_error", "internal_error")
     body: Failure = {
-        "message": error.description or error.name,
-        "type": "invalid_request_error" if status < 500 else "server_error",
-        "param": param,
-        "code": error.name.lower().replace(" ", "_"),
+        "message": _words(error),
+        "type": kind,
+        "param": HTTP_PARAMS.get(status),
+        "code": HTTP_CODES.get(status, code),
     }
-    return _answer(status, body, _allowed(error))
+    return _answer(status, body, _own_http_headers(error))
 
 
-def _allowed(error: HTTPException) -> dict[str, str]:
-    """The methods that an address does take: HTTP wants them in every 405."""
-    methods = error.valid_methods if isinstance(error, MethodNotAllowed) else None
-    return {"Allow": ", ".join(sorted(methods))} if methods else {}
+def _words(error: HTTPException) -> str:
+    if request.url_rule is None and error.code == 404:
+        return (
+            f"{request.method} {request.path[:200]}: no such address; there are "
+            f"{', '.join(addresses(current_app))}"
+        )
+    return error.description or error.name
+
+
+def _own_http_headers(error: HTTPException) -> dict[str, str]:
+    """The methods that an address does take (HTTP wants them in every 405), and the encodings."""
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        return {"Allow": ", ".join(sorted(error.valid_methods))}
+    return {"Accept-Encoding": READABLE} if error.code == 415 else {}
 
 
 def _fail(error: Exception) -> Response:
@@ -157,7 +177,7 @@ def _fail(error: Exception) -> Response:
 
 
 def _answer(status: int, error: Failure, headers: dict[str, str]) -> Response:
-    g.error_code = error["code"] or error["type"]  # for the log; never the message, it may quote
+    g.error_code = error["code"]  # for the log; never the message, it may quote
     refused: Refused = {"error": error}
     response = jsonify(refused)
     response.status_code = status

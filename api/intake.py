@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any
 
 import gevent
-from flask import request
 
 from api import request_id
+from api.body import read_body
 from api.caller import caller
 from api.conversation import conversation
 from api.http_metrics import HttpMetrics
@@ -200,8 +200,7 @@ def _in_a_thread_if_long(tokenize: Callable[[], list[tuple[int, ...]]]) -> list[
 
     For a short one the way there and back costs more than its tokens.
     """
-    length = request.content_length
-    if length is not None and length <= SHORT_BYTES:
+    if len(read_body()) <= SHORT_BYTES:
         return tokenize()
     ids: list[tuple[int, ...]] = gevent.get_hub().threadpool.apply(tokenize)
     return ids

@@ -24,6 +24,7 @@ from api.openai_answers import (
 from api.openai_shapes import Chat, Completion, Shape
 from api.openai_stream import ChunkStream
 from api.operation import SUBMISSION, SUBMITTED, TIMING_HEADER, Answer, Operation
+from api.queries import OpenAiQuery
 from api.schemas import ChatBody, CompletionBody, OpenAiBody
 from api.services import services
 from headrace.core.errors import (
@@ -50,6 +51,7 @@ def _answer(whole: Any) -> Answer:
 
 @blueprint.post("/chat/completions")
 @Operation(
+    query=OpenAiQuery,
     body=ChatBody,
     headers=(KEY_HEADER,),
     answers={200: _answer(ChatAnswer)},
@@ -65,6 +67,7 @@ def chat_completions(body: ChatBody) -> Response:
 
 @blueprint.post("/completions")
 @Operation(
+    query=OpenAiQuery,
     body=CompletionBody,
     headers=(KEY_HEADER,),
     answers={200: _answer(CompletionAnswer)},
@@ -79,7 +82,7 @@ def completions(body: CompletionBody) -> Response:
 
 
 @blueprint.get("/models")
-@Operation(answers={200: Answer(ModelList)}, refuses=(Unavailable,))
+@Operation(query=OpenAiQuery, answers={200: Answer(ModelList)}, refuses=(Unavailable,))
 def models() -> Response:
     """The one model."""
     view: ModelList = {"object": "list", "data": [_model_json(services().cards.current())]}
@@ -87,7 +90,7 @@ def models() -> Response:
 
 
 @blueprint.get("/models/<path:name>")
-@Operation(answers={200: Answer(ModelView)}, refuses=(UnknownModel, Unavailable))
+@Operation(query=OpenAiQuery, answers={200: Answer(ModelView)}, refuses=(UnknownModel, Unavailable))
 def model(name: str) -> Response:
     """The model of this name."""
     return jsonify(_model_json(services().intake.card(name)))

@@ -178,6 +178,8 @@ def _responses(endpoint: str, operation: Operation, schemas: Schemas) -> Json:
         responses[str(status)] = _refusal(list(group), schemas)
     if operation.body is not None:
         responses["413"] = _refused("The body is too large.", {}, schemas)
+        encoding = "The body has an encoding that cannot be read."
+        responses["415"] = _refused(encoding, {"Accept-Encoding": True}, schemas)
     return dict(sorted(responses.items()))
 
 

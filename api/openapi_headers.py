@@ -7,6 +7,7 @@ from typing import Any
 from api import job_stream, preference, request_id
 from api.access_log import JOB_HEADER
 from api.admission import KEY_HEADER, REPLAYED_HEADER
+from api.content_encoding import READABLE
 from api.operation import RATES, TIMING_HEADER
 
 
@@ -38,6 +39,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     REPLAYED_HEADER: _described("An earlier call made these jobs.", const="true"),
     preference.APPLIED: _described("How much of the wait was granted.", pattern="^wait=[0-9]+$"),
     "Location": _described("Where the job is."),
+    "Accept-Encoding": _described("Encodings of bodies that can be read.", const=READABLE),
     "Retry-After": _described("Seconds.", type="integer", minimum=1),
     "x-should-retry": _described("A retry would submit a second job.", const="false"),
     "WWW-Authenticate": _described("How to show a key."),

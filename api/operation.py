@@ -69,9 +69,9 @@ def job_answer(json: Any, *headers: str, may_have: tuple[str, ...] = ()) -> Answ
 class Operation:
     """A decorator: the view is called with what the request says, as `query` and `body`.
 
-    With `Query` itself the address takes no parameters; None: nobody looks at them. `headers` are
-    those of the request that count. `refuses` are errors that the view raises, beside those of
-    every route; one that is not `durable` does without Redis.
+    With a `Query` without fields the address takes no parameters; None: nobody looks at them.
+    `headers` are those of the request that count. `refuses` are errors that the view raises, beside
+    those of every route; one that is not `durable` does without Redis.
     """
 
     answers: Mapping[int, Answer]
@@ -94,9 +94,10 @@ class Operation:
         """Raises `InvalidRequest`."""
         read: dict[str, Any] = {}
         if self.query is not None:
-            if request.query_string or self.query is not Query:
+            takes = bool(self.query.model_fields)
+            if request.query_string or takes:
                 query = self.query.parse(request.args)
-            if self.query is not Query:
+            if takes:
                 read["query"] = query
         if self.body is not None:
             read["body"] = self.body.parse(read_json() if self.needs_body else read_optional_json())

@@ -10,11 +10,16 @@ from werkzeug.datastructures import MultiDict
 
 from api.job_stream import PLACE
 from api.json_text import parse_json
-from api.schemas import LIMITED_BY
+from api.schemas import LIMITED_BY, ChatBody, CompletionBody
 from headrace.core.errors import InvalidRequest
 from headrace.core.types import JobState
 
 MAX_LISTED = 1000
+
+HINTS = frozenset({"api-version"})
+"""Parameters that clients of Azure's API send to every address."""
+
+BODY_FIELDS = ChatBody.model_fields.keys() | CompletionBody.model_fields.keys()
 
 
 def _as_json(text: Any) -> Any:
@@ -40,21 +45,43 @@ class Query(BaseModel):
     def parse(cls, asked: MultiDict[str, str]) -> Self:
         """Raises `InvalidRequest`, naming the first parameter that is wrong."""
         for name, values in asked.lists():
-            if name not in cls.model_fields:  # a misspelt one must not be ignored
-                takes = (
-                    f"takes only {', '.join(cls.model_fields)}"
-                    if cls.model_fields
-                    else "takes none"
-                )
-                raise InvalidRequest(f"{name}: no such query parameter; this address {takes}", name)
-            if len(values) > 1:
+            if name not in cls.model_fields:
+                cls._pass(name)
+            elif len(values) > 1:
                 raise InvalidRequest(f"{name}: given more than once", name)
         try:
-            return cls.model_validate(asked.to_dict())
+            own = {name: value for name, value in asked.items() if name in cls.model_fields}
+            return cls.model_validate(own)
         except ValidationError as error:
             problem = error.errors(include_url=False, include_input=False)[0]
             name = str(problem["loc"][0])
             raise InvalidRequest(f"{name}: {problem['msg']}", name) from error
+
+    @classmethod
+    def _pass(cls, name: str) -> None:
+        """Raises `InvalidRequest` for an unknown name: a misspelt one must not be ignored."""
+        if name in HINTS:
+            return
+        takes = f"takes only {', '.join(cls.model_fields)}" if cls.model_fields else "takes none"
+        raise _unknown(name, f"no such query parameter; this address {takes}")
+
+
+class OpenAiQuery(Query):
+    """Takes none either; what clients of OpenAI's routes send along changes no answer."""
+
+    @classmethod
+    def _pass(cls, name: str) -> None:
+        """Raises `InvalidRequest` for what counts elsewhere, and nothing here."""
+        if name in BODY_FIELDS:
+            raise _unknown(
+                name, "no query parameter; such fields belong in the JSON body of a request"
+            )
+        if name in OWN_PARAMETERS:
+            super()._pass(name)
+
+
+def _unknown(name: str, reason: str) -> InvalidRequest:
+    return InvalidRequest(f"{name}: {reason}", name, "unknown_parameter")
 
 
 class WaitQuery(Query):
@@ -95,3 +122,11 @@ class PurgeQuery(Query):
     """`older_than_s` has to be there: an address that lost its id purges nothing."""
 
     older_than_s: Annotated[Seconds, Field(description="How long they have been dead at least.")]
+
+
+OWN_PARAMETERS = frozenset(
+    name
+    for query in (WaitQuery, StreamQuery, JobsQuery, CancelQuery, DeadQuery, PurgeQuery)
+    for name in query.model_fields
+)
+"""Parameters that some address takes."""

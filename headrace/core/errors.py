@@ -38,7 +38,9 @@ CANNOT_EVER = 78
 
 
 class HeadraceError(Exception):
-    """Root of everything that Headrace raises on purpose."""
+    """Root of everything that Headrace raises on purpose; `code` is for programs."""
+
+    code = "internal_error"
 
 
 class SettingsError(HeadraceError):
@@ -109,13 +111,19 @@ class UnknownModel(InvalidRequest):
 class JobNotFound(HeadraceError):
     """Raised when an id names no job, or one whose result has expired."""
 
+    code = "job_not_found"
+
 
 class WrongState(HeadraceError):
     """Raised when a job waits, runs or has ended, and what was asked of it needs another state."""
 
+    code = "wrong_state"
+
 
 class NotReplayable(HeadraceError):
     """Raised when a dead letter cannot be read, or was tokenised for another model."""
+
+    code = "not_replayable"
 
 
 class MayRetry(HeadraceError):
@@ -168,9 +176,13 @@ class IdempotencyConflict(HeadraceError):
 class Unavailable(HeadraceError):
     """Raised when a part that a request needs is away and may come back."""
 
+    code = "unavailable"
+
 
 class WaitEnded(HeadraceError):
     """Raised when a wait runs out; the job goes on under `job_id`."""
+
+    code = "wait_ended"
 
     def __init__(self, job_id: str) -> None:
         super().__init__(f"job {job_id} is not done yet; it goes on: GET /v1/jobs/{job_id}")
@@ -180,8 +192,12 @@ class WaitEnded(HeadraceError):
 class JobFailed(HeadraceError):
     """Raised to a waiting caller whose job ended in a state other than succeeded."""
 
+    code = "job_failed"
+
     def __init__(self, job_id: str, state: str, reason: str) -> None:
         super().__init__(f"job {job_id} {state}: {reason}")
+        if state == "cancelled":
+            self.code = "job_cancelled"
         self.job_id = job_id
         self.state = state
 

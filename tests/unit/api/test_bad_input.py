@@ -185,6 +185,7 @@ RAW_BODIES = [
     b"",
     b"{",
     b"\xff\xfe{}",
+    b"\xef\xbb\xbf\xef\xbb\xbf{}",
     '{"prompt": "käse"}'.encode("latin-1"),
     json.dumps({"prompt": "x"}).encode("utf-16"),
     b'{"prompt": "x", "temperature": NaN}',
@@ -254,6 +255,13 @@ def test_a_whole_surrogate_pair_is_one_character(served: FlaskClient) -> None:
     assert served.post(CHAT, data=body).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "fields", [b'{"prompt": "x"}', '{"prompt": "käse"}'.encode(), b' \n{"prompt": "x"}']
+)
+def test_a_byte_order_mark_before_a_body_is_taken(client: FlaskClient, fields: bytes) -> None:
+    assert client.post(JOBS, data=b"\xef\xbb\xbf" + fields).status_code == 202
+
+
 @pytest.mark.parametrize("path", [CHAT, TEXT, JOBS])
 def test_a_body_of_three_megabytes_is_refused(client: FlaskClient, path: str) -> None:
     response = client.post(path, json={"prompt": "x" * 3_000_000})
@@ -298,6 +306,8 @@ def test_an_unknown_model_is_not_found(client: FlaskClient) -> None:
         ("DELETE", "/v1/dead?older_than_s=0&reason=refused"),
         ("POST", "/v1/chat/completions?stream=true"),
         ("POST", "/v1/completions?stream=true"),
+        ("POST", "/v1/chat/completions?api-version=1&max_tokens=3"),
+        ("POST", "/v1/chat/completions?wait=3"),
         ("GET", "/v1/models?model=tiny"),
         ("GET", "/v1/jobs?limit=1&limit=2"),
     ],
@@ -315,6 +325,52 @@ def test_an_unknown_query_parameter_is_refused_by_its_name(
     assert error["param"] == path.rpartition("?")[2].rpartition("&")[2].partition("=")[0]
     assert error["param"] in error["message"]
     assert bench.queue.waiting() == 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["api-version=2024-10-21", "api-version=", "beta=true", "api-version=1&api-version=2", "a=%00"],
+)
+def test_a_query_parameter_that_changes_no_answer_is_taken(served: FlaskClient, query: str) -> None:
+    answers = [
+        served.post(f"{CHAT}?{query}", json=chat(max_tokens=2)),
+        served.post(f"{TEXT}?{query}", json={"prompt": "x", "max_tokens": 2}),
+        served.get(f"/v1/models?{query}"),
+        served.get(f"/v1/models/tiny?{query}"),
+    ]
+    assert [answer.status_code for answer in answers] == [200] * 4
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs?limit=3&", "/v1/dead?", "/v1/fleet?"])
+def test_the_version_that_azures_clients_name_is_taken_everywhere(
+    client: FlaskClient, path: str
+) -> None:
+    assert client.get(f"{path}api-version=2024-10-21").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/responses"),
+        ("POST", "/v1/embeddings"),
+        ("POST", "/chat/completions"),
+        ("GET", "/v1/chat/completions/chatcmpl-1"),
+        ("POST", "/v1/v1/chat/completions"),
+    ],
+)
+def test_an_address_that_there_is_not_is_answered_with_those_that_there_are(
+    client: FlaskClient, method: str, path: str
+) -> None:
+    response = client.open(path, method=method, json=chat())
+
+    assert response.status_code == 404
+    assert response.json is not None
+    error = response.json["error"]
+    assert (error["code"], error["type"]) == ("unknown_url", "invalid_request_error")
+    assert error["message"].startswith(f"{method} {path}: no such address; there are ")
+    for address in ("POST /v1/chat/completions", "POST /v1/completions", "GET /v1/models"):
+        assert address in error["message"]
+    assert "/docs" not in error["message"]
 
 
 @pytest.mark.parametrize(

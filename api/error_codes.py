@@ -1,0 +1,40 @@
+"""The codes of errors: every answer that refuses has one of them."""
+
+from __future__ import annotations
+
+CODES = {
+    "invalid_value": "a field has a value that it cannot have",
+    "missing_required_parameter": "a field is missing",
+    "unknown_parameter": "no such field, or no such query parameter",
+    "unsupported_value": "the field is known, and this deployment cannot do what it asks for",
+    "context_length_exceeded": "prompt and output do not fit the model's context",
+    "invalid_request": "the request cannot be understood",
+    "invalid_api_key": "no API key, or none that is valid",
+    "insufficient_scope": "the API key lacks a scope",
+    "cross_site_request": "a page of another site sent it",
+    "untrusted_host": "the Host is no name of this server",
+    "model_not_found": "another model than the one that is served",
+    "job_not_found": "no such job, or its result has expired",
+    "unknown_url": "no such address; the message lists those that there are",
+    "method_not_allowed": "the address takes other methods, which `Allow` lists",
+    "wrong_state": "the job waits, runs or has ended, and this needs another state",
+    "not_replayable": "the dead letter cannot be run by any worker",
+    "body_too_large": "the body is too large, compressed or not",
+    "unsupported_encoding": "a `Content-Encoding` other than gzip and deflate",
+    "idempotency_conflict": "the Idempotency-Key was used for another request",
+    "requests_per_minute": "the key's limit",
+    "tokens_per_minute": "the key's limit",
+    "running_jobs": "the key's limit",
+    "queue_share": "the key's limit",
+    "queue_full": "too much waits already",
+    "deadline_unmeetable": "the backlog is too long for the deadline",
+    "schema_undecided": "no worker has tried the JSON schema yet",
+    "unavailable": "Redis is away or full, or no worker has been ready",
+    "wait_ended": "the wait is over; the job goes on",
+    "deadline_exceeded": "the job's deadline passed",
+    "job_failed": "the job ended without a result",
+    "job_cancelled": "somebody cancelled the job",
+    "schema_violation": "the answer does not fit its JSON schema",
+    "internal_error": "a fault of Headrace; its log has the request's id",
+}
+"""What each means. `docs/api.md` has the same table."""
