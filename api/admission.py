@@ -23,6 +23,9 @@ from headrace.core.types import Request
 
 KEY_HEADER = "Idempotency-Key"
 USABLE_KEY = re.compile(r"[ -~]{1,255}")
+QUOTED_KEY = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
+"""A string of RFC 8941, as the IETF's draft of the header wants it."""
+
 
 REPLAYED_HEADER = "Idempotent-Replayed"
 
@@ -79,6 +82,8 @@ def _idempotency() -> Idempotency:
     key = request.headers.get(KEY_HEADER)
     if key is None:
         return NO_KEY
+    if quoted := QUOTED_KEY.fullmatch(key):
+        key = re.sub(r"\\(.)", r"\1", quoted[1])
     if not USABLE_KEY.fullmatch(key):
         raise InvalidRequest(f"{KEY_HEADER}: 1 to 255 printable ASCII characters", KEY_HEADER)
     asked = b"\n".join([request.method.encode(), request.path.encode(), read_body()])

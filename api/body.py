@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import g
 from flask.globals import request_ctx
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -13,6 +12,9 @@ from api.json_text import parse_json
 from api.services import services
 from api.unicode import require_unicode
 from headrace.core.errors import InvalidRequest
+
+KEPT = "headrace.body"
+"""Where the environment of a request keeps its body."""
 
 
 def read_json() -> Any:
@@ -38,10 +40,12 @@ def read_body() -> bytes:
 
     Raises `InvalidRequest`, `RequestEntityTooLarge`, `UnsupportedMediaType`.
     """
-    if "body" not in g:
-        encoding = request_ctx.request.headers.get("Content-Encoding", "")
-        g.body = decode(_read(), encoding, services().settings.max_body_bytes)
-    body: bytes = g.body
+    request = request_ctx.request
+    if KEPT not in request.environ:
+        encoding = request.headers.get("Content-Encoding", "")
+        most = services().settings.max_body_bytes
+        request.environ[KEPT] = decode(_read(), encoding, most)
+    body: bytes = request.environ[KEPT]
     return body
 
 

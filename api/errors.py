@@ -77,7 +77,7 @@ TABLE: dict[type[Exception], Refusal] = {
     WrongState: Refusal(409, "invalid_request_error"),
     NotReplayable: Refusal(409, "invalid_request_error"),
     IdempotencyConflict: Refusal(
-        409, "invalid_request_error", MUST_NOT_RETRY, "idempotency_conflict"
+        422, "invalid_request_error", MUST_NOT_RETRY, "idempotency_conflict"
     ),
     LimitExceeded: Refusal(429, "rate_limit_error", MAY_RETRY, "rate_limited"),
     QueueFull: Refusal(429, "rate_limit_error", MAY_RETRY, "queue_full"),

@@ -101,7 +101,7 @@ def _model_json(card: ModelCard) -> ModelView:
     return {
         "id": card.name,
         "object": "model",
-        "created": 0,
+        "created": services().cards.first_seen(card),
         "owned_by": "headrace",
         "root": card.name,
         "max_model_len": card.context_tokens,

@@ -8,7 +8,9 @@ from api import job_stream, preference, request_id
 from api.access_log import JOB_HEADER
 from api.admission import KEY_HEADER, REPLAYED_HEADER
 from api.content_encoding import READABLE
-from api.operation import RATES, TIMING_HEADER
+from api.operation import RATES, RESETS, TIMING_HEADER
+
+DURATION = "^([0-9]+m)?[0-9]+m?s$"
 
 
 def _described(description: str, **schema: Any) -> dict[str, Any]:
@@ -17,7 +19,8 @@ def _described(description: str, **schema: Any) -> dict[str, Any]:
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     KEY_HEADER: _described(
-        "The same key and the same body bring the same job, however often they are sent.",
+        "The same key and the same body bring the same job, however often they are sent. Quotes "
+        "around a key are no part of it.",
         pattern="^[!-~]([ -~]{0,253}[!-~])?$",
     ),
     preference.HEADER: _described(
@@ -46,6 +49,10 @@ HEADERS: dict[str, dict[str, Any]] = {
     **{
         name: _described("Of a minute's, for the caller's key.", type="integer", minimum=0)
         for name in RATES
+    },
+    **{
+        name: _described("Time until the whole limit remains again.", pattern=DURATION)
+        for name in RESETS
     },
 }
 """Of answers."""

@@ -41,9 +41,10 @@ RATES = tuple(
     for kind in ("requests", "tokens")
     for what in ("limit", "remaining")
 )
+RESETS = tuple(f"x-ratelimit-reset-{kind}" for kind in ("requests", "tokens"))
 """Headers that speak of the limits of the caller's key."""
 
-SUBMITTED = (REPLAYED_HEADER, *RATES)
+SUBMITTED = (REPLAYED_HEADER, *RATES, *RESETS)
 """Headers that an answer to a submission may have."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import ceil
 
 from flask import Response, g
 
@@ -23,6 +24,7 @@ def note(usages: Iterable[Usage]) -> None:
         for name, value in (
             (f"x-ratelimit-limit-{usage.kind}", str(usage.limit)),
             (f"x-ratelimit-remaining-{usage.kind}", str(usage.remaining)),
+            (f"x-ratelimit-reset-{usage.kind}", duration(usage.reset_s)),
         )
     }
 
@@ -30,3 +32,11 @@ def note(usages: Iterable[Usage]) -> None:
 def show(response: Response) -> None:
     """After each request."""
     response.headers.update(g.get("rate_limits", {}))
+
+
+def duration(seconds: float) -> str:
+    """As OpenAI writes them, rounded up: `6m0s`, `59s`, `120ms`, `0s`."""
+    if 0 < seconds < 1:
+        return f"{ceil(seconds * 1000)}ms"
+    minutes, rest = divmod(ceil(seconds), 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

@@ -12,6 +12,7 @@ from schemathesis import Case, CheckContext, HookContext, Response
 MEANT = {
     "after": "a cursor, or a place in a stream, that there is not",
     "Last-Event-ID": "a place that the stream does not have",
+    "Idempotency-Key": "quotes around nothing",
     "max_tokens": "more than fits the model",
     "messages": "none, or more, than fits the model",
     "prompt": "the same, ids outside its vocabulary, or more choices than one request may ask for",

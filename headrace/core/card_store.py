@@ -35,6 +35,14 @@ class CardStore:
             "extras": card.encode_extras(),
         }
         self._redis.hset(keys.CARD, mapping=fields)
+        self.first_seen(card)
+
+    def first_seen(self, card: ModelCard) -> int:
+        """Returns the Redis TIME at which this model was first put or asked for, in s."""
+        field = f"seen:{card.hash}"
+        if not self._redis.hexists(keys.CARD, field):
+            self._redis.hsetnx(keys.CARD, field, self._redis.time()[0])
+        return int(self._redis.hget(keys.CARD, field) or 0)
 
     def current(self) -> ModelCard:
         """At most a second old. Raises `Unavailable` while no worker has put one."""

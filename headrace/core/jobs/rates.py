@@ -50,6 +50,11 @@ class Usage:
         used = int(self.previous * self.left_s / WINDOW_S) + self.current
         return max(0, self.limit - used)
 
+    @property
+    def reset_s(self) -> float:
+        """Seconds until the whole limit remains again, if nothing more is submitted."""
+        return self.wait_s(self.limit)
+
     def wait_s(self, cost: int) -> float:
         """Seconds until so much more will pass."""
         window = self.previous, self.left_s, self.current, self.left_s + WINDOW_S

@@ -68,7 +68,7 @@ def test_another_request_under_a_key_is_a_conflict(
 
     response = post(client, body, path=path)
 
-    assert response.status_code == 409
+    assert response.status_code == 422
     assert response.headers["x-should-retry"] == "false"
     error = error_of(response)
     assert (error["code"], error["param"]) == ("idempotency_conflict", "Idempotency-Key")
@@ -76,7 +76,27 @@ def test_another_request_under_a_key_is_a_conflict(
     assert bench.queue.waiting() == 1
 
 
-@pytest.mark.parametrize("key", ["", "x" * 256, "naïve", "a\tb"])
+@pytest.mark.parametrize(
+    ("bare", "quoted"),
+    [
+        ("abc", '"abc"'),
+        ("a b", '"a b"'),
+        ('a"b', r'"a\"b"'),
+        ("a\\b", r'"a\\b"'),
+        ("x" * 255, f'"{"x" * 255}"'),
+    ],
+)
+def test_quotes_around_a_key_are_no_part_of_it(client: FlaskClient, bare: str, quoted: str) -> None:
+    assert post(client, key=quoted).headers[JOB] == post(client, key=bare).headers[JOB]
+    assert post(client, PROMPT | {"max_tokens": 2}, key=quoted).status_code == 422
+
+
+@pytest.mark.parametrize("key", ['"abc', 'abc"', '"', '"a"b"'])
+def test_quotes_that_do_not_match_are_part_of_a_key(client: FlaskClient, key: str) -> None:
+    assert post(client, key=key).headers[JOB] != post(client, key="abc").headers[JOB]
+
+
+@pytest.mark.parametrize("key", ["", '""', "x" * 256, f'"{"x" * 256}"', "naïve", "a\tb"])
 def test_a_key_that_cannot_be_one_is_refused_by_name(
     client: FlaskClient, bench: Bench, key: str
 ) -> None:

@@ -18,6 +18,7 @@ from tests.bench import Bench
 from tests.unit.api.test_bad_input import CHAT, JOBS, TEXT, chat
 
 BODY = json.dumps({"prompt": "hello", "max_tokens": 3}).encode()
+PACKED = gzip.compress(BODY, mtime=0)
 
 
 def raw_deflate(data: bytes) -> bytes:
@@ -91,11 +92,11 @@ def test_another_encoding_is_refused_by_its_name(
     ("encoding", "body"),
     [
         ("gzip", BODY),
-        ("gzip", gzip.compress(BODY)[:-9]),
-        ("gzip", gzip.compress(BODY)[:5]),
-        ("gzip", gzip.compress(BODY) + b"more"),
-        ("gzip", gzip.compress(BODY) * 2),
-        ("gzip", gzip.compress(BODY)[:-8] + b"\0" * 8),
+        ("gzip", PACKED[:-9]),
+        ("gzip", PACKED[:5]),
+        ("gzip", PACKED + b"more"),
+        ("gzip", PACKED * 2),
+        ("gzip", PACKED[:-8] + b"\0" * 8),
         ("deflate", BODY),
         ("deflate", zlib.compress(BODY)[:-5]),
     ],

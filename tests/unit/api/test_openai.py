@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -210,6 +211,15 @@ def test_the_model_is_listed(client: FlaskClient) -> None:
 
     assert listed is not None
     assert [model["id"] for model in listed["data"]] == ["tiny"]
+
+
+def test_a_model_was_created_when_it_was_first_seen(client: FlaskClient) -> None:
+    listed, one = client.get("/v1/models").json, client.get("/v1/models/tiny").json
+
+    assert listed is not None
+    assert one is not None
+    assert one["created"] == listed["data"][0]["created"]
+    assert abs(one["created"] - time.time()) < 60
 
 
 def test_a_model_can_be_asked_for_by_its_name(client: FlaskClient) -> None:

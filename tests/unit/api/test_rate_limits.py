@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
 from flask.testing import FlaskClient
 
+from api.rate_limits import duration
 from headrace.core.api_key import Scope
 from headrace.core.api_key_store import ApiKeyStore
 from headrace.core.connection import Client
@@ -26,6 +30,16 @@ def test_so_many_requests_a_minute_and_no_more(client: FlaskClient, api_keys: Ap
     assert {answer.headers["x-ratelimit-limit-requests"] for answer in answers} == {"3"}
     assert code_of(answers[-1]) == "requests_per_minute"
     assert 1 <= int(answers[-1].headers["Retry-After"]) <= 2 * WINDOW_S
+    resets = [answer.headers["x-ratelimit-reset-requests"] for answer in answers]
+    assert set(resets) <= {"2m0s", "1m59s", "1m58s", "1m57s"}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (0.0004, "1ms"), (0.12, "120ms"), (1, "1s"), (59.1, "1m0s"), (360, "6m0s")],
+)
+def test_a_time_is_written_as_openai_writes_it(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
 
 
 def test_so_many_tokens_a_minute_and_no_more(client: FlaskClient, api_keys: ApiKeyStore) -> None:
@@ -36,6 +50,10 @@ def test_so_many_tokens_a_minute_and_no_more(client: FlaskClient, api_keys: ApiK
     assert [answer.status_code for answer in answers] == [202, 202, 429]
     left = [answer.headers["x-ratelimit-remaining-tokens"] for answer in answers]
     assert left == [str(COST + 1), "1", "1"]
+    assert all(
+        re.fullmatch(r"1m5\ds|2m0s", answer.headers["x-ratelimit-reset-tokens"])
+        for answer in answers
+    )
     assert code_of(answers[-1]) == "tokens_per_minute"
 
 

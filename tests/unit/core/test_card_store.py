@@ -73,3 +73,21 @@ def test_an_api_of_the_version_before_finds_a_card_that_it_can_read(fake_redis: 
 
     assert fake_redis.hget(keys.CARD, "hash") == CARD.hash.encode()
     assert fake_redis.hget(keys.CARD, "card") == CARD.encode().encode()
+
+
+def test_a_model_was_first_seen_when_it_was_first_put(fake_redis: Client) -> None:
+    store = CardStore(fake_redis)
+    store.put(CARD)
+    fake_redis.hset(keys.CARD, f"seen:{CARD.hash}", 1_700_000_000)
+
+    store.put(make_card("other"))
+    store.put(CARD)
+
+    assert store.first_seen(CARD) == 1_700_000_000
+    assert store.first_seen(make_card("other")) > 1_700_000_000
+
+
+def test_a_card_of_an_older_version_is_seen_when_it_is_asked_for(fake_redis: Client) -> None:
+    first = CardStore(fake_redis).first_seen(CARD)
+    assert first > 1_700_000_000
+    assert CardStore(fake_redis).first_seen(CARD) == first
