@@ -9,7 +9,7 @@ ARGS ?=
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 DOCKER_BUILD_ARGS ?=
 
-.PHONY: help install serve test check fuzz-api up down test-slow test-templates test-docker test-monitoring test-browser test-instruments bench-smoke \
+.PHONY: help install serve test check fuzz-api up down test-slow test-templates test-docker test-monitoring test-browser test-instruments test-clients bench-smoke \
   bench-metrics bench-tracing \
   bench-queue bench-overhead bench-throughput bench-fairness bench-backlog bench-api bench-stream bench-engine bench-int8 bench-host bench-fidelity bench-export bench-autoscale bench-sharing bench-capacity bench-compare \
   bench-service \
@@ -65,6 +65,9 @@ test-monitoring: $(INSTALLED)  ## Test alerts and dashboards with Prometheus and
 
 test-instruments: $(INSTALLED)  ## Run guidellm, AIPerf and `vllm bench serve` beside our load tester; installs them (10 minutes)
 	$(BIN)/python -m pytest tests/instruments --report bench/results/instruments.json $(ARGS)
+
+test-clients: $(INSTALLED)  ## Have llm, litellm, instructor and other clients ask a deployment; installs them; needs Node.js (8 minutes)
+	$(BIN)/python -m pytest tests/clients $(ARGS)
 
 test-browser: $(INSTALLED)  ## Test the load test's report in Chromium, which has to be on PATH (1 minute)
 	$(BIN)/python -m pytest tests/browser $(ARGS)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from flask import Flask
+
+PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
+"""A parameter in a rule of Flask; OpenAPI and readers write it as `{name}`."""
 
 
 def addresses(app: Flask) -> list[str]:
@@ -13,7 +18,7 @@ def addresses(app: Flask) -> list[str]:
         if "operation" in vars(app.view_functions[rule.endpoint])
     ]
     found = [
-        (rule.rule, method)
+        (PARAMETER.sub(r"{\1}", rule.rule), method)
         for rule in rules
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     ]

@@ -96,6 +96,9 @@ Null changes nothing anywhere, not even in a field that nobody knows.
 SWITCHES = {"tools": "tool_choice", "functions": "function_call"}
 """Lists that change nothing where the field beside them is `none`."""
 
+LIKENESS = 0.8
+"""Above it a name is taken for a misspelling of another."""
+
 _ADVICE = {
     "tools": 'this deployment calls no tools; leave it out, or send tool_choice: "none". '
     "response_format with a json_schema gives structured answers",
@@ -162,7 +165,7 @@ def _complaint(name: str, own: Collection[str]) -> str:
     if name in _ADVICE:
         return f"{name}: {_ADVICE[name]}"
     if name not in NEUTRAL:
-        near = get_close_matches(name, [*own, *NEUTRAL, *HINTS], 1)
+        near = get_close_matches(name, [*own, *NEUTRAL, *HINTS], 1, LIKENESS)
         return f"{name}: no such field; " + (f"did you mean {near[0]}?" if near else "leave it out")
     values = [json.dumps(value) for value in NEUTRAL[name] if value not in ([], {}, "")]
     only = f", or send {' or '.join(values)}" if values else ""

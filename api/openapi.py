@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from itertools import groupby
@@ -16,6 +15,7 @@ from redis.exceptions import RedisError
 from werkzeug.routing import Rule
 
 from api.access import LOCAL, PUBLIC, scope_of
+from api.addresses import PARAMETER
 from api.answers import Refused
 from api.arguments import JOB_ID
 from api.caller import BROWSED, DASHBOARD, DOCS
@@ -36,7 +36,6 @@ Described = tuple[Rule, str, Operation]
 FOREIGN = frozenset({"static", DASHBOARD, DOCS})
 """Blueprints that are pages, made elsewhere."""
 
-PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 PATH_SCHEMAS: dict[str, Json] = {
     "job_id": {"type": "string", "pattern": f"^{JOB_ID.pattern}$"},
     "name": {"type": "string", "minLength": 1},

@@ -79,6 +79,11 @@ def _as_limit(value: Any) -> Any:
     return None if value == -1 and type(value) is int else value
 
 
+def _as_priority(value: Any) -> Any:
+    """vLLM's clients say 0 for the usual one."""
+    return Priority.DEFAULT if value == 0 and type(value) is int else value
+
+
 def _or_null(schema: JsonSchemaValue) -> JsonSchemaValue:
     if {"type": "null"} in schema.get("anyOf", []):
         return schema
@@ -117,6 +122,9 @@ Biases = Annotated[
     Field(max_length=MAX_BIASES, json_schema_extra={"additionalProperties": False}),
 ]
 PriorityName = Annotated[Priority, Field(strict=False)]
+AskedPriority = Annotated[
+    PriorityName, BeforeValidator(_as_priority, json_schema_input_type=Literal[0] | PriorityName)
+]
 OnDisconnect = Literal["continue", "cancel"]
 NO_DEFAULTS = SamplingDefaults()
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -174,7 +182,7 @@ class Body(StrictBody):
     skip_special_tokens: bool = Field(True, description="False: special tokens have text.")
     logit_bias: Biases = Field({}, description="Added to the logits of token ids.")
     response_format: ResponseFormat = ResponseFormat(type="text")
-    priority: PriorityName = Priority.DEFAULT
+    priority: AskedPriority = Priority.DEFAULT
     deadline_s: float | None = Field(None, gt=0)
     ttl_s: int | None = Field(None, ge=1, json_schema_extra={LIMITED_BY: "result_ttl_max_s"})
     on_disconnect: OnDisconnect = "continue"

@@ -65,6 +65,12 @@ RECIPES = {
     # Load testers of others. They need newer packages than ours, but our build of torch will do.
     "guidellm": Recipe(("guidellm==0.8.1", "torch==2.13.0"), is_constrained=False),
     "aiperf": Recipe(("aiperf==0.13.0",), is_constrained=False),
+    # Clients of others.
+    "llm": Recipe(("llm==0.36",), is_constrained=False),
+    "litellm": Recipe(("litellm==1.110.2",), is_constrained=False),
+    "instructor": Recipe(("instructor==1.17.0",), is_constrained=False),
+    "pydantic-ai": Recipe(("pydantic-ai-slim[openai]==2.68.0",), is_constrained=False),
+    "langchain-openai": Recipe(("langchain-openai==1.7.4",), is_constrained=False),
     "plot": Recipe(("matplotlib==3.11.2",)),
 }
 
@@ -99,19 +105,19 @@ class Environments:
 
 
 def _make(home: Path, recipe: Recipe) -> None:
-    _run(sys.executable, "-m", "venv", "--clear", str(home))
+    run(sys.executable, "-m", "venv", "--clear", str(home))
     pip = [str(home / "bin" / "python"), "-m", "pip"]
     limits = ["-c", str(CONSTRAINTS)] if recipe.is_constrained else []
     # Two recipes make other programs of one package: a wheel of the other one does not do.
     fresh = ["--no-cache-dir"] if recipe.left_out else []
-    _run(*pip, "install", "-q", *limits, *fresh, *recipe.requirements, **_build(recipe))
+    run(*pip, "install", "-q", *limits, *fresh, *recipe.requirements, **_build(recipe))
     if recipe.unwanted:
-        _run(*pip, "uninstall", "-q", "-y", *recipe.unwanted)
+        run(*pip, "uninstall", "-q", "-y", *recipe.unwanted)
     if recipe.known_as is not None:
         _give_second_name(home, *recipe.known_as)
     if recipe.first_run:
         program, *options = recipe.first_run
-        _run(str(home / "bin" / program), *options)
+        run(str(home / "bin" / program), *options)
 
 
 def _give_second_name(home: Path, package: str, other: str) -> None:
@@ -126,7 +132,8 @@ def _give_second_name(home: Path, package: str, other: str) -> None:
     (copy / "METADATA").write_text(text)
 
 
-def _run(*command: str, **variables: str) -> None:
+def run(*command: str, **variables: str) -> None:
+    """Raises `RuntimeError` with the last lines of a command that fails."""
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | variables)
     if done.returncode:
         raise RuntimeError("\n".join([" ".join(command), *done.stderr.splitlines()[-5:]]))

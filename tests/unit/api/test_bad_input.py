@@ -158,6 +158,7 @@ BODIES: list[tuple[str, Any, str]] = [
     (JOBS, {"prompt": "\ud800"}, "prompt"),
     (JOBS, {"prompt": "x", **HELLO}, "prompt"),
     (JOBS, {"prompt": "x", "priority": "urgent"}, "priority"),
+    (JOBS, {"prompt": "x", "priority": 1}, "priority"),
     (JOBS, {"prompt": "x", "deadline_s": 0}, "deadline_s"),
     (JOBS, {"prompt": "x", "stream": True}, "stream"),
     (JOBS, {"prompt": "x", "n": 2}, "n"),
@@ -370,6 +371,7 @@ def test_an_address_that_there_is_not_is_answered_with_those_that_there_are(
     assert error["message"].startswith(f"{method} {path}: no such address; there are ")
     for address in ("POST /v1/chat/completions", "POST /v1/completions", "GET /v1/models"):
         assert address in error["message"]
+    assert "GET /v1/jobs/{job_id}" in error["message"]
     assert "/docs" not in error["message"]
 
 
