@@ -95,13 +95,13 @@ TABLE: dict[type[Exception], Refusal] = {
 
 def error_body(error: Exception, kind: str) -> Failure:
     """`job_id` stands in the body where a job goes on or has ended without the caller."""
-    if not isinstance(error, HeadraceError):
+    if isinstance(error, RedisError):
         error = Unavailable(f"the queue's Redis {cause_of(error)}")
     body: Failure = {
         "message": str(error),
         "type": kind,
         "param": getattr(error, "param", None),
-        "code": error.code,
+        "code": getattr(error, "code", HeadraceError.code),
     }
     if isinstance(error, WaitEnded | JobFailed):
         body["job_id"] = error.job_id

@@ -61,6 +61,7 @@ _VLLM_AND_SGLANG: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("return_hidden_states", "prompt_logprobs"), (False,)),
     **dict.fromkeys(("allowed_token_ids", "bad_words", "documents", "logits_processors"), ([],)),
     **dict.fromkeys(("mm_processor_kwargs", "vllm_xargs", "kv_transfer_params"), ({},)),
+    "add_special_tokens": (),
     **dict.fromkeys(("chat_template", "structured_outputs", "truncate_prompt_tokens"), ()),
     **dict.fromkeys(("guided_json", "guided_regex", "guided_choice", "guided_grammar"), ()),
     **dict.fromkeys(("guided_decoding_backend", "guided_whitespace_pattern"), ()),
