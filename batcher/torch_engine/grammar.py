@@ -30,7 +30,7 @@ OPTIONS: JsonCompileOptions = {
     "item_separator": ", ?",
     "key_separator": ": ?",
 }
-"""Keywords that are not held are refused. One blank at most: no output fills its limit with them."""
+"""Keywords that are not held are refused. With one blank at most no output is blanks to its end."""
 
 SHOWN = 300
 
