@@ -32,8 +32,8 @@ class Constraints:
         if not self._grammars:
             return
         self._fill()
-        flags = np.unpackbits(~self._masks, axis=1, count=scores.shape[-1], bitorder="little")
-        forbidden = move(torch.from_numpy(flags).view(torch.bool), scores.device)
+        bits = np.unpackbits(self._masks, axis=1, count=scores.shape[-1], bitorder="little")
+        forbidden = move(torch.from_numpy(bits == 0), scores.device)
         if self._rows.is_all:
             scores.masked_fill_(forbidden, -torch.inf)
         else:

@@ -26,9 +26,11 @@ LIMITS = LLParserLimits(
 OPTIONS: JsonCompileOptions = {
     "lenient": False,
     "coerce_one_of": False,
-    "whitespace_pattern": r"[\x20\x09]?|\x0A[\x20\x09]{0,32}",
+    "whitespace_flexible": False,
+    "item_separator": ", ?",
+    "key_separator": ": ?",
 }
-"""Keywords that are not held are refused. No output is blanks up to its token limit."""
+"""Keywords that are not held are refused. With one blank at most no output is blanks to its end."""
 
 SHOWN = 300
 

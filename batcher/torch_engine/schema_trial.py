@@ -46,7 +46,10 @@ class TrialCompiler:
             began = time.process_time()
             mask = grammar.matcher.compute_bitmask()
             seconds = time.process_time() - began
-            grammar.advance([dice.choice(_allowed(mask))])
+            allowed = _allowed(mask)
+            if not allowed:
+                raise ValueError("its grammar allows no output")
+            grammar.advance([dice.choice(allowed)])
             yield seconds
         if (complaint := grammar.complaint) is not None:
             raise ValueError(f"its grammar gives up: {complaint}")

@@ -74,6 +74,7 @@ def models(tiny_gpt2: Path, tiny_openvino: Path, tiny_export: Path) -> dict[str,
 EXPORTED = "openvino on an export"
 ENGINES = ("simulated", "torch", "openvino", EXPORTED)
 IN_PROCESSES = ("simulated", "torch", "openvino")
+WITH_SCHEMAS = ("torch", "openvino")
 BORDER = " over the border of a process"
 
 
@@ -100,6 +101,14 @@ def make_engine(
         return EngineProcess(load_settings(), threads_of(lambda: engine, own_card))
 
     return make_beside
+
+
+@pytest.fixture(scope="module", params=WITH_SCHEMAS)
+def make_schema_engine(
+    request: pytest.FixtureRequest, card: ModelCard, models: dict[str, Path]
+) -> MakeEngine:
+    """Makes each engine that holds output to JSON schemas."""
+    return maker(request.param, card, models[request.param])
 
 
 def maker(name: str, card: ModelCard, path: Path) -> MakeEngine:

@@ -15,10 +15,8 @@ from batcher.openvino_engine.engine import OpenVinoEngine
 from headrace.core.errors import EngineError, ModelError
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import load_settings
-from headrace.core.types import Delta, FinishReason, Room
+from headrace.core.types import Room
 from tests.unit.batcher.driving import Output, a_request, drain, run_alone, take
-
-NUMBER = json.dumps({"type": "integer", "minimum": 10, "maximum": 99})
 
 
 @pytest.fixture
@@ -90,51 +88,6 @@ def test_others_go_on_while_a_grammar_is_compiled(make_engine: Any) -> None:
     assert len(outputs["good"].ids) == 3
     drain(engine, outputs)
     assert len(outputs["schema"].ids) == 3
-
-
-def test_requests_whose_grammars_are_compiled_one_after_the_other_are_all_served(
-    make_engine: Any,
-) -> None:
-    engine = make_engine()
-    schemas = [json.dumps({"enum": [f"wheel {n % 5}"]}) for n in range(12)]
-    for number, schema in enumerate(schemas):
-        engine.add(a_request(f"r{number}", [40], max_tokens=40, json_schema=schema))
-    outputs = drain(engine)
-    assert [json.dumps({"enum": [json.loads(outputs[f"r{n}"].text)]}) for n in range(12)] == schemas
-
-
-def test_a_property_may_be_called_like_a_keyword(make_engine: Any) -> None:
-    schema = {
-        "type": "object",
-        "properties": {"not": {"const": 1}},
-        "required": ["not"],
-        "additionalProperties": False,
-    }
-    request = a_request("a", [40], max_tokens=60, json_schema=json.dumps(schema))
-    output = run_alone(make_engine(), request)
-    assert output.error is None
-
-
-def test_a_resumed_output_still_fits_its_schema(make_engine: Any) -> None:
-    engine = make_engine()
-    request = a_request("a", [40, 41], max_tokens=20, json_schema=NUMBER)
-    whole = run_alone(engine, request)
-    assert 10 <= int(whole.text) <= 99
-    rest = run_alone(engine, request, whole.ids[:1])
-    assert whole.ids[:1] + rest.ids == whole.ids
-    assert rest.finish_reason is FinishReason.STOP
-
-
-def test_a_schema_that_the_published_ids_do_not_fit_is_given_up_on(make_engine: Any) -> None:
-    request = a_request("a", [40, 41], max_tokens=20, json_schema=NUMBER)
-    engine = make_engine()
-    engine.add(request, [90, 91])
-    deltas: list[Delta] = []
-    while not deltas:
-        deltas = engine.step()
-    assert [delta.may_pass for delta in deltas] == [True]
-    assert "cannot be continued under its json_schema" in str(deltas[0].error)
-    assert run_alone(engine, a_request("later", [40])).error is None
 
 
 def test_alternatives_to_a_token_are_refused(make_engine: Any) -> None:
