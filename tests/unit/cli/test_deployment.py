@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -134,6 +135,11 @@ class Up:
         self._log.close()
 
 
+def long_folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
 def children_of(pid: int) -> list[int]:
     return [child.pid for child in psutil.Process(pid).children(recursive=True)]
 
@@ -208,6 +214,26 @@ def test_a_sigterm_to_all_processes_at_once_ends_them_in_order(folder: Path, por
     assert "worker ended True" in up.output
     assert "died" not in up.output
     eventually(lambda: not any(map(is_alive, everything)))
+    up.close()
+
+
+def test_a_redis_whose_socket_was_cleaned_away_comes_back_with_its_data(
+    folder: Path, port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long path of the state folder puts the socket among temporary files."""
+    temp = folder / "tmp"
+    temp.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temp))
+    long = folder / ("long" * 30)
+    up = Up(long_folder(long), "--port", port, TMPDIR=str(temp))
+    up.wait_until_ready()
+    eventually(up.runs)
+    for socket_folder in temp.glob("headrace-*"):
+        shutil.rmtree(socket_folder)
+
+    eventually(lambda: answers_ping(up.redis()), 20)
+    assert up.runs()
+    assert "no longer well" in up.output
     up.close()
 
 
