@@ -135,11 +135,6 @@ class Up:
         self._log.close()
 
 
-def long_folder(path: Path) -> Path:
-    path.mkdir()
-    return path
-
-
 def children_of(pid: int) -> list[int]:
     return [child.pid for child in psutil.Process(pid).children(recursive=True)]
 
@@ -225,7 +220,8 @@ def test_a_redis_whose_socket_was_cleaned_away_comes_back_with_its_data(
     temp.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temp))
     long = folder / ("long" * 30)
-    up = Up(long_folder(long), "--port", port, TMPDIR=str(temp))
+    long.mkdir()
+    up = Up(long, "--port", port, TMPDIR=str(temp))
     up.wait_until_ready()
     eventually(up.runs)
     for socket_folder in temp.glob("headrace-*"):
@@ -319,7 +315,7 @@ def test_a_redis_that_cannot_load_its_data_shows_why(folder: Path, port: str) ->
     (data / "appendonly.aof.manifest").write_text("not a manifest\n")
     up = Up(folder, "--port", port)
     assert up.wait_for_end() == 1
-    assert "the embedded Redis exited with code 1 at its start; the end of" in up.output
+    assert "the embedded Redis exited with code 1 at its start: the end of" in up.output
     assert "manifest" in up.output
     up.close()
 
