@@ -11,7 +11,7 @@ from redis.exceptions import RedisError, ResponseError
 from headrace.cli.embedded_redis import socket_path_of
 from headrace.core.connection import API_TIMEOUT_S, Client, connect
 from headrace.core.errors import Unavailable
-from headrace.core.redis_errors import cause_of
+from headrace.core.redis_errors import cause_of, words_of
 from headrace.core.settings import Settings
 from headrace.core.urls import masked
 
@@ -31,7 +31,8 @@ def open_redis(settings: Settings) -> Iterator[Client]:
         yield redis
     except RedisError as error:
         if isinstance(error, ResponseError):
-            raise Unavailable(f"the Redis at {masked(url)} {cause_of(error)}: {error}") from error
+            cause = f"{cause_of(error)}: {words_of(error)}"
+            raise Unavailable(f"the Redis at {masked(url)} {cause}") from error
         raise Unavailable(
             f"no Redis answers at {masked(url)} ({error}); start `headrace up`, or name "
             "its Redis with --redis-url, its folder with --state-dir"
