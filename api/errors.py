@@ -38,7 +38,7 @@ from headrace.core.errors import (
     WaitEnded,
     WrongState,
 )
-from headrace.core.redis_errors import cause_of
+from headrace.core.redis_errors import cause_of, words_of
 
 HTTP_CODES = {
     404: "unknown_url",
@@ -118,7 +118,7 @@ def register_error_handlers(app: Flask) -> None:
 def _refuse(error: Exception) -> Response:
     refusal = next(TABLE[kind] for kind in TABLE if isinstance(error, kind))
     if isinstance(error, RedisError):
-        log.warning("Redis refuses or is away", error=str(error))
+        log.warning("Redis refuses or is away", error=words_of(error))
     if refusal.rejected and request.method == "POST":
         services().metrics.rejected(refusal.rejected)
     headers = refusal.headers | _own_headers(error)

@@ -8,12 +8,11 @@ monkey.patch_all()  # before anything else imports a socket; so no preload_app e
 
 import os  # noqa: E402
 import resource  # noqa: E402
-import shutil  # noqa: E402
 import sys  # noqa: E402
-import tempfile  # noqa: E402
 
 from gunicorn.glogging import Logger  # noqa: E402
 
+from api.counts_folder import CountsFolder  # noqa: E402
 from headrace.core.api_key_store import ApiKeyStore  # noqa: E402
 from headrace.core.connection import API_TIMEOUT_S, connect, require_master  # noqa: E402
 from headrace.core.errors import SettingsError  # noqa: E402
@@ -45,12 +44,8 @@ def _allow_files(number: int) -> None:
 _allow_files(worker_connections + 500)
 
 # Before anything imports prometheus_client, which decides then where it counts.
-# In memory: its files are mapped, and on a full disk a first count in a page ends the process.
-_memory = "/dev/shm"
-_counts = tempfile.mkdtemp(
-    prefix="headrace-metrics-", dir=_memory if os.access(_memory, os.W_OK) else None
-)
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counts
+_counts = CountsFolder()
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_counts.path)
 
 
 def on_starting(server: object) -> None:
@@ -68,7 +63,11 @@ def on_starting(server: object) -> None:
 
 
 def on_exit(server: object) -> None:
-    shutil.rmtree(_counts, ignore_errors=True)
+    _counts.remove()
+
+
+def pre_fork(server: object, worker: object) -> None:
+    _counts.restore()
 
 
 class OurLogger(Logger):  # type: ignore[misc]

@@ -85,7 +85,8 @@ class PrometheusMetrics:
         return encode(self._all_processes()), content_type
 
     def _all_processes(self) -> CollectorRegistry:
-        if FOLDER_VARIABLE not in os.environ:
+        """This process alone where it is the only one, or where their folder has vanished."""
+        if not os.path.isdir(os.environ.get(FOLDER_VARIABLE, "")):
             return self._registry
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]

@@ -17,6 +17,7 @@ from headrace.core.errors import Unavailable
 from headrace.core.jobs.failpoints import Failpoint, make_failpoints
 from headrace.core.jobs.sweeper import BEAT_S
 from headrace.core.leadership import Leadership
+from headrace.core.redis_errors import words_of
 from headrace.core.settings import Settings
 from scaler.decision import Decision
 from scaler.fleet import Fleet
@@ -169,7 +170,7 @@ class Daemon:
         try:
             act()
         except RedisError as error:
-            log.warning("nothing changes: Redis call refused", error=str(error))
+            log.warning("nothing changes: Redis call refused", error=words_of(error))
         except Unavailable as error:
             log.warning("nothing changes", error=str(error))
         except Exception:

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from headrace.core.clock import Clock
 from headrace.core.connection import Client
 from headrace.core.errors import Unavailable
-from headrace.core.redis_errors import cause_of
+from headrace.core.redis_errors import cause_of, words_of
 from headrace.core.step_sums import StepSums
 from scaler.members import NumberOf, members_of
 from scaler.readings import Load, Reading, Readings, Unknown
@@ -35,7 +35,7 @@ class Reader:
             snapshot = take_snapshot(self._redis)
             reading = _readings(snapshot, self._number_of)
         except RedisError as error:
-            return Unknown(f"Redis {cause_of(error)}: {error}")
+            return Unknown(f"Redis {cause_of(error)}: {words_of(error)}")
         except Unavailable as error:
             return Unknown(str(error))
         except (ValueError, TypeError, LookupError) as error:

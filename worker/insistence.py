@@ -10,7 +10,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from headrace.core.clock import Clock
-from headrace.core.redis_errors import passes_by_itself
+from headrace.core.redis_errors import passes_by_itself, words_of
 
 RETRY_FIRST_S, RETRY_MOST_S = 0.05, 2.0
 
@@ -37,7 +37,7 @@ def insist(
         except RedisError as error:
             if not passes_by_itself(error) or is_over():
                 raise
-            log.warning("Redis call refused", error=str(error), retry_s=round(wait_s, 2))
+            log.warning("Redis call refused", error=words_of(error), retry_s=round(wait_s, 2))
         clock.sleep(wait_s * random.uniform(0.5, 1.0))
         waited(clock.now() - asked_at)
         wait_s = min(wait_s * 2, RETRY_MOST_S)

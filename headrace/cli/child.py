@@ -14,6 +14,9 @@ log = structlog.get_logger()
 
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 30.0
+SETTLED_S = 5.0
+"""From this age on, a child has to be well."""
+
 STEADY_S = 60.0
 """A child that lived this long is healthy: its next restart waits only `FIRST_DELAY_S` again."""
 
@@ -24,7 +27,8 @@ class Child:
     Each start gets a run name of its own (`worker-1-a3f9`): RQ refuses a worker whose name a
     killed one still holds. `command` makes the command line of a run; `on_death` is told its name
     and says whether something else was to blame: then the next start waits no longer than the last.
-    `on_end` is told instead where the run was asked to end.
+    `on_end` is told instead where the run was asked to end. A run that is no longer well is asked
+    to end, and another one is started.
     """
 
     def __init__(
@@ -36,6 +40,7 @@ class Child:
         clock: Clock,
         on_death: Callable[[str], bool] = lambda run_name: False,
         on_end: Callable[[str], None] = lambda run_name: None,
+        is_well: Callable[[], bool] = lambda: True,
     ) -> None:
         self.name = name
         self.run_name = name
@@ -45,6 +50,7 @@ class Child:
         self._clock = clock
         self._on_death = on_death
         self._on_end = on_end
+        self._is_well = is_well
         self._process: Process | None = None
         self._started_at = self._restart_at = clock.now()
         self._delay_s = FIRST_DELAY_S
@@ -76,6 +82,13 @@ class Child:
         elif not self.is_running:
             self.bury()
             self._plan_restart(how_it_ended(self.last_exit or 0))
+        elif not self._is_told_to_end and self._clock.now() - self._started_at >= SETTLED_S:
+            self._check()
+
+    def _check(self) -> None:
+        if not self._is_well():
+            log.error("no longer well", child=self.name)
+            self.terminate()
 
     def terminate(self) -> None:
         self._is_told_to_end = True

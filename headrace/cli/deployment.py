@@ -115,7 +115,13 @@ def _embedded_redis(settings: Settings, was_on_purpose: bool, clock: Clock) -> R
     server.wait_for_earlier_server(clock)
     client = connect(server.url, API_TIMEOUT_S)
     keys = ApiKeyStore(client)
-    child = Child("redis", lambda run: server.command(), spawn=_spawn_redis, clock=clock)
+    child = Child(
+        "redis",
+        lambda run: server.command(),
+        spawn=_spawn_redis,
+        clock=clock,
+        is_well=server.socket_path.exists,
+    )
 
     def is_ready() -> bool:
         if child.last_exit is not None:

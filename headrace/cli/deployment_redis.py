@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from headrace.cli.embedded_redis import socket_path_of
 from headrace.core.connection import API_TIMEOUT_S, Client, connect
 from headrace.core.errors import Unavailable
+from headrace.core.redis_errors import cause_of, words_of
 from headrace.core.settings import Settings
 from headrace.core.urls import masked
 
@@ -23,12 +24,15 @@ def redis_url_of(settings: Settings) -> str:
 
 @contextmanager
 def open_redis(settings: Settings) -> Iterator[Client]:
-    """Raises `Unavailable` where it does not answer."""
+    """Raises `Unavailable` where it does not answer, or refuses what is asked."""
     url = redis_url_of(settings)
     redis = connect(url, API_TIMEOUT_S)
     try:
         yield redis
     except RedisError as error:
+        if isinstance(error, ResponseError):
+            cause = f"{cause_of(error)}: {words_of(error)}"
+            raise Unavailable(f"the Redis at {masked(url)} {cause}") from error
         raise Unavailable(
             f"no Redis answers at {masked(url)} ({error}); start `headrace up`, or name "
             "its Redis with --redis-url, its folder with --state-dir"

@@ -47,6 +47,8 @@ class EmbeddedRedis:
         return self.folder / "server.log"
 
     def command(self) -> list[str]:
+        """Makes the socket's folder anew where somebody cleaned it away, as temp folders are."""
+        self.socket_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         options = {
             "port": "0",
             "unixsocket": str(self.socket_path),

@@ -11,6 +11,7 @@ from redis.exceptions import ConnectionError, RedisError
 from redis.retry import Retry
 
 from headrace.core.errors import SettingsError, Unavailable
+from headrace.core.redis_errors import cause_of
 from headrace.core.urls import ENCODE, fault_of_redis_url
 
 Client = Any
@@ -78,7 +79,7 @@ def require_durable(redis: Client) -> None:
         policy = redis.info("memory").get("maxmemory_policy", "noeviction")
         keeps_log = redis.info("persistence").get("aof_enabled", 0)
     except RedisError as error:
-        raise Unavailable(f"Redis does not answer: {error}") from error
+        raise Unavailable(f"Redis {cause_of(error)}: {error}") from error
     if policy != "noeviction":
         raise SettingsError(f"REDIS_URL: maxmemory-policy is {policy}; jobs need noeviction")
     if not keeps_log:

@@ -59,7 +59,7 @@ def error_code(error: RedisError) -> str:
     if not isinstance(error, ResponseError):
         return error.status_code or ""
     # A script that passes an error on has the server's words, and not its class.
-    text = str(error).rpartition(_ANNOTATION)[2]
+    text = words_of(error)
     leading = _CODE.match(text)
     code = error.status_code or (leading[0] if leading else "")
     inner = _INNER_CODE.search(text) if code in _WRAPPERS else None
@@ -78,6 +78,11 @@ def passes_by_itself(error: RedisError) -> bool:
     if error_code(error) not in FAULTS:
         return True
     return any(text in str(error) for text in PASSING_TEXTS)
+
+
+def words_of(error: RedisError) -> str:
+    """Returns what the server said, without the command: that may hold a prompt or a key."""
+    return str(error).rpartition(_ANNOTATION)[2]
 
 
 def cause_of(error: RedisError) -> str:

@@ -36,8 +36,11 @@ def run_fault(fault: Fault, seed: int) -> Run:
             serve=fault.server,
             changes=fault.changes(),
         )
-        with site:
-            _play(run, site)
+        try:
+            with site:
+                _play(run, site)
+        except Broken as broken:  # it did not come up
+            run.broken.append(str(broken))
     run.seconds = time.monotonic() - began
     return run
 

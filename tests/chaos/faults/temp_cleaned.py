@@ -21,7 +21,7 @@ BACK_S = 30.0
 
 
 class TempCleaned(DeploymentFault):
-    """An API process that is killed meanwhile comes back, and metrics go on."""
+    """Metrics go on, and an API process that is killed meanwhile comes back alone."""
 
     number = 17
     name = "temp folder cleaned"
@@ -34,13 +34,17 @@ class TempCleaned(DeploymentFault):
 
     def strike(self, site: Site, dice: random.Random) -> None:
         load = self.load(site, dice)
+        before = {process.pid for process in self.up.processes}
         for _cleaning in range(CLEANINGS):
             self._clean()
             time.sleep(dice.uniform(0.1, 0.6))
-        self._kill_an_api_process()
+            require(self._has_metrics(), "the API has no metrics any more")
+        killed = self._kill_an_api_process()
         until("the API answers again", self._has_metrics, BACK_S)
         self.await_answers(load, 10)
         load.stop()
+        gone = before - {process.pid for process in self.up.processes}
+        require(gone == {killed}, f"{len(gone)} processes ended, and one was killed")
 
     def _clean(self) -> None:
         for path in self._temp.iterdir():
@@ -49,11 +53,12 @@ class TempCleaned(DeploymentFault):
             else:
                 path.unlink(missing_ok=True)
 
-    def _kill_an_api_process(self) -> None:
+    def _kill_an_api_process(self) -> int:
         masters = [p for p in self.up.processes if "gunicorn" in " ".join(_command(p))]
         children = [child for master in masters for child in master.children()]
         require(children, "no process of the API was found")
         children[0].kill()
+        return int(children[0].pid)
 
     def _has_metrics(self) -> bool:
         try:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from structlog.testing import capture_logs
 
-from headrace.cli.child import FIRST_DELAY_S, LONGEST_DELAY_S, STEADY_S, Child
+from headrace.cli.child import FIRST_DELAY_S, LONGEST_DELAY_S, SETTLED_S, STEADY_S, Child
 from headrace.cli.process import Process
 from tests.unit.cli.fakes import FakeClock, FakeSpawner
 
@@ -32,6 +32,29 @@ def child(clock: FakeClock, spawner: FakeSpawner, buried: list[str]) -> Child:
     )
     child.start()
     return child
+
+
+def test_a_run_that_is_no_longer_well_is_asked_to_end_and_another_one_starts(
+    clock: FakeClock, spawner: FakeSpawner
+) -> None:
+    answers = {1: True, 2: True}
+    child = Child(
+        "redis",
+        lambda run: ["redis"],
+        spawn=spawner,
+        clock=clock,
+        is_well=lambda: answers[len(spawner.processes)],
+    )
+    child.start()
+    answers[1] = False
+    child.watch()
+    assert spawner.journal == ["start redis"]  # it may still be starting
+
+    clock.sleep(SETTLED_S)
+    for _watch in range(3):
+        child.watch()
+        clock.sleep(FIRST_DELAY_S)
+    assert spawner.journal == ["start redis", "TERM redis", "end redis", "start redis"]
 
 
 def test_an_end_that_was_asked_for_is_no_death(clock: FakeClock, spawner: FakeSpawner) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -211,6 +212,27 @@ def test_a_sigterm_to_all_processes_at_once_ends_them_in_order(folder: Path, por
     up.close()
 
 
+def test_a_redis_whose_socket_was_cleaned_away_comes_back_with_its_data(
+    folder: Path, port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long path of the state folder puts the socket among temporary files."""
+    temp = folder / "tmp"
+    temp.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temp))
+    long = folder / ("long" * 30)
+    long.mkdir()
+    up = Up(long, "--port", port, TMPDIR=str(temp))
+    up.wait_until_ready()
+    eventually(up.runs)
+    for socket_folder in temp.glob("headrace-*"):
+        shutil.rmtree(socket_folder)
+
+    eventually(lambda: answers_ping(up.redis()), 20)
+    assert up.runs()
+    assert "no longer well" in up.output
+    up.close()
+
+
 def test_a_killed_worker_starts_again_under_another_name(up: Up) -> None:
     up.wait_until_ready()
     eventually(up.runs)
@@ -293,7 +315,7 @@ def test_a_redis_that_cannot_load_its_data_shows_why(folder: Path, port: str) ->
     (data / "appendonly.aof.manifest").write_text("not a manifest\n")
     up = Up(folder, "--port", port)
     assert up.wait_for_end() == 1
-    assert "the embedded Redis exited with code 1 at its start; the end of" in up.output
+    assert "the embedded Redis exited with code 1 at its start: the end of" in up.output
     assert "manifest" in up.output
     up.close()
 

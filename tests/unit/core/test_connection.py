@@ -29,6 +29,16 @@ def test_a_server_that_does_not_answer_is_named_unavailable(tmp_path: Path) -> N
         require_durable(connect(f"unix://{tmp_path}/nobody.sock", 0.1))
 
 
+def test_a_server_that_refuses_the_question_is_not_called_away(redis: Client) -> None:
+    redis.execute_command("ACL SETUSER default -info")
+    try:
+        with pytest.raises(Unavailable, match="denies its user a command"):
+            require_durable(redis)
+        require_master(redis)
+    finally:
+        redis.execute_command("ACL SETUSER default +info")
+
+
 def test_a_server_without_a_log_is_named_but_taken(redis: Client) -> None:
     redis.config_set("appendonly", "no")
     try:

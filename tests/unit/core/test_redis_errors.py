@@ -14,7 +14,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from headrace.core.connection import Client
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import JobQueue
-from headrace.core.redis_errors import CAUSES, cause_of, error_code, passes_by_itself
+from headrace.core.redis_errors import CAUSES, cause_of, error_code, passes_by_itself, words_of
 from headrace.core.settings import Settings
 from headrace.core.types import Room
 from tests.fakes import make_request
@@ -95,6 +95,18 @@ def test_a_server_that_is_away_or_forgot_a_script_is_waited_for(error: RedisErro
 )
 def test_an_error_of_the_call_itself_is_not_waited_for(line: str) -> None:
     assert not passes_by_itself(as_the_client_raises(line))
+
+
+def test_the_words_of_an_error_leave_out_the_command(redis: Client) -> None:
+    redis.set("text", "x")
+    with pytest.raises(ResponseError) as raised, redis.pipeline() as pipeline:
+        pipeline.hset("text", "prompt", "a secret")
+        pipeline.execute()
+
+    assert "a secret" in str(raised.value)
+    assert "secret" not in words_of(raised.value)
+    assert "Operation against a key" in words_of(raised.value)
+    assert error_code(raised.value) == "WRONGTYPE"
 
 
 # -- as a real server says it ----------------------------------------------------------------------
