@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from math import ceil
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from headrace.core.errors import (
     LimitExceeded,
     MayRetry,
     NotReplayable,
+    OutOfDescriptors,
     QueueFull,
     SchemaUndecided,
     SchemaViolation,
@@ -104,6 +106,7 @@ def register_error_handlers(app: Flask) -> None:
     for kind in TABLE:
         app.register_error_handler(kind, _refuse)
     app.register_error_handler(HTTPException, _refuse_http)
+    app.register_error_handler(OSError, _refuse_for_descriptors)
     app.register_error_handler(Exception, _fail)
 
 
@@ -149,6 +152,12 @@ def _allowed(error: HTTPException) -> dict[str, str]:
     """The methods that an address does take: HTTP wants them in every 405."""
     methods = error.valid_methods if isinstance(error, MethodNotAllowed) else None
     return {"Allow": ", ".join(sorted(methods))} if methods else {}
+
+
+def _refuse_for_descriptors(error: OSError) -> Response:
+    if error.errno not in (errno.EMFILE, errno.ENFILE):
+        return _fail(error)
+    return _refuse(OutOfDescriptors("this process or machine has too many files open: ask again"))
 
 
 def _fail(error: Exception) -> Response:
