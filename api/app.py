@@ -8,6 +8,7 @@ from api import (
     access,
     access_log,
     admission,
+    connection_limit,
     dashboard,
     dead,
     documentation,
@@ -96,6 +97,7 @@ def _register_hooks(app: Flask, traces: Traces, cors: Cors) -> None:
         request_id.assign()
         traces.begin()
         access_log.begin()
+        connection_limit.require_descriptor()
         if (preflight := cors.answer_preflight()) is not None:
             return preflight
         access.require()

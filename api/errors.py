@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from math import ceil
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ from headrace.core.errors import (
     LimitExceeded,
     MayRetry,
     NotReplayable,
+    OutOfDescriptors,
     QueueFull,
     SchemaUndecided,
     SchemaViolation,
@@ -112,6 +114,7 @@ def register_error_handlers(app: Flask) -> None:
     for kind in TABLE:
         app.register_error_handler(kind, _refuse)
     app.register_error_handler(HTTPException, _refuse_http)
+    app.register_error_handler(OSError, _refuse_for_descriptors)
     app.register_error_handler(Exception, _fail)
 
 
@@ -169,6 +172,12 @@ def _own_http_headers(error: HTTPException) -> dict[str, str]:
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         return {"Allow": ", ".join(sorted(error.valid_methods))}
     return {"Accept-Encoding": READABLE} if error.code == 415 else {}
+
+
+def _refuse_for_descriptors(error: OSError) -> Response:
+    if error.errno not in (errno.EMFILE, errno.ENFILE):
+        return _fail(error)
+    return _refuse(OutOfDescriptors("this process or machine has too many files open: ask again"))
 
 
 def _fail(error: Exception) -> Response:

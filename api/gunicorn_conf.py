@@ -7,16 +7,17 @@ from gevent import monkey
 monkey.patch_all()  # before anything else imports a socket; so no preload_app either
 
 import os  # noqa: E402
-import resource  # noqa: E402
 import sys  # noqa: E402
 
 from gunicorn.glogging import Logger  # noqa: E402
 
+from api.connection_limit import most_connections  # noqa: E402
 from api.counts_folder import CountsFolder  # noqa: E402
 from headrace.core.api_key_store import ApiKeyStore  # noqa: E402
 from headrace.core.connection import API_TIMEOUT_S, connect, require_master  # noqa: E402
 from headrace.core.errors import SettingsError  # noqa: E402
 from headrace.core.exposure import require_lock  # noqa: E402
+from headrace.core.open_files import LEAST_CONNECTIONS, OWN_FILES, require_files  # noqa: E402
 from headrace.core.settings import load_settings  # noqa: E402
 from headrace.core.telemetry import configure_logging  # noqa: E402
 from headrace.core.unknown_variables import warn_of_unknown_variables  # noqa: E402
@@ -28,20 +29,9 @@ _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 bind = f"{_host}:{_settings.port}"
 workers = _settings.api_processes
 worker_class = "gevent"
-worker_connections = 2000
+worker_connections = most_connections()
 graceful_timeout = int(_settings.drain_s)
 control_socket_disable = True  # gunicorn 27 would write into the home folder
-
-
-def _allow_files(number: int) -> None:
-    """A waiting caller is an open file, and a shell often allows 1,024."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = number if hard == resource.RLIM_INFINITY else min(number, hard)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-_allow_files(worker_connections + 500)
 
 # Before anything imports prometheus_client, which decides then where it counts.
 _counts = CountsFolder()
@@ -51,10 +41,11 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_counts.path)
 def on_starting(server: object) -> None:
     """Says once what each process would say: a refusal as one line, not as its traceback."""
     warn_of_unknown_variables(os.environ)
-    if _settings.redis_url is None:
-        return
-    redis = connect(_settings.redis_url, API_TIMEOUT_S)
     try:
+        require_files(OWN_FILES + LEAST_CONNECTIONS)
+        if _settings.redis_url is None:
+            return
+        redis = connect(_settings.redis_url, API_TIMEOUT_S)
         require_master(redis)
         require_lock(_settings, ApiKeyStore(redis))
     except SettingsError as error:

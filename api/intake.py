@@ -67,14 +67,15 @@ class Intake:
 
     def chat(self, body: ChatBody) -> list[Request]:
         prompt = _chat_prompt(body.messages, body.chat_template_kwargs)
-        return self._requests(body, [prompt], "messages", body.n)
+        return self._requests(body, [prompt], "messages", body.n, is_chat=True)
 
     def job(self, body: JobBody) -> Request:
         prompt: Tokenize = partial(_tokenize_prompt, prompt=body.prompt or "")
         if body.messages is not None:
             prompt = _chat_prompt(body.messages, body.chat_template_kwargs)
         param = "prompt" if body.messages is None else "messages"
-        [request] = self._requests(body, [prompt], param)
+        is_chat = body.messages is not None
+        [request] = self._requests(body, [prompt], param, is_chat=is_chat)
         return request
 
     def card(self, model: str | None) -> ModelCard:
@@ -92,7 +93,13 @@ class Intake:
         return card.extras.sampling if is_on else NO_DEFAULTS
 
     def _requests(
-        self, body: Body, prompts: Sequence[Tokenize], param: str, n: int = 1
+        self,
+        body: Body,
+        prompts: Sequence[Tokenize],
+        param: str,
+        n: int = 1,
+        *,
+        is_chat: bool = False,
     ) -> list[Request]:
         self._refuse_too_many(len(prompts) * n, param if len(prompts) > 1 else "n")
         card = self.card(body.model)
@@ -117,6 +124,7 @@ class Intake:
                 request_id=request_id.current(),
                 tenant=tenant,
                 traceparent=traceparent,
+                is_chat=is_chat,
             )
             for index, prompt_ids in enumerate(choices)
         ]

@@ -30,7 +30,8 @@ class Frame:
 
     def __init__(self, shape: Shape, index: int) -> None:
         chunk = shape.piece(index, TokenEvent(START, (), ANY_TEXT))
-        assert chunk is not None
+        if chunk is None:
+            raise TypeError("a shape makes a chunk of every piece of text")
         # The text stands behind whatever else a caller named.
         self._head, _text, self._tail = _block(chunk).rpartition(json.dumps(ANY_TEXT))
 

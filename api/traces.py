@@ -12,6 +12,7 @@ from flask import Response, g, request
 
 from api.access import PUBLIC
 from headrace.core import tracing
+from headrace.core.genai_attributes import ERROR_TYPE
 from headrace.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ class HttpTraces:
         if span is not None:
             span.set_attribute("http.response.status_code", response.status_code)
             if response.status_code >= 500:
+                error = g.get("error_code") or str(response.status_code)
+                span.set_attribute(ERROR_TYPE, error)
                 span.set_status(self._trace.StatusCode.ERROR)
             span.end()
 

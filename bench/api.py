@@ -43,7 +43,7 @@ def main() -> None:
         folder = Path(name)
         link_models(folder, arguments.models)
         report = measure(folder, arguments)
-    hand_in(report, targets(report), arguments)
+    hand_in(report, targets, arguments)
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def main() -> None:
     configure_logging(load_settings(log_level="error"), "bench")
     with tempfile.TemporaryDirectory() as folder:
         report = measure(Path(folder), arguments)
-    hand_in(report, targets(report), arguments)
+    hand_in(report, targets, arguments)
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:

@@ -60,7 +60,7 @@ from bench.machine_limits import LimitMeter
 from bench.pairs import alternate, console
 from bench.peers.torch_model import fast_dtype
 from bench.prepared import add_models, link_models
-from bench.report import RESULTS, hand_in, make_parser
+from bench.report import RESULTS, hand_in, make_parser, no_targets, save
 from bench.rounds import interleave
 from headrace.core.cores import with_fair_threads
 from headrace.core.settings import load_settings
@@ -99,10 +99,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         environments = Environments(arguments.environments or Path(folder), console.log)
         report = measure(_crew(Path(folder), environments, arguments), arguments)
+        save(report, arguments.json)
         _show(report)
         if arguments.plot is not None:
             draw(report, environments, arguments.plot)
-    hand_in(report, [] if arguments.quick else targets(report), arguments)
+    hand_in(report, no_targets if arguments.quick else targets, arguments)
 
 
 def measure(crew: Crew, arguments: argparse.Namespace) -> dict[str, Any]:

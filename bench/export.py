@@ -27,7 +27,7 @@ from bench.engine_workloads import FULL, QUICK, Workloads
 from bench.machine_conditions import machine_conditions
 from bench.pairs import alternate, console, interval
 from bench.prepared import add_models, link_models
-from bench.report import hand_in, make_parser
+from bench.report import hand_in, make_parser, no_targets
 from bench.target import Target
 from headrace.core.cores import with_fair_threads
 from headrace.core.fidelity import MOST_KL
@@ -47,7 +47,7 @@ def main() -> None:
     arguments = _parse()
     with tempfile.TemporaryDirectory() as folder:
         report = ExportBench(Path(folder), arguments).run()
-    hand_in(report, [] if arguments.quick else targets(report), arguments)
+    hand_in(report, no_targets if arguments.quick else targets, arguments)
 
 
 class ExportBench:

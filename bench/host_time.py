@@ -83,7 +83,7 @@ class Case:
 def main() -> None:
     arguments = _parse()
     report = measure(arguments)
-    hand_in(report, targets(report), arguments)
+    hand_in(report, targets, arguments)
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:

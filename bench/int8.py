@@ -36,7 +36,7 @@ from bench.engine_workloads import FULL, QUICK, Workloads
 from bench.machine_conditions import machine_conditions
 from bench.pairs import alternate, console
 from bench.prepared import add_models, link_models
-from bench.report import command_line, hand_in, make_parser, save
+from bench.report import command_line, hand_in, make_parser, no_targets, save
 from bench.rounds import ratio
 from bench.service import course
 from bench.target import Target
@@ -57,7 +57,7 @@ def main() -> None:
     os.environ[CAP] = arguments.isa
     with tempfile.TemporaryDirectory() as folder:
         report = measure(Path(folder), arguments)
-    hand_in(report, [] if arguments.quick else targets(report), arguments)
+    hand_in(report, no_targets if arguments.quick else targets, arguments)
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:

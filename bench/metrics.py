@@ -22,7 +22,7 @@ import httpx
 
 from bench.pairs import alternate, interval
 from bench.prepared import add_models, link_models
-from bench.report import hand_in, make_parser
+from bench.report import hand_in, make_parser, no_targets
 from bench.up import Up
 
 CONCURRENCY = 8
@@ -39,7 +39,7 @@ def main() -> None:
     arguments = _parse()
     with tempfile.TemporaryDirectory() as folder:
         report = measure(Path(folder), arguments)
-    hand_in(report, [], arguments)
+    hand_in(report, no_targets, arguments)
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:

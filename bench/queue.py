@@ -52,7 +52,7 @@ def main() -> None:
     configure_logging(load_settings(log_level="error"), "bench")
     with tempfile.TemporaryDirectory() as folder, Server(Path(folder)) as server:
         report = measure(server, arguments)
-    hand_in(report, targets(report), arguments)
+    hand_in(report, targets, arguments)
 
 
 def measure(server: Server, arguments: argparse.Namespace) -> dict[str, Any]:

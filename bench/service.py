@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,10 @@ from bench.closed_loop import Course
 from bench.machine_conditions import machine_conditions
 from bench.pairs import console
 from bench.prepared import add_models
-from bench.report import RESULTS, command_line, hand_in, make_parser, save
+from bench.report import RESULTS, command_line, hand_in, make_parser, no_targets, save
 from bench.service_report import SLOTS, engine_report, targets
 from bench.service_sides import LAW_S, Run, Sides, loaded
+from bench.target import Target
 from headrace.core.cores import with_fair_threads
 from headrace.core.settings import load_settings
 
@@ -52,7 +54,7 @@ def main() -> None:
             peers.measure(report, Path(folder), course, arguments)
         else:
             measure(report, Path(folder), arguments)
-    hand_in(report, targets(report["engines"]) if not arguments.peers else [], arguments)
+    hand_in(report, no_targets if arguments.peers else _targets, arguments)
 
 
 def describe(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -69,6 +71,10 @@ def describe(arguments: argparse.Namespace) -> dict[str, Any]:
         "warm_up_s": arguments.warm_up_s,
         "seconds_a_run": arguments.seconds,
     }
+
+
+def _targets(report: dict[str, Any]) -> Sequence[Target]:
+    return targets(report["engines"])
 
 
 def measure(report: dict[str, Any], folder: Path, arguments: argparse.Namespace) -> None:

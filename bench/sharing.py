@@ -21,7 +21,7 @@ from typing import Any
 
 from bench.pairs import alternate
 from bench.prepared import add_models, link_models
-from bench.report import hand_in, make_parser
+from bench.report import hand_in, make_parser, no_targets
 from bench.rounds import ratio
 from bench.up import Up
 from headrace.core.machine import machine
@@ -99,7 +99,7 @@ def main() -> None:
     for engine in arguments.engines:
         with tempfile.TemporaryDirectory() as folder:
             report[engine] = measure(engine, Path(folder), arguments)
-    hand_in(report, [], arguments)
+    hand_in(report, no_targets, arguments)
 
 
 def measure(engine: str, state: Path, arguments: argparse.Namespace) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from rich.console import Console
 
 from bench.pairs import alternate, interval
 from bench.prepared import add_models, link_models
-from bench.report import hand_in, make_parser
+from bench.report import hand_in, make_parser, no_targets
 from bench.up import Up
 from headrace.loadtest.figures import Figures
 from headrace.loadtest.load_test import LoadTest
@@ -46,7 +46,7 @@ def main() -> None:
         link_models(Path(folder), arguments.models)
         with Up(Path(folder)) as up:
             report = measure(up, arguments.pairs, arguments.max_tokens)
-    hand_in(report, [], arguments)
+    hand_in(report, no_targets, arguments)
 
 
 def measure(up: Up, pairs: int, max_tokens: int) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         link_models(Path(folder), arguments.models)
         report = measure(Path(folder), arguments)
-    hand_in(report, targets(report), arguments)
+    hand_in(report, targets, arguments)
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:

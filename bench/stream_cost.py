@@ -178,7 +178,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         report = measure(Path(name), arguments.streams, arguments.tokens)
     report = {"command": " ".join(sys.orig_argv[1:])} | report
-    hand_in(report, targets(report), arguments)
+    hand_in(report, targets, arguments)
 
 
 def _parse() -> argparse.Namespace:

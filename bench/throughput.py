@@ -48,7 +48,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, Server(Path(folder)) as server:
         link_models(Path(folder), arguments.models)
         report = measure(server, Path(folder), arguments)
-    hand_in(report, targets(report), arguments)
+    hand_in(report, targets, arguments)
 
 
 def measure(server: Server, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:

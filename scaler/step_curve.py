@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import floor
 
 from headrace.core.step_sums import StepSums
 
 LEAST_STEPS = 20
-"""Of fewer nothing is said."""
+"""Minimum number of steps that a fit takes."""
 
 VARIES = 1e-6
 """Rows or prompts whose variance is a smaller share of their square are all alike."""
@@ -48,10 +49,15 @@ def fit(sums: StepSums) -> StepCurve | None:
     """
     if sums.n < LEAST_STEPS or sums.s <= 0:
         return None
+    return next(curves(sums))
+
+
+def curves(sums: StepSums) -> Iterator[StepCurve]:
+    """Yields the fits of any steps, the one that leaves out least first; the last is the mean."""
     for curve in (_plane(sums), _by_rows(sums), _by_prompts(sums)):
         if curve is not None and min(curve.alpha, curve.beta, curve.gamma) >= 0:
-            return curve
-    return StepCurve(sums.s / sums.n, 0.0, 0.0)
+            yield curve
+    yield StepCurve(sums.s / sums.n, 0.0, 0.0)
 
 
 def _plane(sums: StepSums) -> StepCurve | None:

@@ -26,6 +26,7 @@ from headrace.core.jobs.counters import Counters
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.model_card import ModelCard
+from headrace.core.open_files import OWN_FILES, require_files
 from headrace.core.process_age import process_age_s
 from headrace.core.roster import Roster
 from headrace.core.settings import Settings, load_settings
@@ -63,6 +64,7 @@ def main() -> None:
         settings = with_fair_threads(load_settings())
         configure_logging(settings, arguments.name)
         warn_of_unknown_variables(os.environ)
+        require_files(OWN_FILES)
         serve(settings, arguments.name)
     except HeadraceError as error:
         print(f"worker: {error}", file=sys.stderr)

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from headrace.core import genai_attributes, tracing
-from headrace.core.genai_attributes import JOBS, REASON, STATE, STEPS, WORKER
+from headrace.core.genai_attributes import ERROR_TYPE, JOBS, REASON, STATE, STEPS, WORKER
 from headrace.core.jobs.handover import Finished, Outcome
 from headrace.core.jobs.job import STAGES, STAMPS
 from headrace.core.settings import Settings
@@ -88,12 +88,13 @@ class JobTraces:
         }
         parent = tracing.context_of(request.traceparent)
         kind = self._trace.SpanKind.CONSUMER
-        name = f"text_completion {request.model}"
+        name = f"{genai_attributes.operation_of(request)} {request.model}"
         span = self._tracer.start_span(name, parent, kind, attributes, start_time=moments[0])
         inside = self._trace.set_span_in_context(span, parent)
         for stage, begin, end in zip(STAGES, moments, moments[1:], strict=False):
             self._tracer.start_span(stage, inside, start_time=begin).end(end)
         if outcome.state is not JobState.SUCCEEDED:
+            span.set_attribute(ERROR_TYPE, outcome.reason or str(outcome.state))
             span.set_status(self._trace.StatusCode.ERROR, outcome.reason)
         span.end(moments[-1])
         return span.get_span_context()

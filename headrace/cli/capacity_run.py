@@ -14,6 +14,7 @@ from rich.console import Console
 from headrace.cli.capacity_view import drawn
 from headrace.cli.loadtest_plan import numbers, usage_errors
 from headrace.cli.loadtest_run import FAILED, HOLDS, INTERRUPTED, NOT_MEASURED, progress_on
+from headrace.cli.measured_levels import MeasuredLevels
 from headrace.cli.output_file import require_writable
 from headrace.cli.terminal import console
 from headrace.core.errors import Unavailable
@@ -22,6 +23,7 @@ from headrace.loadtest.fleet_watch import PATH
 from headrace.loadtest.load_test import LoadTest
 from headrace.loadtest.loads import Limits, Load
 from headrace.loadtest.plan import Plan
+from headrace.loadtest.progress import Progress
 from headrace.loadtest.result import Result
 from headrace.loadtest.slo import Slo
 from headrace.loadtest.target import Address, Target, open_target
@@ -50,9 +52,11 @@ def run_capacity(settings: Settings, options: Mapping[str, Any]) -> int:
         address = Address.parse(options["url"])
     for path in (options["json_path"], options["start_path"]):
         require_writable(path)
-    bench = Bench(address, options, question)
+    progress = progress_on(Console(stderr=True), options["no_progress"])
     try:
-        capacity = asyncio.run(bench.run())
+        with MeasuredLevels(progress, options["json_path"]) as measured:
+            bench = Bench(address, options, question, measured)
+            _hand_in(asyncio.run(bench.run()), question, settings, rates, bench, options)
     except KeyboardInterrupt:
         return INTERRUPTED
     except Unbearable as error:
@@ -61,18 +65,23 @@ def run_capacity(settings: Settings, options: Mapping[str, Any]) -> int:
     except Unavailable as error:
         click.echo(f"headrace: {error}", err=True)
         return NOT_MEASURED
-    _hand_in(capacity, question, settings, rates, bench, options)
     return HOLDS
 
 
 class Bench:
     """The deployment at an address, and how loads are sent to it."""
 
-    def __init__(self, address: Address, options: Mapping[str, Any], question: Question) -> None:
+    def __init__(
+        self,
+        address: Address,
+        options: Mapping[str, Any],
+        question: Question,
+        progress: Progress,
+    ) -> None:
         self.address, self.model = address, options["model"]
         self._key = options["api_key"]
         self._question = question
-        self._progress = progress_on(Console(stderr=True), options["no_progress"])
+        self._progress = progress
         self._sent = 0
 
     async def run(self) -> Capacity:
@@ -146,12 +155,12 @@ def _hand_in(
 ) -> None:
     rates = rates or [float(f"{share * capacity.rate:.3g}") for share in MULTIPLES]
     table = rows(capacity, question, rates, _rules(settings, capacity, question))
-    console().print(drawn(capacity, question, table))
     if (path := options["json_path"]) is not None:
         found = report(capacity, question, table, bench.address.root, bench.model)
         path.write_text(json.dumps(found, indent=2) + "\n")
     if (path := options["start_path"]) is not None:
         path.write_text(start_values(capacity, question).encode())
+    console().print(drawn(capacity, question, table))
 
 
 def _rules(settings: Settings, capacity: Capacity, question: Question) -> Rules:

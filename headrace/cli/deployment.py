@@ -31,6 +31,7 @@ from headrace.core.drain_signal import DRAIN
 from headrace.core.errors import Unavailable
 from headrace.core.exposure import require_lock
 from headrace.core.jobs.log_loss import LogLoss
+from headrace.core.open_files import LEAST_CONNECTIONS, OWN_FILES, require_files
 from headrace.core.settings import Settings, as_environment
 from headrace.core.standard_streams import lose_output
 from headrace.core.telemetry import configure_logging
@@ -67,6 +68,7 @@ def run_deployment(settings: Settings) -> None:
     configure_logging(settings, "supervisor")
     lose_output()
     warn_of_unknown_variables(os.environ)
+    require_files(OWN_FILES + LEAST_CONNECTIONS)
     settings = with_scaler(settings)
     clock = SystemClock()
     address = ApiAddress(settings.host, settings.port)

@@ -77,7 +77,7 @@ COUNT = click.IntRange(1)
 )
 @click.option(
     "--cv",
-    type=SECONDS,
+    type=click.FloatRange(0.01, 100),
     default=2.0,
     show_default=True,
     help="Coefficient of variation of gamma's gaps.",

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from headrace.cli.measured_levels import MeasuredLevels
 from headrace.cli.output_file import require_writable
 from headrace.cli.terminal import console
 from headrace.core.errors import Unavailable
@@ -46,14 +47,14 @@ class Outputs:
         return progress_on(Console(stderr=True), self.no_progress)
 
     def write(self, test: LoadTest) -> None:
-        if self.as_markdown:
-            click.echo(markdown(test.results, test.plan.service_levels))
-        else:
-            console().print(drawn(test.results, test.plan.service_levels))
         if self.json_path is not None:
             write_json(test, self.json_path)
         if self.csv_path is not None:
             write_csv(test, self.csv_path)
+        if self.as_markdown:
+            click.echo(markdown(test.results, test.plan.service_levels))
+        else:
+            console().print(drawn(test.results, test.plan.service_levels))
         if self.html_path is not None:
             from headrace.loadtest.html import write_html
 
@@ -66,12 +67,13 @@ def progress_on(errors: Console, no_progress: bool) -> Progress:
 
 def run_load_test(plan: Plan, assertions: Sequence[Assertion], outputs: Outputs) -> int:
     """The exit status. What has been measured is reported, however the test ended."""
-    test = LoadTest(plan, outputs.progress())
-    try:
-        status = _run(test)
-    finally:
-        if test.results:
-            outputs.write(test)
+    with MeasuredLevels(outputs.progress(), outputs.json_path) as measured:
+        test = LoadTest(plan, measured)
+        try:
+            status = _run(test)
+        finally:
+            if test.results:
+                outputs.write(test)
     if status != HOLDS:
         return status
     failed = failures(assertions, test.results)

@@ -19,6 +19,7 @@ HeadraceError
 ├── LimitExceeded       the caller's key is at one of its limits; `code` says which
 ├── IdempotencyConflict one idempotency key, two requests
 ├── Unavailable         Redis is away, or no model card exists yet
+│   └── OutOfDescriptors a process has too many connections open
 ├── WaitEnded           a caller's wait ended before its job
 ├── JobFailed           the job that a caller waited for did not succeed
 │   ├── DeadlineExceeded its time was over before it could
@@ -177,6 +178,12 @@ class Unavailable(HeadraceError):
     """Raised when a part that a request needs is away and may come back."""
 
     code = "unavailable"
+
+
+class OutOfDescriptors(Unavailable):
+    """Raised when a process has too many connections open to serve another caller."""
+
+    code = "out_of_descriptors"
 
 
 class WaitEnded(HeadraceError):

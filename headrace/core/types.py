@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-PAYLOAD_VERSION = 4
+PAYLOAD_VERSION = 5
 """Version of the encoded `Request`: older ones lack fields, newer ones wait for newer workers."""
 
-TRACED_VERSION, FIRST_VERSION = 3, 2
-"""Of a request with a `traceparent`, and of one that needs neither it nor the `LATER_RULES`."""
+RULES_VERSION, TRACED_VERSION, FIRST_VERSION = 4, 3, 2
+"""Of a request with `LATER_RULES`, of one with a `traceparent`, and of one that needs neither.
+
+Only a traced chat needs `PAYLOAD_VERSION`: `is_chat` is encoded for the names of spans.
+"""
 
 LATER_RULES: dict[str, Any] = {
     "min_tokens": 0,
@@ -25,7 +28,7 @@ LATER_RULES: dict[str, Any] = {
     "skip_special_tokens": True,
     "logit_bias": (),
 }
-"""Fields of `Sampling` that came with `PAYLOAD_VERSION`, and their defaults.
+"""Fields of `Sampling` that came with `RULES_VERSION`, and their defaults.
 
 Only those that are set are encoded, so that older workers run all other requests.
 """
@@ -156,6 +159,7 @@ class Request:
     acceptance, `ttl_s` from the end: so long the job is kept, None as long as the setting says.
     `tokenize_s` is what templating and tokenising took in the API; `request_id` is that of the HTTP
     request which brought it, `traceparent` its span (W3C Trace Context) where it is traced.
+    `is_chat` is true of a request that was made of messages.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -172,6 +176,7 @@ class Request:
     request_id: str = ""
     ttl_s: int | None = None
     traceparent: str = ""
+    is_chat: bool = False
 
     @property
     def cost_tokens(self) -> int:
@@ -181,14 +186,18 @@ class Request:
     @property
     def version(self) -> int:
         """The oldest that can hold it: older workers run what they can."""
-        if self.sampling.later_rules:
+        if self.traceparent and self.is_chat:
             return PAYLOAD_VERSION
+        if self.sampling.later_rules:
+            return RULES_VERSION
         return TRACED_VERSION if self.traceparent else FIRST_VERSION
 
     def encode(self) -> dict[str, Any]:
         fields = dict(zip(self.__slots__, _REQUEST_VALUES(self), strict=True))
         if not self.traceparent:
             del fields["traceparent"]
+        if not (self.traceparent and self.is_chat):
+            del fields["is_chat"]
         return {"version": self.version} | fields | {"sampling": self.sampling.encode()}
 
     @staticmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import nan
 from typing import Any, Self
 
 TOKENIZE, DELIVERY = "tokenize", "delivery"
@@ -74,9 +75,8 @@ class Record:
 
     @property
     def e2e_s(self) -> float:
-        """From the scheduled send to the end of the answer; of requests that are done."""
-        assert self.done is not None
-        return self.done - self.scheduled
+        """From the scheduled send to the end of the answer; NaN before that."""
+        return nan if self.done is None else self.done - self.scheduled
 
     @property
     def late_s(self) -> float:

@@ -66,6 +66,11 @@ def level_records(results: Sequence[Result]) -> list[dict[str, Any]]:
     ]
 
 
+def level_record(result: Result) -> dict[str, Any]:
+    """The record of a level whose other runs are not known yet."""
+    return _level(result, result, 1)
+
+
 def repeat_records(
     results: Sequence[Result], service_levels: Sequence[str]
 ) -> list[dict[str, Any]]:

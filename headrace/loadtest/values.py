@@ -101,7 +101,8 @@ def _number(name: Name, result: Result, first: Result) -> float | None:
         if goodput is None:
             return None
         return goodput.share if name.metric == "goodput" else goodput.per_s
-    assert name.percent is not None
+    if name.percent is None:
+        return None
     if name.metric == DEGRADATION:
         return result.degradation(first).get(name.percent)
     return figures.stages_s.get(name.metric, {}).get(name.percent)

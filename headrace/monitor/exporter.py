@@ -45,6 +45,13 @@ HISTOGRAMS = {
     BATCH_SIZE: "Requests in one engine step.",
 }
 
+GENAI_HISTOGRAMS = {
+    E2E: ("request_duration", "Seconds from acceptance to the stored result."),
+    TTFT: ("time_to_first_token", "Seconds from acceptance to the first token."),
+    TPOT: ("time_per_output_token", "Seconds between output tokens after the first."),
+}
+"""Histograms that OpenTelemetry names `gen_ai.server.…` as well."""
+
 COUNTS = {
     "jobs_dead": ("dead", "Jobs that became dead letters."),
     "jobs_redelivered": (
@@ -94,6 +101,8 @@ class FleetCollector(Collector):
         yield from scaler_metrics(reading)
         for histogram, text in HISTOGRAMS.items():
             yield histogram_metric(histogram, text, reading.counts)
+        for histogram in GENAI_HISTOGRAMS:
+            yield genai_histogram(histogram, reading.counts)
 
 
 def build_info() -> Metric:
@@ -215,6 +224,16 @@ def scaler_metrics(reading: FleetReading) -> Iterator[Metric]:
     for direction in ("up", "down", "hold"):
         decisions.add_metric([direction], reading.counts.get(f"scaler:{direction}", 0))
     yield decisions
+
+
+def genai_histogram(histogram: Histogram, counts: Mapping[str, int]) -> Metric:
+    """The same counts under the name that Prometheus has for OpenTelemetry's."""
+    name, text = GENAI_HISTOGRAMS[histogram]
+    family = HistogramMetricFamily(
+        f"gen_ai_server_{name}_seconds", text, labels=["gen_ai_provider_name"]
+    )
+    family.add_metric(["headrace"], histogram.cumulated(counts), histogram.sum(counts))
+    return family
 
 
 def histogram_metric(histogram: Histogram, text: str, counts: Mapping[str, int]) -> Metric:

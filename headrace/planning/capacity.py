@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, inf
 from statistics import median
@@ -27,6 +27,8 @@ STEP = 1.2
 MOST_PROBES = 12
 LEAST_SHARE = 0.02
 """Of what full slots would do: with less there is nothing to plan."""
+
+ROUNDING = 1e-9
 
 LEAST_REQUESTS = 10
 """Of a level; fewer say nothing."""
@@ -156,8 +158,8 @@ class Capacity:
     def workers(self, rate: float) -> tuple[int, int]:
         """Fewest and most that this rate takes, as far as its limit is known."""
         workers = self.deployment.workers
-        least = 1 if self.too_high is None else ceil(rate * workers / self.too_high)
-        return max(1, least), max(1, ceil(rate / self.per_worker))
+        least = 1 if self.too_high is None else _whole(rate * workers / self.too_high)
+        return max(1, least), max(1, _whole(rate / self.per_worker))
 
 
 class CapacityTest:
@@ -169,8 +171,9 @@ class CapacityTest:
         self._results: list[Result] = []
 
     async def run(self) -> Capacity:
-        crowds = await self._run(self._crowds(), self._question.seconds / 2)
-        points = list(self._points(crowds))
+        crowds = list(self._crowds())
+        results = await self._run(crowds, self._question.seconds / 2)
+        points = list(self._points(zip(crowds, results, strict=True)))
         usl = fit_usl(points)
         probes = [level async for level in self._probes(self._likely(usl))]
         kept = [level.rate for level in probes if self._is_kept(level.measured)]
@@ -219,17 +222,16 @@ class CapacityTest:
                 users * deployment.workers, question.prompt_tokens, question.max_tokens
             )
 
-    def _points(self, crowds: Sequence[Result]) -> Iterator[Point]:
+    def _points(self, crowds: Iterable[tuple[ClosedLoad, Result]]) -> Iterator[Point]:
         """Output tokens/s of a worker by the requests that it runs at once."""
         workers = self._deployment.workers
-        for result in crowds:
-            assert isinstance(result.load, ClosedLoad)
+        for load, result in crowds:
             if not result.figures.output_tokens_per_s:
                 raise Unbearable(
                     f"no answer ended within level {result.load.label}: give a longer --duration,"
                     " or shorter answers"
                 )
-            yield result.load.concurrency / workers, result.figures.output_tokens_per_s / workers
+            yield load.concurrency / workers, result.figures.output_tokens_per_s / workers
 
     def _likely(self, usl: Usl) -> float:
         """The highest rate that the model keeps: where to begin."""
@@ -279,8 +281,8 @@ class CapacityTest:
     def _predict(self, service: Service, load: OpenLoad, stretch: Stretch) -> Prediction:
         return service.predict(load, stretch, self._deployment.workers, self._question.slo)
 
-    async def _run(self, loads: Iterator[Load] | Sequence[Load], seconds: float) -> list[Result]:
-        results = list(await self._measure(list(loads), seconds))
+    async def _run(self, loads: Sequence[Load], seconds: float) -> list[Result]:
+        results = list(await self._measure(loads, seconds))
         for result in results:
             self._require_same_fleet(result)
         self._results += results
@@ -303,6 +305,11 @@ def require_question(question: Question) -> None:
     """Raises `InvalidRequest`, naming the option."""
     if not all(0 < share < 1 for share in question.held_out):
         raise InvalidRequest("--held-out: shares of the capacity, each above 0 and below 1")
+
+
+def _whole(workers: float) -> int:
+    """Rounds up, but not for what the division of two rates has added."""
+    return ceil(workers * (1 - ROUNDING))
 
 
 def _between(low: float, high: float) -> float:

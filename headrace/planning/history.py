@@ -67,8 +67,8 @@ def _counts(job: Completion, begin: float) -> bool:
 
 
 def _accepted(job: Completion) -> float:
-    assert job.timings.accepted is not None
-    return job.timings.accepted
+    """0.0 where the stamp is missing; `_counts` leaves such jobs out."""
+    return job.timings.accepted or 0.0
 
 
 def _committed(job: Completion) -> float:

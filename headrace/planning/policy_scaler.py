@@ -23,6 +23,7 @@ class PolicyScaler:
     def size(self, view: View) -> int:
         if self._memory.size is None:
             self._memory = Memory(size=view.desired)
-        assert view.reading is not None
+        if view.reading is None:
+            raise TypeError("a policy of ours needs a view with a reading")
         self.last, self._memory = decide(self._rules, self._memory, view.reading, view.now)
         return view.desired if self.last.holds else self.last.size

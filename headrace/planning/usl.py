@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from headrace.core.errors import InvalidRequest
 from headrace.core.step_sums import StepSums
-from scaler.step_curve import LEAST_STEPS, fit
+from scaler.step_curve import curves
+
+LEAST_SHARE = 1e-3
+"""Smallest time alone, as a share of the mean, that counts: less is rounding and means no rate."""
 
 Point = tuple[float, float]
 """Requests at once, and the throughput with so many."""
@@ -45,15 +49,17 @@ def fit_usl(points: Sequence[Point]) -> Usl:
 
     Raises `InvalidRequest` for none, or one without throughput.
     """
-    if not points or not all(x > 0 for _requests, x in points):
+    if not points or not all(0 < x < inf for _requests, x in points):
         raise InvalidRequest("a law of throughput needs levels at which requests succeeded")
+    highest = max(x / requests for requests, x in points)
     sums = StepSums()
     for requests, x in points:
-        each = _sums(requests - 1, requests * (requests - 1), requests / x)
-        sums = sums.plus(each.times((x / requests) ** 2))
-    plane = fit(sums.times(LEAST_STEPS / sums.n))
-    assert plane is not None
-    return Usl(1 / plane.alpha, plane.beta / plane.alpha, plane.gamma / plane.alpha)
+        share = x / requests / highest  # squares of the rates themselves could leave floats' range
+        each = _sums(requests - 1, requests * (requests - 1), 1 / share)
+        sums = sums.plus(each.times(share**2))
+    least = LEAST_SHARE * sums.s / sums.n
+    plane = next(each for each in curves(sums) if each.alpha >= least)
+    return Usl(highest / plane.alpha, plane.beta / plane.alpha, plane.gamma / plane.alpha)
 
 
 def _sums(r: float, p: float, s: float) -> StepSums:

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from headrace.core.genai_attributes import INPUT_TOKENS, JOB_ID, OUTPUT_TOKENS, REQUEST_MODEL
+from headrace.core.genai_attributes import (
+    INPUT_TOKENS,
+    JOB_ID,
+    OPERATION,
+    OUTPUT_TOKENS,
+    REQUEST_MODEL,
+)
 from headrace.core.jobs.job import STAGES
 from tests.deployment import Deployment, free_port
 from tests.otlp_receiver import Collector, Span, collector
@@ -77,6 +83,16 @@ def test_a_trace_leads_from_the_callers_span_through_the_queue_to_decode(
     assert sum(span.end - span.start for span in stages) == job.end - job.start
     assert (job.attributes[INPUT_TOKENS] > 0, job.attributes[OUTPUT_TOKENS]) == (True, 5)
     assert "smollm2" in str(job.attributes[REQUEST_MODEL]).lower()
+
+
+def test_a_chat_is_called_chat(spans_of: tuple[Deployment, Collector]) -> None:
+    deployment, received = spans_of
+    body = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 2}
+    answer = deployment.client.post("/v1/chat/completions", json=body)
+    job = job_span(received, answer.headers["X-Headrace-Job-Id"])
+
+    assert job.name == f"chat {job.attributes[REQUEST_MODEL]}"
+    assert job.attributes[OPERATION] == "chat"
 
 
 def test_a_batch_links_the_jobs_that_ran_in_it(spans_of: tuple[Deployment, Collector]) -> None:

@@ -57,7 +57,7 @@ def test_the_operations_guide_lists_every_metric(redis: Client, settings: Settin
     exported -= {name for name in exported if name.endswith("_created")}
 
     guide = (ROOT / "docs" / "operations.md").read_text()
-    assert exported == set(re.findall(r"`(headrace_\w+)`", guide))
+    assert exported == set(re.findall(r"`((?:headrace|gen_ai_server)_\w+)`", guide))
 
 
 def test_the_readme_has_the_figures_that_make_chaos_measured() -> None:

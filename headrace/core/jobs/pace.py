@@ -115,7 +115,7 @@ class Pace:
         From 1 to 600; 1 where its rate is not known.
         """
         seconds = tokens / self.tokens_per_s + owed_s if self.tokens_per_s else 0.0
-        return min(max(math.ceil(seconds), SHORTEST_RETRY_S), LONGEST_RETRY_S)
+        return math.ceil(min(max(seconds, SHORTEST_RETRY_S), LONGEST_RETRY_S))
 
     def _service_s(self, request: Request) -> float | None:
         """Seconds from a job's claim to its end."""

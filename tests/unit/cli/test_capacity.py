@@ -36,7 +36,10 @@ def simulated(server: OpenAiServer, monkeypatch: pytest.MonkeyPatch) -> str:
     deployment = SimulatedDeployment()
 
     async def measure(bench: Any, loads: Sequence[Load], seconds: float) -> Any:
-        return await deployment.measure(loads, seconds)
+        results = await deployment.measure(loads, seconds)
+        for result in results:
+            bench._progress.finished(result)
+        return results
 
     get = capacity_run.Target.get
 
@@ -67,6 +70,26 @@ def test_report_and_start_values_are_written(simulated: str, tmp_path: Path) -> 
     assert [level["predicted_p95_s"] > 0 for level in found["predictions"]] == [True] * 3
     assert len(found["rows"]) == 5
     assert read_start_values(start).cold_start_s == 4.0
+
+
+def test_what_was_measured_outlives_a_failure_at_the_end(
+    simulated: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capacity_run, "report", lambda *_: 1 / 0)
+    out = tmp_path / "out.json"
+    shown = capacity("--url", simulated, "--json", str(out))
+
+    assert isinstance(shown.exception, ZeroDivisionError)
+    kept = tmp_path / "out.json.measured.jsonl"
+    assert f"what was measured is in {kept}" in shown.stderr
+    levels = [json.loads(line) for line in kept.read_text().splitlines()]
+    assert len(levels) > 10
+    assert all(level["output_tokens_per_s"] > 0 for level in levels)
+
+
+def test_nothing_else_is_left_once_the_report_is_written(simulated: str, tmp_path: Path) -> None:
+    assert capacity("--url", simulated, "--json", str(tmp_path / "out.json")).exit_code == 0
+    assert [file.name for file in tmp_path.iterdir()] == ["out.json"]
 
 
 def test_a_deployment_that_is_too_slow_to_be_measured_is_status_1(

@@ -13,6 +13,7 @@ from headrace.core.types import (
     IMPOSSIBLE,
     LATER_RULES,
     PAYLOAD_VERSION,
+    RULES_VERSION,
     EngineStats,
     Feature,
     JobState,
@@ -63,8 +64,17 @@ def test_a_request_is_as_old_as_what_it_asks_for() -> None:
 @pytest.mark.parametrize("name", sorted(LATER))
 def test_a_rule_that_older_workers_do_not_know_waits_for_a_newer_one(name: str) -> None:
     request = make_request(sampling=Sampling(5, **{name: LATER[name]}))
-    assert request.encode()["version"] == request.version == PAYLOAD_VERSION
+    assert request.encode()["version"] == request.version == RULES_VERSION
     assert LATER.keys() & request.encode()["sampling"].keys() == {name}
+
+
+def test_only_a_traced_chat_says_that_it_is_one() -> None:
+    assert "is_chat" not in make_request(is_chat=True).encode()
+    assert "is_chat" not in make_request(traceparent="00-1-2-01").encode()
+    chat = make_request(is_chat=True, traceparent="00-1-2-01")
+    assert chat.encode()["version"] == chat.version == PAYLOAD_VERSION
+    again = Request.decode(chat.encode(), id=chat.id, priority=chat.priority)
+    assert again.is_chat
 
 
 def test_every_later_rule_has_the_default_of_its_field() -> None:

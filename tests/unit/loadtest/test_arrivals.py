@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import math
 import statistics
 from itertools import islice, pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headrace.loadtest.arrivals import ARRIVALS, Arrivals, arrivals
 
@@ -28,3 +31,10 @@ def test_gaps_vary_as_the_law_says(kind: Arrivals, cv: float) -> None:
 def test_a_seed_gives_the_same_arrivals_again(kind: Arrivals) -> None:
     assert gaps(kind, seed=3) == gaps(kind, seed=3)
     assert gaps(kind, seed=3) != gaps(kind, seed=4)
+
+
+@given(st.sampled_from(ARRIVALS), st.floats(1e-3, 1e4), st.floats(0.01, 100), st.integers(0, 9))
+def test_arrivals_never_go_back(kind: Arrivals, rate: float, cv: float, seed: int) -> None:
+    offsets = list(islice(arrivals(kind, rate, cv, seed), 50))
+    assert offsets[0] >= 0
+    assert all(earlier <= later < math.inf for earlier, later in pairwise(offsets))

@@ -5,6 +5,8 @@ import random
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from headrace.loadtest.bootstrap import block_length, intervals, resamples_for
 
@@ -52,3 +54,17 @@ def test_a_thousand_requests_take_less_than_two_seconds() -> None:
     began = time.process_time()
     intervals(values, [50, 90, 95, 99], 10, seed=0)
     assert time.process_time() - began < 2
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=60),
+    st.floats(0, 100),
+    st.integers(0, 5),
+)
+def test_an_interval_lies_within_its_values(
+    values: list[float], in_flight: float, seed: int
+) -> None:
+    block = block_length(len(values), in_flight)
+    for low, high in intervals(values, [1, 50, 99], block, seed).values():
+        assert min(values) <= low <= high <= max(values)

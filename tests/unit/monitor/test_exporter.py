@@ -83,6 +83,8 @@ def test_jobs_tokens_and_steps_of_a_run_add_up(
     assert values["headrace_tokens_total type=input"] == 10
     assert values["headrace_tokens_total type=output"] == 6
     assert values["headrace_job_e2e_seconds_count"] == 2
+    genai = "gen_ai_server_request_duration_seconds_count gen_ai_provider_name=headrace"
+    assert values[genai] == 2
     assert values["headrace_slo_total"] == 2
     assert values["headrace_slo_good_total"] == 2
     assert values["headrace_batch_size_sum"] == 6

@@ -95,3 +95,24 @@ def test_what_is_stored_is_found_again(redis: Client) -> None:
     assert again.newest == NOW
     assert again.tally(KEPT_S, Sample(NOW, 5, 4, 1)) == Tally(29 * DAY_S, 4, 3, 1)
     assert all(redis.ttl(key) > 0 for key in redis.scan_iter("headrace:slo:*"))
+
+
+ended = st.tuples(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50))
+
+
+@given(st.lists(ended, min_size=1, max_size=40), st.floats(1, 3600), st.floats(0.5, 0.9999))
+def test_a_window_is_never_more_than_all_and_burns_no_more_than_everything(
+    minutes: list[tuple[int, int, int]], seconds: float, objective: float
+) -> None:
+    found, totals = SloCourse(), (0, 0, 0)
+    for number, (well, late, failed) in enumerate(minutes):
+        total, good, lost = totals
+        totals = (total + well + late + failed, good + well, lost + failed)
+        found.add(Sample(NOW + MINUTE_S * number, *totals))
+    now = Sample(NOW + MINUTE_S * len(minutes), *totals)
+    tally = found.tally(seconds, now)
+
+    assert 0 <= tally.good <= tally.total <= now.total
+    assert 0 <= tally.failed <= tally.total - tally.good
+    rate = tally.burn_rate(objective)
+    assert rate is None or 0 <= rate <= 1 / (1 - objective) * (1 + 1e-9)

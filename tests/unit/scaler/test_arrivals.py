@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scaler.arrivals import Arrivals
 from scaler.readings import Load
@@ -33,3 +37,18 @@ def test_chance_is_no_step() -> None:
     for jobs in draw.poisson(20, 500):
         arrivals = after(arrivals, [int(jobs)])
         assert arrivals.crest(RULES) < 1600
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 10**6), st.floats(0, 1e9), st.floats(1e-3, 1e5)), max_size=30)
+)
+def test_whatever_comes_the_averages_are_no_higher_than_it_was(
+    ticks: list[tuple[int, float, float]],
+) -> None:
+    arrivals = Arrivals()
+    for jobs, tokens, seconds in ticks:
+        arrivals = arrivals.after(Load(jobs, tokens), seconds, RULES)
+    highest = max((tokens / seconds for _jobs, tokens, seconds in ticks), default=0.0)
+    for rate in (arrivals.demand(RULES), arrivals.crest(RULES)):
+        assert math.isfinite(rate)
+        assert 0 <= rate <= highest * (1 + 1e-9)

@@ -79,3 +79,18 @@ def test_a_batch_that_never_rests_ends_all_the_same(monkeypatch: pytest.MonkeyPa
     assert [len(batch.links) for batch in received.named("batch")] == [2, 2, 1]
     assert sum(batch.attributes["headrace.steps"] for batch in received.named("batch")) == 5
     assert len(received.named("decode")) == 5
+
+
+def test_a_chats_span_is_called_chat_and_a_failure_has_its_type() -> None:
+    stamps = Timings(*(1000.0 + second for second in range(5)))
+    request = make_request(traceparent=TRACEPARENT, is_chat=True)
+    with collector() as received:
+        spans = traces.JobTraces(received.url, "worker-1")
+        claim = Claim("job-1", "e", 1, request)
+        spans.ended(Outcome(claim, Report(), 4, reason="engine_error"), Finished("written", stamps))
+        spans.close()
+
+    [job] = received.named(f"chat {request.model}")
+    assert job.attributes["gen_ai.operation.name"] == "chat"
+    assert job.attributes["gen_ai.provider.name"] == "headrace"
+    assert job.attributes["error.type"] == "engine_error"

@@ -6,6 +6,8 @@ import os
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headrace.core.connection import Client
 from headrace.core.jobs import keys
@@ -232,3 +234,27 @@ def test_a_retry_is_due_when_so_much_has_left(
 
 def test_a_retry_waits_for_those_who_were_refused_before() -> None:
     assert PACE.retry_after_s(91, owed_s=20.0) == 31
+
+
+SPEEDS = st.none() | st.floats(0, 1e6)
+
+
+@given(
+    st.builds(
+        Pace,
+        slots=st.integers(0, 100),
+        interactive=st.integers(0, 200),
+        tokens_per_s=SPEEDS,
+        prefill_s=SPEEDS,
+        decode_s=SPEEDS,
+    ),
+    st.builds(Place, st.integers(0, 10**6), st.floats(0, 1e9), st.integers(0, 200), st.booleans()),
+    st.floats(0, 1e12),
+)
+def test_whatever_was_measured_no_time_is_negative(pace: Pace, place: Place, tokens: float) -> None:
+    assert 1 <= pace.retry_after_s(tokens) <= 600
+    for deadline_s in (None, 5.0):
+        request = replace(REQUEST, deadline_s=deadline_s)
+        eta_s, before = pace.eta_s(request, place), pace.most_before(request)
+        assert eta_s is None or eta_s >= 0
+        assert before is None or before >= 0
