@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from headrace.cli.embedded_redis import socket_path_of
 from headrace.core.connection import API_TIMEOUT_S, Client, connect
 from headrace.core.errors import Unavailable
+from headrace.core.redis_errors import cause_of, error_code
 from headrace.core.settings import Settings
 from headrace.core.urls import masked
 
@@ -33,6 +34,8 @@ def open_redis(settings: Settings) -> Iterator[Client]:
     try:
         yield redis
     except RedisError as error:
+        if error_code(error) == "NOPERM":
+            raise Unavailable(f"REDIS_URL: Redis {cause_of(error)}") from error
         raise Unavailable(
             f"no Redis answers at {masked(url)} ({error}); start `headrace up`, or name "
             "its Redis with --redis-url, its folder with --state-dir"

@@ -6,6 +6,7 @@ from redis.exceptions import RedisError
 
 from headrace.core.connection import Client
 from headrace.core.errors import Unavailable
+from headrace.core.redis_errors import cause_of
 from headrace.core.urls import masked
 
 
@@ -22,4 +23,4 @@ def require_answer(redis: Client, url: str) -> None:
     try:
         redis.ping()
     except RedisError as error:
-        raise Unavailable(f"REDIS_URL: {masked(url)} does not answer: {error}") from error
+        raise Unavailable(f"REDIS_URL: {masked(url)} {cause_of(error)} ({error})") from error
