@@ -9,6 +9,7 @@ from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
+from headrace.core.decision_log import Record
 from headrace.core.types import FinishReason, JobState, Priority
 
 
@@ -156,6 +157,11 @@ class DeadLetterView(TypedDict):
 class DeadLetterList(TypedDict):
     object: Literal["list"]
     data: list[DeadLetterView]
+
+
+class DecisionList(TypedDict):
+    object: Literal["list"]
+    data: list[Record]
 
 
 class Purged(TypedDict):
