@@ -23,5 +23,4 @@ def require_answer(redis: Client, url: str) -> None:
     try:
         redis.ping()
     except RedisError as error:
-        cause = cause_of(error)
-        raise Unavailable(f"REDIS_URL: {masked(url)} {cause}: {error}") from error
+        raise Unavailable(f"REDIS_URL: {masked(url)} {cause_of(error)} ({error})") from error

@@ -1,4 +1,4 @@
-"""What `headrace slo` shows, read at one moment."""
+"""Whether users are served as they were promised, read at one moment."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from headrace.cli.top_reading import MOST_RECENT, Recent, active_alerts, recent_of
 from headrace.core import events
 from headrace.core.connection import Client
 from headrace.core.jobs.counters import Counters
+from headrace.core.readings.alert import Alert
+from headrace.core.readings.overview import MOST_RECENT, Recent, active_alerts, recent_of
+from headrace.core.readings.slo_course import KEPT_S, WINDOWS, Tally, totals_of
+from headrace.core.readings.slo_store import SloStore
 from headrace.core.settings import Settings
-from headrace.monitor.alerts import Alert
-from headrace.monitor.problems import WINDOWS
-from headrace.monitor.slo_course import KEPT_S, Tally, totals_of
-from headrace.monitor.slo_store import SloStore
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class SloReading:
     """`tallies` by window, the whole 30 days among them; `recent` are the jobs of a minute."""
 
     objective: float
@@ -34,13 +33,13 @@ class Reading:
         return None if spent is None else 1 - spent
 
 
-def read(redis: Client, settings: Settings) -> Reading:
+def read(redis: Client, settings: Settings) -> SloReading:
     """Raises `redis.exceptions.RedisError` when the server is away."""
     now = time.time()
     totals = totals_of(Counters(redis, settings).read(), now)
     course = SloStore(redis).course(now)
     windows = {**WINDOWS, "30d": KEPT_S}
-    return Reading(
+    return SloReading(
         objective=settings.slo_objective,
         latency_s=settings.slo_latency_s,
         tallies={name: course.tally(seconds, totals) for name, seconds in windows.items()},
