@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from batcher.background import step_back
-from batcher.openvino_engine.json_schema import unheld
+from headrace.core.json_schema.grammar import grammar_of
+from headrace.core.json_schema.unheld import Unheld
 from headrace.core.json_schema.verdict import Verdict
 from headrace.core.parent_death import end_with
 
@@ -68,17 +69,18 @@ def _load(folder: Path) -> GrammarCompiler:
 
 def _judge(schema: str, compiler: GrammarCompiler, limit_s: float) -> Verdict:
     """CPU times are those of all threads of this process."""
-    refusal = unheld(schema)
-    if refusal is not None:
-        return Verdict(0.0, refusal=refusal)
+    try:
+        grammar = grammar_of(schema)
+    except Unheld as error:
+        return Verdict(0.0, refusal=str(error))
     with _limit(limit_s):
         began = time.process_time()
-        refusal = compiler.compile(schema)
+        refusal = compiler.compile(grammar)
         compile_s = time.process_time() - began
     if refusal is not None:
         return Verdict(compile_s, refusal=refusal)
     with _limit(limit_s):
-        return Verdict(compile_s, _step_s(compiler.token_times(schema)))
+        return Verdict(compile_s, _step_s(compiler.token_times(grammar)))
 
 
 def _step_s(times: Iterator[float]) -> float:
