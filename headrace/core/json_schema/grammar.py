@@ -41,6 +41,8 @@ ANY_NUMBER = (
     f"-?(0|[1-9][0-9]{{0,{decimals.WHOLE_DIGITS - 1}}})"
     rf"(\.[0-9]{{1,{decimals.SURE_DIGITS}}})?([eE][+-]?[0-9]{{1,2}})?"
 )
+ROOT = "root"
+
 KEPT = 64
 """Grammars that a process remembers."""
 
@@ -56,13 +58,18 @@ def grammar_of(schema: str) -> str:
     return grammar
 
 
+def rules_of_grammar(schema: str) -> dict[str, Expression]:
+    """The same as rules, the first of which is `ROOT`. Raises `Unheld`, and `ValueError`."""
+    document = json.loads(schema)
+    if (complaint := complaint_about_form(document)) is not None:
+        raise Unheld(complaint)
+    return _Writer(document).grammar()
+
+
 @lru_cache(KEPT)
 def _remembered(schema: str) -> str | Unheld:
     try:
-        document = json.loads(schema)
-        if (complaint := complaint_about_form(document)) is not None:
-            return Unheld(complaint)
-        return _Writer(document).grammar()
+        return as_text(rules_of_grammar(schema), ROOT)
     except Unheld as error:
         return error.with_traceback(None)
     except ValueError as error:
@@ -83,15 +90,15 @@ class _Writer:
         self._waiting: list[Need] = []
         self._languages: dict[tuple[int, str], tuple[Automaton, str]] = {}
 
-    def grammar(self) -> str:
-        root = self._value(frozenset({(0, False)})).name
+    def grammar(self) -> dict[str, Expression]:
+        self._value(frozenset({(0, False)}))
         for need in self._waiting:
             self._work.spend(8)
             self._rules[self._names[need]] = self._shape(self._reader.shape(need))
-        rules = pruned(self._rules, root)
+        rules = pruned(self._rules, ROOT)
         if not rules:
             raise self._nothing_fits()
-        return as_text(rules, root)
+        return rules
 
     def _nothing_fits(self) -> Unheld:
         node = self._reader.contradiction
@@ -102,7 +109,7 @@ class _Writer:
 
     def _value(self, need: Need) -> Rule:
         if need not in self._names:
-            self._names[need] = f"value {len(self._names)}"
+            self._names[need] = f"value {len(self._names)}" if self._names else ROOT
             self._waiting.append(need)
         return Rule(self._names[need])
 
