@@ -9,8 +9,8 @@ import gevent
 from headrace.core.connection import Client
 from headrace.core.errors import InvalidRequest, SchemaUndecided
 from headrace.core.jobs import keys
-from headrace.core.json_schema.grammar import grammar_of
-from headrace.core.json_schema.unheld import Unheld
+from headrace.core.json_schema.grammar.unheld import Unheld
+from headrace.core.json_schema.grammar.writing import grammar_of
 from headrace.core.json_schema.verdict_store import VerdictStore, make_verdict_store
 from headrace.core.model_card import ModelCard
 from headrace.core.roster import Roster

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from headrace.core.json_schema.grammar import ROOT, rules_of_grammar
-from headrace.core.json_schema.grammar_rules import (
+from headrace.core.json_schema.grammar.rules import (
     Choice,
     Expression,
     Repeat,
@@ -13,6 +12,7 @@ from headrace.core.json_schema.grammar_rules import (
     Sequence,
     Text,
 )
+from headrace.core.json_schema.grammar.writing import ROOT, rules_of_grammar
 
 
 def writes(schema: str, text: str) -> bool:

@@ -8,8 +8,8 @@ from batcher.background import step_back
 from batcher.openvino_engine.grammar_compiler import GrammarCompiler
 from batcher.openvino_engine.pipeline import Pipeline
 from headrace.core.errors import InvalidRequest
-from headrace.core.json_schema.grammar import grammar_of
-from headrace.core.json_schema.unheld import Unheld
+from headrace.core.json_schema.grammar.unheld import Unheld
+from headrace.core.json_schema.grammar.writing import grammar_of
 
 REMEMBERED = 256
 """Schemas whose grammar the tokenizer has."""

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from batcher.background import step_back
-from headrace.core.json_schema.grammar import grammar_of
-from headrace.core.json_schema.unheld import Unheld
+from headrace.core.json_schema.grammar.unheld import Unheld
+from headrace.core.json_schema.grammar.writing import grammar_of
 from headrace.core.json_schema.verdict import Verdict
 from headrace.core.parent_death import end_with
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import jsonschema_rs
 
-from headrace.core.json_schema.grammar import grammar_of, rules_of_grammar
-from headrace.core.json_schema.unheld import Unheld
+from headrace.core.json_schema.grammar.unheld import Unheld
+from headrace.core.json_schema.grammar.writing import grammar_of, rules_of_grammar
 from tests.grammar_matcher import GrammarMatcher
 from tests.schemas.archive import Case
 from tests.schemas.drawing import Drawer

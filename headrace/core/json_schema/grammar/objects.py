@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from headrace.core.json_schema.grammar_rules import (
+from headrace.core.json_schema.grammar.rules import (
     DEAD,
     EMPTY,
     Expression,
@@ -14,9 +14,9 @@ from headrace.core.json_schema.grammar_rules import (
     choice,
     sequence,
 )
-from headrace.core.json_schema.shapes import NOTHING, Keys, Need, Objects, meet
-from headrace.core.json_schema.unheld import Unheld, Work
-from headrace.core.json_schema.values import Sets
+from headrace.core.json_schema.grammar.shapes import NOTHING, Keys, Need, Objects, meet
+from headrace.core.json_schema.grammar.unheld import Unheld, Work
+from headrace.core.json_schema.grammar.values import Sets
 
 RULE_WORK = 16
 

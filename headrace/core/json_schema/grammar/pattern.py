@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from headrace.core.json_schema.automaton import LIMIT, Span
-from headrace.core.json_schema.unheld import Unheld
+from headrace.core.json_schema.grammar.automaton import LIMIT, Span
+from headrace.core.json_schema.grammar.unheld import Unheld
 
 
 @dataclass(frozen=True, slots=True)

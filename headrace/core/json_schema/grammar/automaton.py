@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from headrace.core.json_schema.unheld import Work
+from headrace.core.json_schema.grammar.unheld import Work
 
 LIMIT = 0x110000
 """One above the last code point."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
-from headrace.core.json_schema.automaton import ALL, NONE, Automaton
-from headrace.core.json_schema.unheld import Unheld
-from headrace.core.json_schema.values import ALL_NUMBERS, Sets, Values
+from headrace.core.json_schema.grammar.automaton import ALL, NONE, Automaton
+from headrace.core.json_schema.grammar.unheld import Unheld
+from headrace.core.json_schema.grammar.values import ALL_NUMBERS, Sets, Values
 
 Need = frozenset[tuple[int, bool]]
 """The values that fit each of these schemas, given by number; those with True they must not fit."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 
-from headrace.core.json_schema import pattern
-from headrace.core.json_schema.automaton import LIMIT, Automaton, Span, make
-from headrace.core.json_schema.unheld import Work
+from headrace.core.json_schema.grammar import pattern
+from headrace.core.json_schema.grammar.automaton import LIMIT, Automaton, Span, make
+from headrace.core.json_schema.grammar.unheld import Work
 
 _FREE, _BEGIN, _END = "free", "begin", "end"
 

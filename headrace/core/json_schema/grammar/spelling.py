@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from headrace.core.json_schema.automaton import Automaton, Span
-from headrace.core.json_schema.grammar_rules import (
+from headrace.core.json_schema.grammar.automaton import Automaton, Span
+from headrace.core.json_schema.grammar.rules import (
     Expression,
     Repeat,
     Rule,
@@ -13,7 +13,7 @@ from headrace.core.json_schema.grammar_rules import (
     choice,
     sequence,
 )
-from headrace.core.json_schema.unheld import Work
+from headrace.core.json_schema.grammar.unheld import Work
 
 _SHORT = {8: "b", 9: "t", 10: "n", 12: "f", 13: "r", 34: '"', 92: "\\"}
 """Characters that a string spells with a backslash; other control characters are not written."""

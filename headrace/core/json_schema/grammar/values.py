@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from decimal import Decimal
 from functools import reduce
 
-from headrace.core.json_schema import automaton, decimals
-from headrace.core.json_schema.automaton import ALL, NONE, Automaton
-from headrace.core.json_schema.unheld import Work
+from headrace.core.json_schema.grammar import automaton, decimals
+from headrace.core.json_schema.grammar.automaton import ALL, NONE, Automaton
+from headrace.core.json_schema.grammar.unheld import Work
 
 Values = frozenset[str] | frozenset[Decimal] | Automaton
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from headrace.core.json_schema.automaton import Span
+from headrace.core.json_schema.grammar.automaton import Span
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from headrace.core.json_schema.grammar import grammar_of, rules_of_grammar
-from headrace.core.json_schema.unheld import Unheld
+from headrace.core.json_schema.grammar.unheld import Unheld
+from headrace.core.json_schema.grammar.writing import grammar_of, rules_of_grammar
 from tests.grammar_matcher import GrammarMatcher, writes
 from tests.random_schemas import VALUES, RandomSchemas
 

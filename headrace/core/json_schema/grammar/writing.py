@@ -11,11 +11,15 @@ import json
 from functools import lru_cache
 from typing import Any
 
-from headrace.core.json_schema import decimals
-from headrace.core.json_schema.automaton import Automaton
 from headrace.core.json_schema.dialect import complaint_about_form
-from headrace.core.json_schema.document import Document
-from headrace.core.json_schema.grammar_rules import (
+from headrace.core.json_schema.grammar import decimals
+from headrace.core.json_schema.grammar.automaton import Automaton
+from headrace.core.json_schema.grammar.document import Document
+from headrace.core.json_schema.grammar.keywords.table import RULES
+from headrace.core.json_schema.grammar.matching import whole
+from headrace.core.json_schema.grammar.objects import Members, alternatives, written_keys
+from headrace.core.json_schema.grammar.reading import Reader
+from headrace.core.json_schema.grammar.rules import (
     DEAD,
     EMPTY,
     Expression,
@@ -27,13 +31,10 @@ from headrace.core.json_schema.grammar_rules import (
     pruned,
     sequence,
 )
-from headrace.core.json_schema.matching import whole
-from headrace.core.json_schema.objects import Members, alternatives, written_keys
-from headrace.core.json_schema.reading import Reader
-from headrace.core.json_schema.shapes import Arrays, Need, Objects, Shape
-from headrace.core.json_schema.spelling import rules_of, spell_digits, spell_string
-from headrace.core.json_schema.unheld import Unheld, Work
-from headrace.core.json_schema.values import ALL_NUMBERS, Values
+from headrace.core.json_schema.grammar.shapes import Arrays, Need, Objects, Shape
+from headrace.core.json_schema.grammar.spelling import rules_of, spell_digits, spell_string
+from headrace.core.json_schema.grammar.unheld import Unheld, Work
+from headrace.core.json_schema.grammar.values import ALL_NUMBERS, Values
 
 BLANK = Repeat(Text(" "), 0, 1)
 QUOTE, COMMA, COLON = Text('"'), sequence(Text(","), BLANK), Text(":")
@@ -84,7 +85,7 @@ class _Writer:
     def __init__(self, schema: Any) -> None:
         self._work = Work()
         self._document = Document(schema)
-        self._reader = Reader(self._document, self._work)
+        self._reader = Reader(self._document, RULES, self._work)
         self._rules: dict[str, Expression] = {}
         self._names: dict[Need, str] = {}
         self._waiting: list[Need] = []

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from headrace.core.json_schema.automaton import Automaton, both, inverse, make
-from headrace.core.json_schema.matching import whole
-from headrace.core.json_schema.unheld import Unheld, Work
+from headrace.core.json_schema.grammar.automaton import Automaton, both, inverse, make
+from headrace.core.json_schema.grammar.matching import whole
+from headrace.core.json_schema.grammar.unheld import Unheld, Work
 
 WHOLE_DIGITS = 19
 """A 64-bit number has no more."""

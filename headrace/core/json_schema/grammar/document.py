@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
 
-from headrace.core.json_schema.unheld import Unheld
+from headrace.core.json_schema.grammar.unheld import Unheld
 
 _IN_MAPPINGS = (
     *("properties", "patternProperties", "$defs", "definitions"),
