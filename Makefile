@@ -9,7 +9,7 @@ ARGS ?=
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 DOCKER_BUILD_ARGS ?=
 
-.PHONY: help install serve test check fuzz-api up down test-slow test-templates test-docker test-monitoring test-browser test-instruments test-clients bench-smoke \
+.PHONY: help install serve test check fuzz-api up down test-slow test-templates test-schemas test-docker test-monitoring test-browser test-instruments test-clients bench-smoke \
   bench-metrics bench-tracing \
   bench-queue bench-overhead bench-throughput bench-fairness bench-backlog bench-api bench-stream bench-engine bench-int8 bench-host bench-fidelity bench-export bench-autoscale bench-sharing bench-capacity bench-compare \
   bench-service \
@@ -56,6 +56,9 @@ test-slow: $(INSTALLED)  ## Run the tests that take their time: a step of load, 
 
 test-templates: $(INSTALLED)  ## Compare 70 published chat templates with transformers' renderer; downloads 75 MB once (2 minutes)
 	$(BIN)/python -m pytest tests/templates $(ARGS)
+
+test-schemas: $(INSTALLED)  ## Hold the JSON-Schema-Test-Suite against our grammars; downloads 0.4 MB once (1 minute)
+	$(BIN)/python -m pytest -s tests/schemas $(ARGS)
 
 test-docker: $(INSTALLED)  ## Test the containers; needs a Docker engine and Compose (5 minutes)
 	COMPOSE="$(COMPOSE)" DOCKER_BUILD_ARGS="$(DOCKER_BUILD_ARGS)" $(BIN)/python -m pytest tests/docker $(ARGS)

@@ -5,21 +5,12 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal, Self
 
-from jsonschema_rs import ValidationError, meta
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from headrace.core.json_schema.cost import MOST_BYTES, MOST_LEVELS, complaint
+from headrace.core.json_schema.dialect import complaint_about_form
 
 ANY_OBJECT = {"type": "object", "additionalProperties": True}
-DIALECTS = (
-    "http://json-schema.org/draft-04/schema",
-    "http://json-schema.org/draft-06/schema",
-    "http://json-schema.org/draft-07/schema",
-    "https://json-schema.org/draft/2019-09/schema",
-    "https://json-schema.org/draft/2020-12/schema",
-)
-"""What `$schema` may name. Any other would be fetched from wherever it points to."""
-
 EITHER: list[JsonValue] = [
     {"properties": {"type": {"enum": ["text", "json_object"]}, "json_schema": {"type": "null"}}},
     {
@@ -36,15 +27,8 @@ def _is_bounded(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_json_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """Only against its meta-schema: compiling patterns of a caller could take minutes."""
-    dialect = schema.get("$schema", DIALECTS[-1])
-    if not isinstance(dialect, str) or dialect.removesuffix("#") not in DIALECTS:
-        raise ValueError(f"$schema: one of {', '.join(DIALECTS)}")
-    try:
-        meta.validate(schema)
-    except ValidationError as error:
-        place = ".".join(map(str, error.instance_path)) or "the schema"
-        raise ValueError(f"no JSON schema: {place}: {error.message:.200}") from error
+    if (reason := complaint_about_form(schema)) is not None:
+        raise ValueError(reason)
     return schema
 
 

@@ -9,6 +9,8 @@ import gevent
 from headrace.core.connection import Client
 from headrace.core.errors import InvalidRequest, SchemaUndecided
 from headrace.core.jobs import keys
+from headrace.core.json_schema.grammar.unheld import Unheld
+from headrace.core.json_schema.grammar.writing import grammar_of
 from headrace.core.json_schema.verdict_store import VerdictStore, make_verdict_store
 from headrace.core.model_card import ModelCard
 from headrace.core.roster import Roster
@@ -25,7 +27,7 @@ PARAM = "response_format.json_schema.schema"
 
 
 class SchemaCheck:
-    """Asks the workers of a model what they make of a schema, and waits for the verdict."""
+    """Refuses schemas of which no grammar can be written, and asks workers about the others."""
 
     def __init__(self, redis: Client, roster: Roster, settings: Settings) -> None:
         self._redis = redis
@@ -37,6 +39,7 @@ class SchemaCheck:
 
         Raises `InvalidRequest`, or `SchemaUndecided` where no verdict comes in time.
         """
+        _require_grammar(schema)
         for engine in self._engines(card):
             store = make_verdict_store(self._redis, engine, card, self._settings)
             complaint = _wait(store, schema)
@@ -48,6 +51,14 @@ class SchemaCheck:
         workers = self._roster.workers()
         engines = {worker.engine for worker in workers if Feature.JSON_SCHEMA in worker.features}
         return sorted(engines) if self._redis.exists(keys.serving(card.hash)) else []
+
+
+def _require_grammar(schema: str) -> None:
+    """Writes the grammar in a thread: some take 0.3 s, and other callers go on meanwhile."""
+    try:
+        gevent.get_hub().threadpool.apply(grammar_of, (schema,))
+    except Unheld as error:
+        raise InvalidRequest(f"{PARAM}: {error}", PARAM) from None
 
 
 def _wait(store: VerdictStore, schema: str) -> str | None:

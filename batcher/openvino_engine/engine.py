@@ -177,12 +177,11 @@ class OpenVinoEngine:
 
     def _enter(self, row: Row) -> None:
         """Raises `InvalidRequest` where the pipeline refuses the request's rules."""
-        if row.schema is not None:
-            self._grammars.require(row.schema)
+        grammar = None if row.schema is None else self._grammars.of(row.schema)
         self._entered += 1
         try:
             row.handle = self._runner.add_request(
-                self._entered, tensor(row.first_ids), row.config()
+                self._entered, tensor(row.first_ids), row.config(grammar)
             )
         except RuntimeError as error:
             raise InvalidRequest(f"the pipeline refuses the request: {error}") from error

@@ -1,4 +1,4 @@
-"""Compiling a schema's grammar apart from the pipeline, on a model that computes nothing."""
+"""Compiling a grammar apart from the pipeline, on a model that computes nothing."""
 
 from __future__ import annotations
 
@@ -37,29 +37,29 @@ class GrammarCompiler:
                 file, tokenizer, scheduling, "CPU", **_PLAIN
             )
 
-    def compile(self, schema: str) -> str | None:
-        """Returns why no grammar can be made of the schema; None where one was made.
+    def compile(self, grammar: str) -> str | None:
+        """Returns why the grammar cannot be compiled; None where it was.
 
         Other threads of Python go on meanwhile, which they do not during a `step`.
         """
         try:
-            self._pipeline.generate([tensor(_PROMPT)], [_config(schema, 1)])
+            self._pipeline.generate([tensor(_PROMPT)], [_config(grammar, 1)])
         except (RuntimeError, MemoryError) as error:
             return _reason(error)
         return None
 
-    def token_times(self, schema: str) -> Iterator[float]:
+    def token_times(self, grammar: str) -> Iterator[float]:
         """CPU time of each step of an output that is drawn at random, after the compile's own."""
-        handle = self._pipeline.add_request(0, tensor(_PROMPT), _config(schema, DRAWN_TOKENS))
+        handle = self._pipeline.add_request(0, tensor(_PROMPT), _config(grammar, DRAWN_TOKENS))
         while handle.get_status() == openvino_genai.GenerationStatus.RUNNING:
             began = time.process_time()
             self._pipeline.step()
             yield time.process_time() - began
 
 
-def _config(schema: str, tokens: int) -> openvino_genai.GenerationConfig:
+def _config(grammar: str, tokens: int) -> openvino_genai.GenerationConfig:
     config = openvino_genai.GenerationConfig(max_new_tokens=tokens, do_sample=True)
-    config.structured_output_config = openvino_genai.StructuredOutputConfig(json_schema=schema)
+    config.structured_output_config = openvino_genai.StructuredOutputConfig(grammar=grammar)
     return config
 
 

@@ -8,9 +8,11 @@ from batcher.background import step_back
 from batcher.openvino_engine.grammar_compiler import GrammarCompiler
 from batcher.openvino_engine.pipeline import Pipeline
 from headrace.core.errors import InvalidRequest
+from headrace.core.json_schema.grammar.unheld import Unheld
+from headrace.core.json_schema.grammar.writing import grammar_of
 
 REMEMBERED = 256
-"""Schemas of which a grammar is known to be there."""
+"""Schemas whose grammar the tokenizer has."""
 
 
 class Grammars:
@@ -24,7 +26,7 @@ class Grammars:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline: Pipeline | None = pipeline
         self._compiler: GrammarCompiler | None = None
-        self._complaints: dict[str, str | None] = {}
+        self._grammars: dict[str, str | Unheld] = {}
         self._thread = ThreadPoolExecutor(1, "grammars", step_back)
         self._compile: Future[None] | None = None
 
@@ -35,17 +37,18 @@ class Grammars:
         """
         if self._compile is not None and not self._compile.done():
             return False
-        if schema in self._complaints:
+        if schema in self._grammars:
             return True
         if not others_enter:
             self._compile = self._thread.submit(self._make, schema)
         return False
 
-    def require(self, schema: str) -> None:
-        """Raises `InvalidRequest` where no grammar could be made of the schema."""
-        complaint = self._complaints[schema]
-        if complaint is not None:
-            raise InvalidRequest(f"json_schema: {complaint}", "json_schema")
+    def of(self, schema: str) -> str:
+        """The grammar of a schema; raises `InvalidRequest` where none could be made."""
+        grammar = self._grammars[schema]
+        if isinstance(grammar, Unheld):
+            raise InvalidRequest(f"json_schema: {grammar}", "json_schema")
+        return grammar
 
     def wait(self, timeout_s: float) -> None:
         """Returns when the present compile has ended, or the time is over."""
@@ -59,9 +62,13 @@ class Grammars:
 
     def _make(self, schema: str) -> None:
         try:
-            self._remember(schema, self._loaded().compile(schema))
+            grammar = grammar_of(schema)
+            complaint = self._loaded().compile(grammar)
+            self._remember(schema, grammar if complaint is None else Unheld(complaint))
+        except Unheld as error:
+            self._remember(schema, error)
         except Exception as error:  # nobody asks the future for it
-            self._remember(schema, f"its grammar was not compiled: {error}")
+            self._remember(schema, Unheld(f"its grammar was not compiled: {error}"))
 
     def _loaded(self) -> GrammarCompiler:
         """The compiler, which takes a moment to load and is not always needed."""
@@ -71,8 +78,8 @@ class Grammars:
             self._compiler = GrammarCompiler(tokenizer, self._pipeline.vocabulary)
         return self._compiler
 
-    def _remember(self, schema: str, complaint: str | None) -> None:
+    def _remember(self, schema: str, grammar: str | Unheld) -> None:
         """A schema that was forgotten is compiled again, which takes the tokenizer no time."""
-        if len(self._complaints) == REMEMBERED:
-            del self._complaints[next(iter(self._complaints))]
-        self._complaints[schema] = complaint
+        if len(self._grammars) == REMEMBERED:
+            del self._grammars[next(iter(self._grammars))]
+        self._grammars[schema] = grammar

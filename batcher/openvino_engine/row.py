@@ -58,11 +58,12 @@ class Row:
         """The most of the cache that it can fill."""
         return blocks_of(self.generation.request.cost_tokens)
 
-    def config(self) -> openvino_genai.GenerationConfig:
+    def config(self, grammar: str | None) -> openvino_genai.GenerationConfig:
+        """`grammar` is that of its schema."""
         sampling = self.generation.request.sampling
         place = len(self.first_ids) - len(self.generation.request.prompt_ids)
         seed = seed_of(sampling, place)
-        return generation_config(sampling, place, self.generation.ends, seed)
+        return generation_config(sampling, place, self.generation.ends, seed, grammar)
 
     def matches(self, token_id: int) -> bool:
         """Whether a replayed id is the published one."""

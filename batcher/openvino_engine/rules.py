@@ -7,16 +7,15 @@ from collections.abc import Collection
 
 import openvino_genai
 
-from batcher.openvino_engine.json_schema import unheld
 from headrace.core.types import Sampling
 
 
 def generation_config(
-    sampling: Sampling, begun: int, ends: Collection[int], seed: int
+    sampling: Sampling, begun: int, ends: Collection[int], seed: int, grammar: str | None = None
 ) -> openvino_genai.GenerationConfig:
     """The rules behind an output of `begun` tokens; the id that ends it is among those it brings.
 
-    `ends` are the ids that do.
+    `ends` are the ids that do. The output is held to `grammar`, in EBNF, where there is one.
     """
     config = openvino_genai.GenerationConfig(
         max_new_tokens=sampling.max_tokens - begun,
@@ -33,10 +32,8 @@ def generation_config(
     config.apply_chat_template = False
     if sampling.temperature > 0:
         _randomise(config, sampling, seed)
-    if sampling.json_schema is not None:
-        config.structured_output_config = openvino_genai.StructuredOutputConfig(
-            json_schema=sampling.json_schema
-        )
+    if grammar is not None:
+        config.structured_output_config = openvino_genai.StructuredOutputConfig(grammar=grammar)
     return config
 
 
@@ -68,8 +65,6 @@ def complaint(sampling: Sampling) -> str | None:
         )
     if sampling.logit_bias:
         return "logit_bias: this engine cannot change the logits of single tokens"
-    if sampling.json_schema is not None and (reason := unheld(sampling.json_schema)) is not None:
-        return f"json_schema: {reason}"
     return None
 
 

@@ -11,6 +11,9 @@ from headrace.core.json_schema.verdict import Verdict
 from headrace.core.model_card import ModelCard
 from headrace.core.settings import Settings
 
+GRAMMARS = 2
+"""Grows where schemas get other grammars than before: older verdicts are about those."""
+
 KEPT_S = 86_400
 """How long a verdict is kept."""
 
@@ -91,7 +94,7 @@ class VerdictStore:
 
 
 def _digest(schema: str) -> str:
-    return sha256(schema.encode()).hexdigest()
+    return sha256(f"{GRAMMARS} {schema}".encode()).hexdigest()
 
 
 def make_verdict_store(

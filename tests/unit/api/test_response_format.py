@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from api.response_format import DIALECTS
 from api.schemas import JobBody
 from headrace.core.errors import InvalidRequest
+from headrace.core.json_schema.dialect import DIALECTS
 
 
 def parse(schema: dict[str, Any]) -> JobBody:

@@ -31,7 +31,8 @@ for line in sys.stdin:
     print(json.dumps({"compile_s": 0.5}), flush=True)
 """
 BOOLEAN = '{"type": "boolean"}'
-ENDLESS = '{"type": "string", "pattern": "^((([a-y]{1,40}){1,40}){1,40}){1,40}$"}'
+ENDLESS = '{"type": "string", "maxLength": 4000}'
+"""Takes about a second with a vocabulary of 320 tokens."""
 
 Make = Callable[..., TrialProcess]
 
@@ -80,7 +81,7 @@ def test_a_helper_that_does_not_start_has_no_verdict(make: Make) -> None:
 
 @pytest.fixture(scope="module")
 def real(tiny_openvino: Path, card: ModelCard) -> Iterator[TrialProcess]:
-    settings = load_settings(schema_compile_ms=700)
+    settings = load_settings(schema_compile_ms=200)
     trial = make_trial(settings, "OpenVinoEngine", card, tiny_openvino)
     yield trial
     trial.close()
@@ -89,7 +90,7 @@ def real(tiny_openvino: Path, card: ModelCard) -> Iterator[TrialProcess]:
 def test_a_good_schema_has_its_times(real: TrialProcess) -> None:
     verdict = real.judge('{"type": "string", "maxLength": 30}')
     assert verdict is not None
-    assert verdict.complaint(most_s=0.7) is None
+    assert verdict.complaint(most_s=0.2) is None
     assert 0 < verdict.step_s < verdict.compile_s
 
 
@@ -97,12 +98,12 @@ def test_a_good_schema_has_its_times(real: TrialProcess) -> None:
     ("schema", "complaint"),
     [
         ("{not json", "not JSON"),
-        ('{"type": "nonsense"}', "Unsupported type"),
-        ('{"$ref": "#/nowhere"}', "Cannot find field nowhere"),
-        ('{"type": "string", "pattern": "(unclosed"}', "parenthesis is not closed"),
-        ('{"type": "integer", "multipleOf": 5}', "cannot hold output to multipleOf"),
-        ('{"type": "integer", "minimum": 5, "maximum": 1}', "minimum greater than maximum"),
-        ("[1]", "should be an object or bool"),
+        ('{"type": "nonsense"}', "no JSON schema: type"),
+        ('{"$ref": "#/nowhere"}', "#/$ref: #/nowhere: no such schema"),
+        ('{"type": "string", "pattern": "(unclosed"}', "#/pattern: no regular expression"),
+        ('{"type": "array", "uniqueItems": true}', "#/uniqueItems: that items differ"),
+        ('{"type": "integer", "minimum": 5, "maximum": 1}', "no value fits"),
+        ("[1]", "no JSON schema"),
     ],
 )
 def test_a_schema_that_no_grammar_can_be_made_of_is_refused_and_harms_no_other(
@@ -115,7 +116,7 @@ def test_a_schema_that_no_grammar_can_be_made_of_is_refused_and_harms_no_other(
 
 
 def test_a_schema_that_compiles_for_ever_is_broken_off(real: TrialProcess) -> None:
-    assert real.judge(ENDLESS) == Verdict(0.7, is_whole=False)
+    assert real.judge(ENDLESS) == Verdict(0.2, is_whole=False)
     verdict = real.judge(BOOLEAN)
     assert verdict is not None and verdict.refusal is None
 
