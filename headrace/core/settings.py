@@ -195,6 +195,11 @@ class Settings(BaseSettings):
         description="Rules of requests that name none: `model`: its own; `none`: OpenAI's.",
     )
     max_wait_s: PositiveFloat = Field(590.0, description="Longest wait of one HTTP request.")
+    on_disconnect: Literal["cancel", "continue"] = Field(
+        "cancel",
+        description="What becomes of a job of OpenAI's routes whose caller hangs up; an"
+        " `on_disconnect` or an `Idempotency-Key` of the request wins.",
+    )
     max_body_bytes: PositiveInt = Field(2_000_000, description="Largest request body.")
 
     allow_anonymous: bool = Field(

@@ -45,6 +45,9 @@ SUSPECT_DEATHS = 2
 EXPIRED = "expired"
 """Reason of a job whose deadline passed; RQ has no status for it."""
 
+CANCELLED, DISCONNECTED = "cancelled", "disconnected"
+"""Reasons of a cancelled job: somebody asked for it, or its caller hung up."""
+
 MOST_DATA_BYTES = 64 * 2**20
 """Most bytes that a job's data may unpack to; the API takes bodies of a few MB."""
 
