@@ -240,15 +240,23 @@ class Body(StrictBody):
         return seed % (1 << SEED_BITS)
 
     def sampling(
-        self, max_tokens: int, index: int = 0, defaults: SamplingDefaults = NO_DEFAULTS
+        self,
+        max_tokens: int,
+        index: int = 0,
+        defaults: SamplingDefaults = NO_DEFAULTS,
+        expected_tokens: int = 0,
     ) -> Sampling:
-        """Of the choice with this index; `max_tokens` is the limit that fits the model."""
+        """Returns the rules of the choice with this index.
+
+        `max_tokens` is the limit that fits the model, `expected_tokens` as in `Sampling`.
+        """
         rules = dict(defaults)
         for name in rules:
             if (named := getattr(self, name)) is not None:
                 rules[name] = named
         return Sampling(
             max_tokens=max_tokens,
+            expected_tokens=expected_tokens,
             **rules,
             seed=_seed_of(self.first_seed, index),
             stop=tuple(self.stop),

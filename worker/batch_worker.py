@@ -170,6 +170,7 @@ class BatchWorker(SimpleWorker):
         began, self._waited_s = self._clock.now(), 0.0
         self._obey()
         self._end_checked()
+        self._relieve()
         self._admit()
         self._let_in()
         if steps := self._admission.may_step(self._rows):
@@ -274,6 +275,12 @@ class BatchWorker(SimpleWorker):
         free = self._gate.room(self.engine.room())
         return Room(max(0, free.slots - self._being_checked), free.tokens)
 
+    def _relieve(self) -> None:
+        """Gives back jobs that outgrew what was expected, before the cache is full."""
+        lacking = -self.engine.room().tokens
+        if lacking > 0 and (victims := self._shares.overflow(self.running.values(), lacking)):
+            self._preempt(victims)
+
     def _claim(self, room: Room, precedence: Precedence) -> Claimed:
         """May be called again: what a lost answer brought waits again, and nobody died."""
         if self._has_lost_an_answer:
@@ -291,7 +298,7 @@ class BatchWorker(SimpleWorker):
     def _make_room(self, free: Room, requests: Sequence[Request]) -> None:
         """Gives back running jobs of lower priority until the claimed requests fit."""
         self._shares.claimed(request.priority for request in requests)
-        cost = sum(request.cost_tokens for request in requests)
+        cost = sum(request.charged_tokens for request in requests)
         missing = Room(len(requests) - free.slots, cost - free.tokens)
         if victims := self._shares.victims(self.running.values(), missing):
             self._preempt(victims)

@@ -56,7 +56,7 @@ class Row:
     @property
     def blocks(self) -> int:
         """The most of the cache that it can fill."""
-        return blocks_of(self.generation.request.cost_tokens)
+        return blocks_of(self.generation.kept_tokens)
 
     def config(self) -> openvino_genai.GenerationConfig:
         sampling = self.generation.request.sampling

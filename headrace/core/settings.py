@@ -150,8 +150,10 @@ class Settings(BaseSettings):
         description="`continuous` fills free slots before every step; `micro` runs closed batches.",
     )
     batch_wait_ms: int = Field(20, ge=0, description="How long `micro` waits for batch mates.")
-    default_max_tokens: PositiveInt = Field(
-        256, description="Output tokens of a request that names no limit."
+    default_max_tokens: PositiveInt | None = Field(
+        None,
+        description="Most output tokens of a request that names no limit; default: the rest of the"
+        " context.",
     )
 
     # What the queue promises

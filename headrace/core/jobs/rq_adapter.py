@@ -193,6 +193,8 @@ def job_fields(request: Request) -> list[Any]:
         *("hr_version", request.version),
         *("hr_model", request.model),
     ]
+    if request.sampling.expected_tokens:
+        fields += ["hr_expected", request.left_tokens(0), "hr_bound", request.cost_tokens]
     if request.ttl_s is not None:
         fields += [part for name in TTL_FIELDS for part in (name, request.ttl_s)]
     return fields

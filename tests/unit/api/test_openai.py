@@ -13,8 +13,8 @@ from flask.testing import FlaskClient
 
 from headrace.core.jobs.handover import Outcome
 from headrace.core.jobs.job import Report
-from headrace.core.types import Room
 from headrace.core.jobs.rq_adapter import DISCONNECTED
+from headrace.core.types import Room
 from tests.bench import Bench
 from tests.unit.api.openai_calls import CHAT, TEXT, chunks
 
