@@ -31,7 +31,7 @@ from headrace.core.jobs.queue import JobQueue
 from headrace.core.jobs.rq_adapter import EXPIRED
 from headrace.core.redis_errors import passes_by_itself
 from headrace.core.roster import Activity
-from headrace.core.types import Request, Room
+from headrace.core.types import Room
 from worker.answer_check.checks import AnswerChecks, NoChecks
 from worker.command_listener import CommandListener
 from worker.commands import DROP_EXECUTION, Command
@@ -264,7 +264,7 @@ class BatchWorker(SimpleWorker):
         if misfits:
             self._pass_on(misfits)
         claims = [claim for claim in claimed.claims if claim not in misfits]
-        self._make_room(room, [claim.request for claim in claims if claim.request])
+        self._make_room(room, claims)
         for claim in claims:
             self._start(claim)
         self._admission.admitted(len(claims))
@@ -295,11 +295,12 @@ class BatchWorker(SimpleWorker):
         """Nothing may run beside a job that is suspected of killing its workers."""
         return any(job.claim.is_alone for job in self.running.values())
 
-    def _make_room(self, free: Room, requests: Sequence[Request]) -> None:
+    def _make_room(self, free: Room, claims: Sequence[Claim]) -> None:
         """Gives back running jobs of lower priority until the claimed requests fit."""
-        self._shares.claimed(request.priority for request in requests)
-        cost = sum(request.charged_tokens for request in requests)
-        missing = Room(len(requests) - free.slots, cost - free.tokens)
+        made = {claim.request: len(claim.published_ids) for claim in claims if claim.request}
+        self._shares.claimed(request.priority for request in made)
+        cost = sum(request.kept_tokens(tokens) for request, tokens in made.items())
+        missing = Room(len(made) - free.slots, cost - free.tokens)
         if victims := self._shares.victims(self.running.values(), missing):
             self._preempt(victims)
             self._failpoints.hit(Failpoint.AFTER_PREEMPT)

@@ -34,8 +34,11 @@ LATER_RULES: dict[str, Any] = {
 Only those that are set are encoded, so that older workers run all other requests.
 """
 
-AHEAD_TOKENS = 16
+AHEAD_TOKENS = 64
 """Output tokens ahead of a request without a limit that have their places in the cache."""
+
+LEAST_LEFT_TOKENS = 16
+"""Output tokens that are expected of one that has outgrown what was expected."""
 
 IMPOSSIBLE = -9999.0
 """Logprob of a token that cannot be drawn, as OpenAI writes it."""
@@ -194,11 +197,13 @@ class Request:
     @property
     def charged_tokens(self) -> int:
         """Tokens that this request counts for in the queue, before it has made any."""
-        return self.kept_tokens(0)
+        return len(self.prompt_ids) + self.left_tokens(0)
 
     def kept_tokens(self, made: int) -> int:
         """Returns the cache places to keep for this request once it has `made` output tokens."""
-        return len(self.prompt_ids) + made + self.left_tokens(made)
+        left = self.sampling.max_tokens - made
+        ahead = min(left, AHEAD_TOKENS) if self.sampling.expected_tokens else left
+        return len(self.prompt_ids) + made + max(0, ahead)
 
     def left_tokens(self, made: int) -> int:
         """Returns how many output tokens will probably come behind the `made` ones.
@@ -209,7 +214,7 @@ class Request:
         most = max(0, rules.max_tokens - made)
         if not rules.expected_tokens:
             return most
-        return min(most, max(rules.expected_tokens - made, AHEAD_TOKENS))
+        return min(most, max(rules.expected_tokens - made, LEAST_LEFT_TOKENS))
 
     @property
     def version(self) -> int:

@@ -140,5 +140,5 @@ def test_a_request_without_a_limit_counts_as_much_as_it_will_probably_make() -> 
 
     assert (request.charged_tokens, request.cost_tokens) == (105, 505)
     assert [request.left_tokens(made) for made in (0, 60, 200, 490, 500)] == [100, 40, 16, 10, 0]
-    assert request.kept_tokens(200) == 5 + 200 + 16
+    assert [request.kept_tokens(made) for made in (0, 200)] == [5 + 64, 5 + 200 + 64]
     assert request.kept_tokens(500) == 505

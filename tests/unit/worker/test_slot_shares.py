@@ -146,7 +146,7 @@ def test_jobs_without_a_limit_make_room_where_the_cache_runs_short() -> None:
     running = [grow("d9", 90), grow("b5", 50, BATCH), grow("d2", 20), run("limited", new=3)]
 
     assert names(shares().overflow(running, 1)) == ["b5"]
-    assert names(shares().overflow(running, 100)) == ["b5", "d2"]
+    assert names(shares().overflow(running, 150)) == ["b5", "d2"]
     assert names(shares().overflow(running, 0)) == []
 
 

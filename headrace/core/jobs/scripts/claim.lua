@@ -35,7 +35,7 @@ local owed = {
 local newest_version = tonumber(ARGV[10])
 local RQ_NOW, EXPIRED_ERROR, CARD = ARGV[11], ARGV[12], ARGV[13]
 local FREE_SLOTS, MOST_CLAIMED = slots, slots + yielded.slots
-local LEAST_AHEAD = 64 -- tokens that a job which was preempted should make before it is again
+local AHEAD = 64 -- `AHEAD_TOKENS` of types.py
 local MOST_SKIPPED, MOST_DISCARDED, MOST_MOVED = 1000, 200, 25
 local discarded, moved = 0, 0
 front_ids = math.max(1, math.min(MOST_CLAIMED, NEAR))
@@ -87,13 +87,14 @@ local function unsupported(id)
   return ''
 end
 
--- The tokens for which a job needs room. One without a limit of its caller's, that was to make
--- `expected` tokens, may have outgrown them: then it needs room for more, but never beyond `bound`.
+-- The cache places for which a job needs room: `Request.kept_tokens`. One without a limit of its
+-- caller's, of which `expected` tokens are in its cost, needs room for what it has and a little more.
 local function room_of(job, expected, bound)
-  if not expected or not job.has_tokens then return job.cost end
-  local last = redis.call('XREVRANGE', stream_key(job.id), '+', '-', 'COUNT', 1)[1]
+  if not expected then return job.cost end
+  local last = job.has_tokens
+    and redis.call('XREVRANGE', stream_key(job.id), '+', '-', 'COUNT', 1)[1]
   local made = last and tonumber(string.match(last[1], '^%d+')) or 0
-  return math.min(bound, job.cost + math.max(0, made + LEAST_AHEAD - expected))
+  return math.min(bound, job.cost - expected + made + AHEAD)
 end
 
 -- A job in a queue as a table; nil where it cannot run, and then it no longer stands there. `name`
