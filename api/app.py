@@ -72,7 +72,7 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
         dead_letters=dead_letters,
         cards=cards,
         roster=roster,
-        intake=Intake(cards, roster, schemas, settings, metrics, traces),
+        intake=Intake(cards, roster, schemas, settings, metrics, traces, pace),
         admission=Admission(bundles, dead_letters, pace, traces),
         pace=pace,
         waiters=waiters,

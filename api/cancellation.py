@@ -7,23 +7,24 @@ from redis.exceptions import RedisError
 
 from headrace.core.errors import JobNotFound
 from headrace.core.jobs.queue import JobQueue
+from headrace.core.jobs.rq_adapter import CANCELLED
 from headrace.core.types import JobState
 
 log = structlog.get_logger()
 
 
-def cancel(queue: JobQueue, job_id: str) -> bool:
-    """Ends a job that waits or runs, and logs it; False where it had ended.
+def cancel(queue: JobQueue, job_id: str, reason: str = CANCELLED) -> bool:
+    """Ends a job that waits or runs, and logs it with the reason; False where it had ended.
 
     Raises `JobNotFound`.
     """
-    is_cancelled = queue.cancel(job_id)
+    is_cancelled = queue.cancel(job_id, reason)
     if is_cancelled:
-        _log_cancelled(queue, job_id)
+        _log_cancelled(queue, job_id, reason)
     return is_cancelled
 
 
-def _log_cancelled(queue: JobQueue, job_id: str) -> None:
+def _log_cancelled(queue: JobQueue, job_id: str, reason: str) -> None:
     """As a worker logs an end: under the id of the request that brought the job, not of this."""
     try:
         request_id = queue.get(job_id).request.request_id
@@ -34,5 +35,5 @@ def _log_cancelled(queue: JobQueue, job_id: str) -> None:
         job_id=job_id,
         request_id=request_id,
         state=JobState.CANCELLED,
-        reason="cancelled",
+        reason=reason,
     )

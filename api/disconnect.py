@@ -1,10 +1,8 @@
-"""Sees that a caller has gone away, and cancels what it asked for where it wants that."""
+"""Sees that a caller has hung up, and cancels what it asked for."""
 
 from __future__ import annotations
 
-import select
-import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import gevent
@@ -12,67 +10,82 @@ import structlog
 from flask import request
 from redis.exceptions import RedisError
 
+from api import connection
+from api.admission import KEY_HEADER
 from api.cancellation import cancel
+from api.connection import Connection
 from api.schemas import OnDisconnect
 from api.services import services
 from headrace.core.errors import JobNotFound
 from headrace.core.jobs.queue import JobQueue
+from headrace.core.jobs.rq_adapter import DISCONNECTED
 
 log = structlog.get_logger()
 
 
-@contextmanager
-def watch_disconnect(on_disconnect: OnDisconnect, job_ids: Sequence[str]) -> Iterator[None]:
-    """While the block waits or streams: if the caller's connection closes, its jobs are cancelled.
+def on_disconnect(asked: OnDisconnect | None) -> OnDisconnect:
+    """Returns what becomes of the jobs of an OpenAI route whose caller hangs up.
 
-    Only a connection that is silent can be watched: a caller that sends its next request before
-    this one is answered is taken to stay.
+    What the caller asked for wins over the setting. A job under an `Idempotency-Key` goes on: the
+    same request finds it again.
     """
-    if on_disconnect == "continue":
+    if asked is not None:
+        return asked
+    return "continue" if KEY_HEADER in request.headers else services().settings.on_disconnect
+
+
+@contextmanager
+def watch_answer(on_disconnect: OnDisconnect, job_ids: Sequence[str]) -> Iterator[None]:
+    """Cancels the jobs if the caller hangs up while the block waits for them."""
+    caller = connection.current()
+    if on_disconnect == "continue" or caller is None:
         yield
         return
-    queue, connection = services().queue, request.environ.get("gunicorn.socket")
-    watcher = gevent.spawn(_watch, connection, queue, job_ids)
-    try:
+    with _watch(caller, job_ids, caller.send_interim):
         yield
-    except GeneratorExit:  # a write failed before the watcher had its turn; or our own process ends
-        if connection is None or _is_closed(connection):
+
+
+def watch_stream(
+    chunks: Iterator[str], on_disconnect: OnDisconnect, job_ids: Sequence[str]
+) -> Iterator[str]:
+    """Yields the chunks of a stream, and cancels its jobs if the caller hangs up."""
+    if on_disconnect == "continue":
+        yield from chunks
+        return
+    queue, waiters, caller = services().queue, services().waiters, connection.current()
+    try:
+        if caller is None:
+            yield from chunks
+            return
+        with _watch(caller, job_ids, lambda: waiters.wake(job_ids)):
+            yield from chunks
+    except GeneratorExit:  # a write failed before the watcher had its turn; or our process ends
+        if caller is None or caller.is_closed:
             _cancel(queue, job_ids)
         raise
+
+
+@contextmanager
+def _watch(caller: Connection, job_ids: Sequence[str], probe: Callable[[], None]) -> Iterator[None]:
+    """Watches in a greenlet of its own, which an end of this process ends without a word."""
+    watcher = gevent.spawn(_cancel_when_left, caller, services().queue, job_ids, probe)
+    try:
+        yield
     finally:
         watcher.kill()
 
 
-def while_connected(
-    chunks: Iterator[str], on_disconnect: OnDisconnect, job_ids: Sequence[str]
-) -> Iterator[str]:
-    """The same chunks of a stream, watched."""
-    with watch_disconnect(on_disconnect, job_ids):
-        yield from chunks
-
-
-def _watch(connection: socket.socket | None, queue: JobQueue, job_ids: Sequence[str]) -> None:
-    if connection is not None and _closes(connection):
-        gevent.spawn(_cancel, queue, job_ids)  # on its own: the watched block ends by it
-
-
-def _is_closed(connection: socket.socket) -> bool:
-    readable, _, _ = select.select([connection], [], [], 0)
-    return bool(readable) and _closes(connection)
-
-
-def _closes(connection: socket.socket) -> bool:
-    """Waits until the caller closes it: True; or until it sends something."""
-    try:
-        return connection.recv(1, socket.MSG_PEEK) == b""
-    except OSError:
-        return True
+def _cancel_when_left(
+    caller: Connection, queue: JobQueue, job_ids: Sequence[str], probe: Callable[[], None]
+) -> None:
+    caller.wait_until_left(probe)
+    gevent.spawn(_cancel, queue, job_ids)  # on its own: the watched block ends by it
 
 
 def _cancel(queue: JobQueue, job_ids: Sequence[str]) -> None:
     for job_id in job_ids:
         try:
-            cancel(queue, job_id)
+            cancel(queue, job_id, DISCONNECTED)
         except JobNotFound:
             continue
         except RedisError as error:

@@ -32,6 +32,7 @@ CODES = {
     "unavailable": "Redis is away or full, or no worker has been ready",
     "wait_ended": "the wait is over; the job goes on",
     "deadline_exceeded": "the job's deadline passed",
+    "caller_disconnected": "the caller hung up, which cancelled its job",
     "job_failed": "the job ended without a result",
     "job_cancelled": "somebody cancelled the job",
     "schema_violation": "the answer does not fit its JSON schema",

@@ -18,6 +18,7 @@ from api.caller import BEARER
 from api.content_encoding import READABLE
 from api.services import services
 from headrace.core.errors import (
+    CallerLeft,
     DeadlineExceeded,
     DeadlineUnmeetable,
     Forbidden,
@@ -88,6 +89,7 @@ TABLE: dict[type[Exception], Refusal] = {
     Unavailable: Refusal(503, "service_unavailable", MAY_RETRY, "unavailable"),
     RedisError: Refusal(503, "service_unavailable", MAY_RETRY, "unavailable"),
     WaitEnded: Refusal(504, "timeout", MUST_NOT_RETRY),
+    CallerLeft: Refusal(499, "job_failed", MUST_NOT_RETRY),
     DeadlineExceeded: Refusal(504, "job_failed", MUST_NOT_RETRY),
     SchemaViolation: Refusal(422, "job_failed", MUST_NOT_RETRY),
     JobFailed: Refusal(500, "job_failed", MUST_NOT_RETRY),

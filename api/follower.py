@@ -11,10 +11,17 @@ from api.inbox import News
 from api.token_reader import TokenReader
 from api.waiters import Waiters
 from headrace.core import events
-from headrace.core.errors import DeadlineExceeded, JobFailed, SchemaViolation, WaitEnded
+from headrace.core.errors import (
+    CallerLeft,
+    DeadlineExceeded,
+    JobFailed,
+    SchemaViolation,
+    WaitEnded,
+)
 from headrace.core.events import TokenEvent
 from headrace.core.jobs.job import Job
 from headrace.core.jobs.queue import JobQueue
+from headrace.core.jobs.rq_adapter import DISCONNECTED
 from headrace.core.types import SCHEMA_VIOLATION, JobState
 
 KEEP_ALIVE_S = 5.0
@@ -56,22 +63,18 @@ class Follower:
     def tokens(self, job_ids: Sequence[str], after: str = events.START) -> Iterator[Batch]:
         """Yields new entries of any of the jobs, in batches as they arrive, until all have ended.
 
-        A batch is empty while nothing comes: the caller may use it to keep its connection alive,
-        and to give up.
+        A batch is empty while nothing comes, and after `Waiters.wake`: the caller may use it to
+        keep its connection alive, and to give up.
         """
         readers = {job_id: TokenReader(self._queue, job_id, after) for job_id in job_ids}
         places = {job_id: place for place, job_id in enumerate(job_ids)}
         with self._waiters.watch(job_ids, tokens=True) as inbox:
             news: list[News] = [(job_id, None) for job_id in job_ids]
-            while True:
-                batch = [(places[job_id], event) for job_id, event in _behind(readers, news)]
-                if batch:
-                    yield batch
-                if not readers:
-                    return
-                while not inbox.wait(KEEP_ALIVE_S):
-                    yield []
-                news = inbox.take()
+            if batch := [(places[job_id], event) for job_id, event in _behind(readers, news)]:
+                yield batch
+            while readers:
+                inbox.wait(KEEP_ALIVE_S)
+                yield [(places[job_id], event) for job_id, event in _behind(readers, inbox.take())]
 
     def _has_ended(self, job_id: str) -> bool:
         """False while Redis is away: the caller has a job, and asking again would make another."""
@@ -97,10 +100,12 @@ def _behind(
 def failure(job_id: str, state: JobState, reason: str, error: str = "") -> JobFailed:
     """What a caller is told of a job that ended in any state but succeeded.
 
-    Streams know its `reason`, and no `error` text.
+    An `error` in words is better than the `reason`, where it is known.
     """
     if state is JobState.EXPIRED:
-        return DeadlineExceeded(job_id)
+        return DeadlineExceeded(job_id, error or reason)
+    if reason == DISCONNECTED:
+        return CallerLeft(job_id, state, "its caller hung up")
     if reason == SCHEMA_VIOLATION:
         return SchemaViolation(job_id, error or ANSWER_BREAKS_SCHEMA)
     return JobFailed(job_id, state, error or reason)

@@ -22,6 +22,7 @@ from api.schemas import NO_DEFAULTS, Body, ChatBody, CompletionBody, JobBody
 from api.traces import Traces
 from headrace.core.card_store import CardStore
 from headrace.core.errors import InvalidRequest, UnknownModel
+from headrace.core.jobs.pace import PaceMeter
 from headrace.core.model_card import ModelCard
 from headrace.core.roster import Roster
 from headrace.core.sampling_defaults import SamplingDefaults
@@ -52,6 +53,7 @@ class Intake:
         settings: Settings,
         metrics: HttpMetrics,
         traces: Traces,
+        pace: PaceMeter,
     ) -> None:
         self._cards = cards
         self._roster = roster
@@ -59,6 +61,7 @@ class Intake:
         self._settings = settings
         self._metrics = metrics
         self._traces = traces
+        self._pace = pace
 
     def completion(self, body: CompletionBody) -> list[Request]:
         """The choices of the first prompt come first."""
@@ -115,7 +118,10 @@ class Intake:
                 card_hash=card.hash,
                 prompt_ids=prompt_ids,
                 sampling=body.sampling(
-                    self._fit(len(prompt_ids), body, card, param), index, defaults
+                    self._fit(len(prompt_ids), body, card, param),
+                    index,
+                    defaults,
+                    self._expected(len(prompt_ids), body, card),
                 ),
                 priority=body.priority,
                 deadline_s=body.deadline_s,
@@ -181,7 +187,18 @@ class Intake:
                 "max_tokens",
                 "context_length_exceeded",
             )
-        return _long_enough(limit or min(self._settings.default_max_tokens, room), body)
+        return _long_enough(limit or self._most(room), body)
+
+    def _most(self, room: int) -> int:
+        """Returns the most output tokens of a request that names no limit."""
+        return min(self._settings.default_max_tokens or room, room)
+
+    def _expected(self, prompt_tokens: int, body: Body, card: ModelCard) -> int:
+        """Returns how long an answer without a limit will probably be; 0 for one with a limit."""
+        if body.output_limit is not None or body.ignore_eos:
+            return 0
+        most = self._most(card.context_tokens - prompt_tokens)
+        return max(body.min_tokens, self._pace.current().expected_tokens(most))
 
 
 def _long_enough(max_tokens: int, body: Body) -> int:

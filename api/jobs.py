@@ -23,7 +23,7 @@ from api.answers import (
     WaitingForView,
 )
 from api.caller import caller
-from api.disconnect import watch_disconnect
+from api.disconnect import watch_answer
 from api.operation import SUBMISSION, SUBMITTED, TIMING_HEADER, Answer, Operation, job_answer
 from api.queries import CancelQuery, JobsQuery, StreamQuery, WaitQuery
 from api.schemas import JobBody, PriorityBody
@@ -71,7 +71,7 @@ def submit(body: JobBody) -> Response:
 
 def _wait(job_id: str, body: JobBody, wait_s: int) -> Job:
     try:
-        with watch_disconnect(body.on_disconnect, [job_id]):
+        with watch_answer(body.on_disconnect or "continue", [job_id]):
             return services().follower.wait(job_id, wait_s)
     except RedisError as error:  # who is told to come again would ask for another job
         raise WaitEnded(job_id) from error

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, after_this_request, jsonify
 from api import event_stream
 from api.access_log import JOB_HEADER
 from api.admission import KEY_HEADER
-from api.disconnect import watch_disconnect, while_connected
+from api.disconnect import on_disconnect, watch_answer, watch_stream
 from api.engine_view import engines_json
 from api.jobs import server_timing
 from api.openai_answers import (
@@ -28,6 +28,7 @@ from api.queries import OpenAiQuery
 from api.schemas import ChatBody, CompletionBody, OpenAiBody
 from api.services import services
 from headrace.core.errors import (
+    CallerLeft,
     DeadlineExceeded,
     JobFailed,
     SchemaViolation,
@@ -40,7 +41,7 @@ from headrace.core.types import Request
 
 blueprint = Blueprint("openai", __name__, url_prefix="/v1")
 
-FAILURES = (WaitEnded, DeadlineExceeded, SchemaViolation, JobFailed)
+FAILURES = (WaitEnded, CallerLeft, DeadlineExceeded, SchemaViolation, JobFailed)
 
 
 def _answer(whole: Any) -> Answer:
@@ -118,11 +119,12 @@ def _serve(requests: Sequence[Request], body: OpenAiBody, kind: type[Shape]) -> 
     includes_usage = body.stream and options.include_usage
     shape = kind(requests, submitted, body.n, card, includes_usage)
     _name_jobs(shape.job_ids)
+    at_hang_up = on_disconnect(body.on_disconnect)
     if body.stream:
         chunks = ChunkStream(shape, options).blocks()
-        watched = while_connected(chunks, body.on_disconnect, shape.job_ids)
+        watched = watch_stream(chunks, at_hang_up, shape.job_ids)
         return event_stream.respond(watched, ", ".join(shape.job_ids))
-    with watch_disconnect(body.on_disconnect, shape.job_ids):
+    with watch_answer(at_hang_up, shape.job_ids):
         return _whole(shape)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 
 from redis.exceptions import RedisError
 
@@ -15,6 +16,7 @@ from api.openai_answers import Chunk
 from api.openai_shapes import Shape
 from api.schemas import StreamOptions
 from api.services import services
+from headrace.core.errors import JobNotFound
 from headrace.core.events import START, TokenEvent
 from headrace.core.jobs.job import Report
 from headrace.core.types import JobState
@@ -104,8 +106,15 @@ def _reports(job_ids: list[str]) -> list[Report | None]:
         return [None] * len(job_ids)
 
 
+def _cause(job_id: str) -> str:
+    with suppress(JobNotFound, RedisError):
+        return services().queue.get(job_id).error or ""
+    return ""
+
+
 def _error(job_id: str, event: TokenEvent) -> Refused:
-    error = failure(job_id, event.state or JobState.FAILED, event.reason)
+    """As who waits for the job is told: its end in the stream names the reason in a word only."""
+    error = failure(job_id, event.state or JobState.FAILED, event.reason, _cause(job_id))
     return {"error": error_body(error, TABLE[type(error)].type)}
 
 

@@ -62,6 +62,11 @@ PROBLEMS = {
 }
 """Words and codes for what pydantic finds, where its own are not enough."""
 
+HANG_UP = (
+    "What becomes of the job if the caller hangs up. Left out, OpenAI's routes cancel it"
+    " (HEADRACE_ON_DISCONNECT), unless the request has an Idempotency-Key; others let it go on."
+)
+
 LIMITED_BY = "x-limited-by"
 """In the schema of a field: the setting that is its maximum."""
 
@@ -185,7 +190,7 @@ class Body(StrictBody):
     priority: AskedPriority = Priority.DEFAULT
     deadline_s: float | None = Field(None, gt=0)
     ttl_s: int | None = Field(None, ge=1, json_schema_extra={LIMITED_BY: "result_ttl_max_s"})
-    on_disconnect: OnDisconnect = "continue"
+    on_disconnect: OnDisconnect | None = Field(None, description=HANG_UP)
 
     @model_validator(mode="after")
     def _lets_a_grammar_end(self) -> Self:
@@ -235,15 +240,23 @@ class Body(StrictBody):
         return seed % (1 << SEED_BITS)
 
     def sampling(
-        self, max_tokens: int, index: int = 0, defaults: SamplingDefaults = NO_DEFAULTS
+        self,
+        max_tokens: int,
+        index: int = 0,
+        defaults: SamplingDefaults = NO_DEFAULTS,
+        expected_tokens: int = 0,
     ) -> Sampling:
-        """Of the choice with this index; `max_tokens` is the limit that fits the model."""
+        """Returns the rules of the choice with this index.
+
+        `max_tokens` is the limit that fits the model, `expected_tokens` as in `Sampling`.
+        """
         rules = dict(defaults)
         for name in rules:
             if (named := getattr(self, name)) is not None:
                 rules[name] = named
         return Sampling(
             max_tokens=max_tokens,
+            expected_tokens=expected_tokens,
             **rules,
             seed=_seed_of(self.first_seed, index),
             stop=tuple(self.stop),

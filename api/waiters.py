@@ -71,6 +71,10 @@ class Waiters:
                 if not inboxes[job_id]:
                     del inboxes[job_id]
 
+    def wake(self, job_ids: Sequence[str]) -> None:
+        """Has those who follow the tokens of these jobs look at them, and show a sign of life."""
+        self._wake(keys.TOKENS_CHANNEL, job_ids)
+
     def _ensure_listener(self) -> None:
         with self._lock:
             if self._listener is None or not self._listener.is_alive():

@@ -70,6 +70,11 @@ class Generation:
         return len(self.ids) - len(self.request.prompt_ids)
 
     @property
+    def kept_tokens(self) -> int:
+        """Cache places to keep for it: those that it fills, and will probably fill."""
+        return self.request.kept_tokens(self.output_tokens)
+
+    @property
     def is_over(self) -> bool:
         return self.finish_reason is not None or self.error is not None
 

@@ -67,9 +67,9 @@ class SimulatedEngine:
 
     def room(self) -> Room:
         slots = max(0, self._settings.max_slots - len(self._generations))
-        promised = sum(row.request.cost_tokens for row in self._generations.values())
-        tokens = self._settings.max_slots * self._card.context_tokens - promised
-        return Room(slots, max(0, tokens) if slots else 0)
+        kept = sum(row.kept_tokens for row in self._generations.values())
+        tokens = self._settings.max_slots * self._card.context_tokens - kept
+        return Room(slots, tokens if slots else min(0, tokens))
 
     def stats(self) -> EngineStats:
         return replace(self._stats, running=len(self._generations))

@@ -13,7 +13,7 @@ Phase = Literal["starting", "ready", "draining", "drained"]
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Jobs, and the tokens that they count for (`Request.cost_tokens`)."""
+    """Jobs, and the tokens that they count for (`Request.charged_tokens`)."""
 
     jobs: int = 0
     tokens: float = 0.0

@@ -21,7 +21,7 @@ slow: four times the workers would be no cure, and 3 % in a fit would decide bet
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """`tokens_per_s` are tokens as jobs count for (`Request.cost_tokens`) of a worker with `rows`.
+    """`tokens_per_s` of a worker with `rows` are tokens as jobs count for: `charged_tokens`.
 
     `slo_infeasible`: even one row takes longer than `slo_tpot_s`, or those that do not would make
     less than `LEAST_SHARE` of what full slots make; then the speed is that of full slots.

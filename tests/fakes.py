@@ -54,7 +54,11 @@ CARD = make_card()
 def make_request(job_id: str = "job-1", **changes: Any) -> Request:
     """A request of five prompt tokens and four output tokens, but for what a test changes."""
     prompt = changes.pop("prompt", "hello")
-    sampling = Sampling(max_tokens=changes.pop("max_tokens", 4), temperature=0.0)
+    sampling = Sampling(
+        max_tokens=changes.pop("max_tokens", 4),
+        temperature=0.0,
+        expected_tokens=changes.pop("expected_tokens", 0),
+    )
     fields: dict[str, Any] = {
         "id": job_id,
         "model": CARD.name,

@@ -31,7 +31,7 @@ from headrace.core.jobs.queue import JobQueue
 from headrace.core.jobs.rq_adapter import EXPIRED
 from headrace.core.redis_errors import passes_by_itself
 from headrace.core.roster import Activity
-from headrace.core.types import Request, Room
+from headrace.core.types import Room
 from worker.answer_check.checks import AnswerChecks, NoChecks
 from worker.command_listener import CommandListener
 from worker.commands import DROP_EXECUTION, Command
@@ -170,6 +170,7 @@ class BatchWorker(SimpleWorker):
         began, self._waited_s = self._clock.now(), 0.0
         self._obey()
         self._end_checked()
+        self._relieve()
         self._admit()
         self._let_in()
         if steps := self._admission.may_step(self._rows):
@@ -263,7 +264,7 @@ class BatchWorker(SimpleWorker):
         if misfits:
             self._pass_on(misfits)
         claims = [claim for claim in claimed.claims if claim not in misfits]
-        self._make_room(room, [claim.request for claim in claims if claim.request])
+        self._make_room(room, claims)
         for claim in claims:
             self._start(claim)
         self._admission.admitted(len(claims))
@@ -273,6 +274,12 @@ class BatchWorker(SimpleWorker):
         """What the engine has free, less what jobs outside of it stand for."""
         free = self._gate.room(self.engine.room())
         return Room(max(0, free.slots - self._being_checked), free.tokens)
+
+    def _relieve(self) -> None:
+        """Gives back jobs that outgrew what was expected, before the cache is full."""
+        lacking = -self.engine.room().tokens
+        if lacking > 0 and (victims := self._shares.overflow(self.running.values(), lacking)):
+            self._preempt(victims)
 
     def _claim(self, room: Room, precedence: Precedence) -> Claimed:
         """May be called again: what a lost answer brought waits again, and nobody died."""
@@ -288,11 +295,12 @@ class BatchWorker(SimpleWorker):
         """Nothing may run beside a job that is suspected of killing its workers."""
         return any(job.claim.is_alone for job in self.running.values())
 
-    def _make_room(self, free: Room, requests: Sequence[Request]) -> None:
+    def _make_room(self, free: Room, claims: Sequence[Claim]) -> None:
         """Gives back running jobs of lower priority until the claimed requests fit."""
-        self._shares.claimed(request.priority for request in requests)
-        cost = sum(request.cost_tokens for request in requests)
-        missing = Room(len(requests) - free.slots, cost - free.tokens)
+        made = {claim.request: len(claim.published_ids) for claim in claims if claim.request}
+        self._shares.claimed(request.priority for request in made)
+        cost = sum(request.kept_tokens(tokens) for request, tokens in made.items())
+        missing = Room(len(made) - free.slots, cost - free.tokens)
         if victims := self._shares.victims(self.running.values(), missing):
             self._preempt(victims)
             self._failpoints.hit(Failpoint.AFTER_PREEMPT)

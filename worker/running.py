@@ -93,6 +93,11 @@ class Running:
         return len(self.request.prompt_ids) + self._count
 
     @property
+    def is_open(self) -> bool:
+        """Whether its caller named no limit."""
+        return self.request.sampling.expected_tokens > 0
+
+    @property
     def may_yield(self) -> bool:
         """Whether it may make room: at any time once, and then each time after more progress.
 
@@ -103,8 +108,13 @@ class Running:
 
     @property
     def left_tokens(self) -> int:
-        """The most that it may still produce."""
-        return max(0, self.request.sampling.max_tokens - self._count)
+        """Output tokens that it will probably still produce."""
+        return self.request.left_tokens(self._count)
+
+    @property
+    def kept_tokens(self) -> int:
+        """Cache places that are kept for it."""
+        return self.request.kept_tokens(self._count)
 
     @property
     def has_news(self) -> bool:

@@ -85,7 +85,7 @@ class TrialGate:
         return [(name, self._complaints[schemas[name]]) for name in over]
 
     def room(self, free: Room) -> Room:
-        tokens = sum(request.cost_tokens for request in self._waiting.values())
+        tokens = sum(request.kept_tokens(0) for request in self._waiting.values())
         return Room(max(0, free.slots - len(self)), max(0, free.tokens - tokens))
 
     def _look(self, schemas: Sequence[str]) -> None:

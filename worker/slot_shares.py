@@ -36,7 +36,7 @@ class SlotShares:
         """Returns what a claim beside the running jobs should go by."""
         yielding = self.yielding(running)
         return Precedence(
-            Room(len(yielding), sum(job.request.cost_tokens for job in yielding)),
+            Room(len(yielding), sum(job.kept_tokens for job in yielding)),
             *(self._owed(priority, _of(priority, running)) for priority in LOWER),
         )
 
@@ -57,7 +57,21 @@ class SlotShares:
             if slots <= 0 and tokens <= 0:
                 break
             found.append(job)
-            slots, tokens = slots - 1, tokens - job.request.cost_tokens
+            slots, tokens = slots - 1, tokens - job.kept_tokens
+        return found
+
+    def overflow(self, running: Collection[Running], tokens: int) -> list[Running]:
+        """Returns the jobs that make room where the others lack so many tokens of cache.
+
+        Only jobs without a limit may outgrow what was kept for them. One job always has room.
+        """
+        found: list[Running] = []
+        inside = [job for job in running if not job.has_last_token]
+        for job in sorted((job for job in inside if job.is_open), key=_cost_of_yielding):
+            if tokens <= 0 or len(found) + 1 == len(inside):
+                break
+            found.append(job)
+            tokens -= job.kept_tokens
         return found
 
     def claimed(self, priorities: Iterable[Priority]) -> None:
@@ -72,7 +86,7 @@ class SlotShares:
         slots = self._guaranteed.slots - len(jobs)
         if not self._guaranteed.slots:
             slots = int(not jobs and self._passed[priority] * self._share >= 1)
-        held = sum(job.request.cost_tokens for job in jobs)
+        held = sum(job.kept_tokens for job in jobs)
         return Room(max(0, slots), max(0, self._guaranteed.tokens - held))
 
     def _beyond(self, jobs: Collection[Running]) -> list[Running]:
@@ -80,6 +94,12 @@ class SlotShares:
         cheapest_first = sorted(jobs, key=lambda job: job.redo_tokens)
         able = [job for job in cheapest_first if job.may_yield]
         return able[: max(0, len(jobs) - self._guaranteed.slots)]
+
+
+def _cost_of_yielding(job: Running) -> tuple[int, bool, int]:
+    """Low priority costs least. A schema's output may take another turn when it is run again."""
+    has_schema = job.request.sampling.json_schema is not None
+    return -list(Priority).index(job.request.priority), has_schema, job.redo_tokens
 
 
 def _of(priority: Priority, running: Collection[Running]) -> list[Running]:

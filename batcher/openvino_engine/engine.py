@@ -35,8 +35,9 @@ OUT_OF_MEMORY = "the engine ran out of memory"
 class OpenVinoEngine:
     """A step is one step of the pipeline; text, stop strings and endings are ours.
 
-    A request enters the pipeline only when slots and cache have room for all that it may become:
-    the pipeline never has to preempt or drop. What left early occupies both until the next step.
+    A request enters the pipeline only when slots and cache have room for all that it will probably
+    become. Where requests without a limit grow longer, the worker takes some out in time. What left
+    early occupies both until the next step.
     A resumed request is read together with its published tokens. In float32, one that is sampled
     or has a presence or frequency penalty is generated again instead, silently, up to what was
     published: so it goes on as if never interrupted. Elsewhere numbers depend on the batch, and it
@@ -119,8 +120,8 @@ class OpenVinoEngine:
 
     def room(self) -> Room:
         slots = max(0, self._slots - len(self._rows))
-        used = sum(row.generation.request.cost_tokens for row in self._rows.values())
-        return Room(slots, max(0, self._cache.tokens - used) if slots else 0)
+        left = self._cache.tokens - sum(row.generation.kept_tokens for row in self._rows.values())
+        return Room(slots, left if slots else min(0, left))
 
     def stats(self) -> EngineStats:
         return replace(self._stats, running=len(self._rows))

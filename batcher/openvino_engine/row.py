@@ -56,7 +56,7 @@ class Row:
     @property
     def blocks(self) -> int:
         """The most of the cache that it can fill."""
-        return blocks_of(self.generation.request.cost_tokens)
+        return blocks_of(self.generation.kept_tokens)
 
     def config(self, grammar: str | None) -> openvino_genai.GenerationConfig:
         """`grammar` is that of its schema."""

@@ -121,9 +121,9 @@ class TorchEngine:
             self._scheduler.remove(generation)
 
     def room(self) -> Room:
-        promised = sum(row.request.cost_tokens for row in self._generations.values())
+        left = self._size.tokens - sum(row.kept_tokens for row in self._generations.values())
         slots = max(0, self._size.slots - len(self._generations))
-        return Room(slots, max(0, self._size.tokens - promised) if slots else 0)
+        return Room(slots, left if slots else min(0, left))
 
     def stats(self) -> EngineStats:
         return replace(self._stats, running=len(self._generations))

@@ -53,7 +53,7 @@ class Scheduler:
 
     Beside rows that decode it reads fewer, unless as many prompts wait.
 
-    No more prompts are begun than `capacity` tokens of cache hold to their very end.
+    No more prompts are begun than `capacity` tokens of cache will probably hold to their end.
     """
 
     def __init__(self, slots: Slots, prefill_tokens: int, capacity: int) -> None:
@@ -110,11 +110,11 @@ class Scheduler:
     def _has_room(self, generation: Generation) -> bool:
         if generation.read_tokens:
             return True
-        cost_tokens = generation.request.cost_tokens
-        return not self._slots.is_full and self._begun_tokens() + cost_tokens <= self._capacity
+        kept_tokens = self._begun_tokens() + generation.kept_tokens
+        return not self._slots.is_full and kept_tokens <= self._capacity
 
     def _begun_tokens(self) -> int:
-        return sum(generation.request.cost_tokens for generation in self._slots.taken)
+        return sum(generation.kept_tokens for generation in self._slots.taken)
 
     def _chunk(self, generation: Generation, match: Match, budget: int) -> Chunk:
         start = generation.read_tokens or match.tokens

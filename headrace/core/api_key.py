@@ -36,8 +36,9 @@ class Scope(StrEnum):
 class Limits:
     """Of one key; None: no limit.
 
-    Tokens are prompt and `max_tokens` of what is submitted. `running_jobs` and `queue_share`, a
-    share of the bounds of the queue, hold for what the key's tenant has waiting and running.
+    Tokens are those that a request counts for (`Request.charged_tokens`). `running_jobs` and
+    `queue_share`, a share of the bounds of the queue, hold for what the key's tenant has waiting
+    and running.
     """
 
     requests_per_minute: int | None = None

@@ -22,6 +22,7 @@ HeadraceError
 │   └── OutOfDescriptors a process has too many connections open
 ├── WaitEnded           a caller's wait ended before its job
 ├── JobFailed           the job that a caller waited for did not succeed
+│   ├── CallerLeft      its caller hung up
 │   ├── DeadlineExceeded its time was over before it could
 │   └── SchemaViolation its answer does not fit its JSON schema
 ├── ModelError          a model cannot be found, read or prepared
@@ -209,13 +210,19 @@ class JobFailed(HeadraceError):
         self.state = state
 
 
+class CallerLeft(JobFailed):
+    """Raised where a job was cancelled because the caller that waited for it hung up."""
+
+    code = "caller_disconnected"
+
+
 class DeadlineExceeded(JobFailed):
-    """Raised to a waiting caller whose job expired."""
+    """Raised to a waiting caller whose job expired; `reason` says whether it had begun to run."""
 
     code = "deadline_exceeded"
 
-    def __init__(self, job_id: str) -> None:
-        super().__init__(job_id, "expired", "its deadline passed before a worker was free")
+    def __init__(self, job_id: str, reason: str) -> None:
+        super().__init__(job_id, "expired", reason)
 
 
 class SchemaViolation(JobFailed):

@@ -150,8 +150,10 @@ class Settings(BaseSettings):
         description="`continuous` fills free slots before every step; `micro` runs closed batches.",
     )
     batch_wait_ms: int = Field(20, ge=0, description="How long `micro` waits for batch mates.")
-    default_max_tokens: PositiveInt = Field(
-        256, description="Output tokens of a request that names no limit."
+    default_max_tokens: PositiveInt | None = Field(
+        None,
+        description="Most output tokens of a request that names no limit; default: the rest of the"
+        " context.",
     )
 
     # What the queue promises
@@ -195,6 +197,11 @@ class Settings(BaseSettings):
         description="Rules of requests that name none: `model`: its own; `none`: OpenAI's.",
     )
     max_wait_s: PositiveFloat = Field(590.0, description="Longest wait of one HTTP request.")
+    on_disconnect: Literal["cancel", "continue"] = Field(
+        "cancel",
+        description="What becomes of a job of OpenAI's routes whose caller hangs up; an"
+        " `on_disconnect` or an `Idempotency-Key` of the request wins.",
+    )
     max_body_bytes: PositiveInt = Field(2_000_000, description="Largest request body.")
 
     allow_anonymous: bool = Field(

@@ -27,11 +27,18 @@ LATER_RULES: dict[str, Any] = {
     "stop_token_ids": (),
     "skip_special_tokens": True,
     "logit_bias": (),
+    "expected_tokens": 0,
 }
 """Fields of `Sampling` that came with `RULES_VERSION`, and their defaults.
 
 Only those that are set are encoded, so that older workers run all other requests.
 """
+
+AHEAD_TOKENS = 64
+"""Output tokens ahead of a request without a limit that have their places in the cache."""
+
+LEAST_LEFT_TOKENS = 16
+"""Output tokens that are expected of one that has outgrown what was expected."""
 
 IMPOSSIBLE = -9999.0
 """Logprob of a token that cannot be drawn, as OpenAI writes it."""
@@ -103,6 +110,9 @@ class Sampling:
     token. Neither is drawn, and no stop string looked for, among the first `min_tokens`.
     `skip_special_tokens` False gives special tokens their text. `logit_bias` are pairs of a token
     id and what is added to its logit, before the penalties.
+
+    `expected_tokens` is how long the output will probably be where the caller named no limit: then
+    `max_tokens` is the rest of the context. 0 says that the caller named `max_tokens` itself.
     """
 
     max_tokens: int
@@ -122,6 +132,7 @@ class Sampling:
     stop_token_ids: tuple[int, ...] = ()
     skip_special_tokens: bool = True
     logit_bias: tuple[tuple[int, float], ...] = ()
+    expected_tokens: int = 0
 
     @property
     def needs(self) -> frozenset[Feature]:
@@ -182,6 +193,28 @@ class Request:
     def cost_tokens(self) -> int:
         """The most cache places that this request can fill."""
         return len(self.prompt_ids) + self.sampling.max_tokens
+
+    @property
+    def charged_tokens(self) -> int:
+        """Tokens that this request counts for in the queue, before it has made any."""
+        return len(self.prompt_ids) + self.left_tokens(0)
+
+    def kept_tokens(self, made: int) -> int:
+        """Returns the cache places to keep for this request once it has `made` output tokens."""
+        left = self.sampling.max_tokens - made
+        ahead = min(left, AHEAD_TOKENS) if self.sampling.expected_tokens else left
+        return len(self.prompt_ids) + made + max(0, ahead)
+
+    def left_tokens(self, made: int) -> int:
+        """Returns how many output tokens will probably come behind the `made` ones.
+
+        All that are allowed, where the caller named a limit.
+        """
+        rules = self.sampling
+        most = max(0, rules.max_tokens - made)
+        if not rules.expected_tokens:
+            return most
+        return min(most, max(rules.expected_tokens - made, LEAST_LEFT_TOKENS))
 
     @property
     def version(self) -> int:
@@ -281,7 +314,11 @@ class Delta(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What an engine can still take: requests, and the sum of their `cost_tokens`."""
+    """What an engine can still take: requests, and the cache places to keep for them.
+
+    `tokens` below zero are places that its requests will probably lack: they grew longer than was
+    expected.
+    """
 
     slots: int
     tokens: int

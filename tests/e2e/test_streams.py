@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
+from httpx import TransportError
 
 from tests import sse
 from tests.deployment import Deploy, Deployment
@@ -96,16 +99,17 @@ def test_an_api_that_is_asked_to_end_tells_its_readers_no_false_end(slow: Deploy
     assert reader.connections == 2
 
 
-def hang_up_on(deployment: Deployment, path: str, body: str, *headers: str) -> str:
-    """Asks, and closes the connection once the job runs; the job's id."""
+@contextmanager
+def asking(deployment: Deployment, path: str, body: str, *headers: str) -> Iterator[str]:
+    """Asks; inside the block the job runs, at its end the caller hangs up. Yields the job's id."""
     known = job_ids(deployment)
     with socket.create_connection(("127.0.0.1", deployment.port)) as connection:
         head = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Length: {len(body)}", *headers]
         connection.sendall("\r\n".join([*head, "", body]).encode())
         eventually(lambda: job_ids(deployment) > known)
-        (job_id,) = job_ids(deployment) - known
+        job_id = min(job_ids(deployment) - known)
         eventually(lambda: deployment.job(job_id)["status"] == "running")
-    return job_id
+        yield job_id
 
 
 def job_ids(deployment: Deployment) -> set[str]:
@@ -113,31 +117,68 @@ def job_ids(deployment: Deployment) -> set[str]:
     return {job["id"] for job in listed["data"]}
 
 
-ASKED = '{"prompt": "x", "max_tokens": 60, "on_disconnect": "%s"}'
-STREAMED = '{"prompt": "x", "max_tokens": 60, "stream": true, "on_disconnect": "%s"}'
+TEXT = '{"prompt": "x", "max_tokens": 40%s}'
+CHAT = '{"messages": [{"role": "user", "content": "x"}], "max_tokens": 40%s}'
+STREAMED, CHOICES = ', "stream": true', ', "n": 2'
+CANCEL, CONTINUE = ', "on_disconnect": "cancel"', ', "on_disconnect": "continue"'
 
 
 @pytest.mark.parametrize(
     ("path", "body", "headers"),
     [
-        ("/v1/jobs", ASKED, ["Prefer: wait=60"]),
-        ("/v1/completions", ASKED, []),
-        ("/v1/completions", STREAMED, []),
+        ("/v1/jobs", TEXT % CANCEL, ["Prefer: wait=60"]),
+        ("/v1/completions", TEXT % "", []),
+        ("/v1/completions", TEXT % (STREAMED + CHOICES), []),
+        ("/v1/chat/completions", CHAT % CHOICES, []),
+        ("/v1/chat/completions", CHAT % STREAMED, []),
     ],
-    ids=["job", "answer", "stream"],
+    ids=["job", "text", "text stream", "chat", "chat stream"],
 )
-def test_who_hangs_up_cancels_the_job_where_it_said_so(
+def test_who_hangs_up_cancels_the_jobs(
     slow: Deployment, path: str, body: str, headers: list[str]
 ) -> None:
-    job_id = hang_up_on(slow, path, body % "cancel", *headers)
+    before = job_ids(slow)
+    with asking(slow, path, body, *headers) as job_id:
+        pass
 
-    eventually(lambda: slow.job(job_id)["status"] == "cancelled", 2)
+    eventually(lambda: slow.job(job_id)["reason"] == "disconnected", 2)
+    new = job_ids(slow) - before
+    assert len(new) == (2 if CHOICES in body else 1)
+    eventually(lambda: {slow.job(job_id)["status"] for job_id in new} == {"cancelled"}, 2)
+    ends = [line for line in slow.lines() if line["message"] == "request finished"]
+    reasons = [line["reason"] for line in ends if line["job_id"] in new]
+    assert reasons == ["disconnected"] * len(new)
 
 
-def test_who_hangs_up_without_a_word_leaves_the_job_running(slow: Deployment) -> None:
-    job_id = hang_up_on(slow, "/v1/completions", ASKED % "continue")
+def test_who_asks_for_it_or_has_an_idempotency_key_leaves_the_job_running(slow: Deployment) -> None:
+    path, key = "/v1/completions", "Idempotency-Key: hang-up"
+    with asking(slow, path, TEXT % (STREAMED + CONTINUE)) as asked:
+        pass
+    with asking(slow, path, TEXT % STREAMED, key) as named:
+        pass
 
-    assert slow.job(job_id, wait_s=60)["status"] == "succeeded"
+    assert slow.job(asked, wait_s=60)["status"] == "succeeded"
+    assert slow.job(named, wait_s=60)["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("signal_", [signal.SIGTERM, signal.SIGKILL])
+def test_an_api_that_ends_is_no_hang_up(slow: Deployment, signal_: signal.Signals) -> None:
+    path = "/v1/completions"
+    with asking(slow, path, TEXT % "") as whole, asking(slow, path, TEXT % STREAMED) as streamed:
+        api = slow.pid("api")
+        os.killpg(api, signal_)
+        eventually(lambda: slow.pid("api") != api, 30)
+
+    eventually(lambda: is_up(slow), 30)
+    assert slow.job(whole, wait_s=60)["status"] == "succeeded"
+    assert slow.job(streamed, wait_s=60)["status"] == "succeeded"
+
+
+def is_up(deployment: Deployment) -> bool:
+    try:
+        return deployment.client.get("/healthz").status_code == 200
+    except TransportError:
+        return False
 
 
 def test_the_command_line_watches_a_job_and_shows_its_timeline(slow: Deployment) -> None:

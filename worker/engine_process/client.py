@@ -43,12 +43,16 @@ POLL_S = 0.2
 
 @dataclass(slots=True)
 class _Row:
-    """A request that was added. `number` is that of its command, 0 before it was sent."""
+    """A request that was added, with `made` output tokens so far.
+
+    `number` is that of its command, 0 before it was sent.
+    """
 
     request: Request
     resume_ids: Sequence[int]
     number: int = 0
     is_taken: bool = False
+    made: int = 0
 
 
 class EngineProcess:
@@ -93,7 +97,7 @@ class EngineProcess:
     def add(self, request: Request, resume_ids: Sequence[int] = ()) -> None:
         if request.id in self._rows:
             raise ValueError(f"request {request.id} is in the engine already")
-        self._rows[request.id] = _Row(request, resume_ids)
+        self._rows[request.id] = _Row(request, resume_ids, made=len(resume_ids))
 
     def abort(self, request_id: str) -> None:
         row = self._rows.pop(request_id, None)
@@ -112,6 +116,7 @@ class EngineProcess:
             brought[delta.request_id] = earlier.then(delta) if earlier else delta
         ordered = [brought[request_id] for request_id in self._rows if request_id in brought]
         for delta in ordered:
+            self._rows[delta.request_id].made += len(delta.token_ids)
             if delta.is_last:
                 del self._rows[delta.request_id]
         return ordered
@@ -120,8 +125,8 @@ class EngineProcess:
         """Computes the room as the engine itself does, without asking it."""
         whole = self._loaded.room
         slots = max(0, whole.slots - len(self._rows))
-        promised = sum(row.request.cost_tokens for row in self._rows.values())
-        return Room(slots, max(0, whole.tokens - promised) if slots else 0)
+        left = whole.tokens - sum(row.request.kept_tokens(row.made) for row in self._rows.values())
+        return Room(slots, left if slots else min(0, left))
 
     def stats(self) -> EngineStats:
         return replace(self._stats.plus(self._earlier), running=len(self._rows))

@@ -18,10 +18,10 @@ ANSWERS = 4 * len(keys.QUEUE_NAMES) + LAST_ANSWERS
 class Backlog:
     """Jobs by state `at` a moment, Redis TIME; those that wait for a retry are among the waiting.
 
-    `waiting_tokens` are what the waiting ones count for (`Request.cost_tokens`), but for retries;
-    `oldest_s` is the age of the oldest waiting one, 0 where none waits. Jobs that were set aside
-    for the card of the deployment are among the waiting. `set_aside` counts those for other cards
-    by their models: more workers of this deployment could not run them.
+    `waiting_tokens` are what the waiting ones count for (`Request.charged_tokens`), but for
+    retries; `oldest_s` is the age of the oldest waiting one, 0 where none waits. Jobs that were set
+    aside for the card of the deployment are among the waiting. `set_aside` counts those for other
+    cards by their models: more workers of this deployment could not run them.
     """
 
     waiting: int

@@ -3,7 +3,7 @@
 The scripts that end jobs count them; workers add what they counted of their engine's steps.
 Fields are `redelivered`, `preempted`, `retried`, `dead`, `late:publish`, `late:finish`, `slo`,
 `slo_good`, `tokens:input`, `tokens:output`, `jobs:STATUS:REASON`; `accepted` jobs, and the tokens
-that jobs count for (`Request.cost_tokens`) as they come and end, `tokens:accepted` and
+that jobs count for (`Request.charged_tokens`) as they come and end, `tokens:accepted` and
 `tokens:ended`; of the scaler `scaler:up`, `scaler:down`, `scaler:hold`, `scaler:unknown`; of steps
 `steps:…` (`worker/step_counts.py`) and those of histograms (`headrace/core/histogram.py`);
 `log_lines_lost:SERVICE` (`log_loss.py`).

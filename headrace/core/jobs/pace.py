@@ -27,6 +27,9 @@ FRESH_S = 1.0
 MEASURED_S = 1.0
 """For so long a fleet has to have been full before its rate counts as known."""
 
+UNSEEN_TOKENS = 256
+"""Length of an answer without a limit, as long as none has ended."""
+
 SHORTEST_RETRY_S, LONGEST_RETRY_S = 1, 600
 
 RETRY_SHARE = 0.4
@@ -77,9 +80,10 @@ class Pace:
     """`slots` are those of all live workers that take jobs; `interactive` jobs run in some of them.
 
     `tokens_per_s` is the drain rate: how many tokens the jobs that ended counted for while they
-    waited (`Request.cost_tokens`), a second of a full fleet. `prefill_s` is the time from claim to
-    first token for each prompt token; `decode_s` the time from first to last token for each token
-    that the job was allowed: of jobs that end before their `max_tokens` it is the smaller for it.
+    waited (`Request.charged_tokens`), a second of a full fleet. `prefill_s` is the time from claim
+    to first token for each prompt token; `decode_s` the time from first to last token for each
+    token that the job was allowed: of jobs that end before their `max_tokens` it is the smaller for
+    it. `output_tokens` is the mean length of answers whose callers named no limit.
     """
 
     slots: int = 0
@@ -87,6 +91,7 @@ class Pace:
     tokens_per_s: float | None = None
     prefill_s: float | None = None
     decode_s: float | None = None
+    output_tokens: float | None = None
 
     def eta_s(self, request: Request, place: Place) -> float | None:
         """Seconds until a waiting job will have ended. None where that is not known."""
@@ -102,7 +107,11 @@ class Pace:
         if request.deadline_s is None or self.tokens_per_s is None or service_s is None:
             return None
         patience_s = max(0.0, request.deadline_s - service_s)
-        return max(0.0, patience_s * self.tokens_per_s - request.cost_tokens)
+        return max(0.0, patience_s * self.tokens_per_s - request.charged_tokens)
+
+    def expected_tokens(self, most: int) -> int:
+        """Returns how long an answer will probably be that may have `most` tokens."""
+        return min(most, math.ceil(self.output_tokens or UNSEEN_TOKENS))
 
     @property
     def retry_tokens_per_s(self) -> float | None:
@@ -122,7 +131,7 @@ class Pace:
         if self.prefill_s is None or self.decode_s is None or not self.slots:
             return None
         prefill_s = len(request.prompt_ids) * self.prefill_s
-        return prefill_s + request.sampling.max_tokens * self.decode_s
+        return prefill_s + request.left_tokens(0) * self.decode_s
 
     def _wait_s(self, request: Request, place: Place) -> float | None:
         """Seconds until a slot is free: as many jobs as go before it have to end, and one more.
@@ -139,7 +148,7 @@ class Pace:
             return 0.0
         if not self.tokens_per_s:
             return None
-        mean_tokens = (place.tokens + request.cost_tokens) / (place.jobs + 1)
+        mean_tokens = (place.tokens + request.charged_tokens) / (place.jobs + 1)
         return ends * mean_tokens / self.tokens_per_s
 
 
@@ -176,6 +185,7 @@ class PaceMeter:
             tokens_per_s=_ratio(fields, b"tokens", b"seconds", MEASURED_S),
             prefill_s=_ratio(fields, b"prefill_s", b"prompt"),
             decode_s=_ratio(fields, b"decode_s", b"allowed"),
+            output_tokens=_ratio(fields, b"open_tokens", b"open_jobs"),
         )
 
 

@@ -175,10 +175,10 @@ class JobQueue:
             rq_adapter.enqueue_dependents(self.redis)
         return [Finished.decode(verdict, stamps) for verdict, stamps in results]
 
-    def cancel(self, job_id: str) -> bool:
+    def cancel(self, job_id: str, reason: str = rq_adapter.CANCELLED) -> bool:
         """Ends a waiting or running job; False where it had ended. Raises `JobNotFound`."""
         done = self._scripts["cancel"](
-            keys=[rq_adapter.job_key(job_id)], args=[job_id, rq_adapter.timestamp()]
+            keys=[rq_adapter.job_key(job_id)], args=[job_id, rq_adapter.timestamp(), reason]
         )
         if done < 0:
             raise JobNotFound(f"no job {job_id}")

@@ -45,6 +45,9 @@ SUSPECT_DEATHS = 2
 EXPIRED = "expired"
 """Reason of a job whose deadline passed; RQ has no status for it."""
 
+CANCELLED, DISCONNECTED = "cancelled", "disconnected"
+"""Reasons of a cancelled job: somebody asked for it, or its caller hung up."""
+
 MOST_DATA_BYTES = 64 * 2**20
 """Most bytes that a job's data may unpack to; the API takes bodies of a few MB."""
 
@@ -190,6 +193,8 @@ def job_fields(request: Request) -> list[Any]:
         *("hr_version", request.version),
         *("hr_model", request.model),
     ]
+    if request.sampling.expected_tokens:
+        fields += ["hr_expected", request.left_tokens(0), "hr_bound", request.cost_tokens]
     if request.ttl_s is not None:
         fields += [part for name in TTL_FIELDS for part in (name, request.ttl_s)]
     return fields

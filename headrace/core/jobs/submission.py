@@ -125,7 +125,7 @@ class Submission:
         return [
             request.id,
             keys.QUEUE_NAMES[request.priority],
-            request.cost_tokens,
+            request.charged_tokens,
             _or_empty(request.deadline_s),
             _or_empty(self.pace.most_before(request)),
             0 if self.replay is None else self.replay.deaths,
@@ -138,8 +138,8 @@ class Submission:
         return self.requests[0].tenant
 
     @property
-    def _cost_tokens(self) -> int:
-        return sum(request.cost_tokens for request in self.requests)
+    def _charged_tokens(self) -> int:
+        return sum(request.charged_tokens for request in self.requests)
 
     def _full(self, waiting: int, tokens: int, owed_s: float) -> QueueFull:
         """There is room when what waits has left, and what was refused before has come again."""
@@ -159,7 +159,7 @@ class Submission:
 
     def _too_fast(self, kind: str, answer: Sequence[Any]) -> LimitExceeded | InvalidRequest:
         usage = next(usage for usage in self.usages(answer) if usage.kind == kind)
-        cost = len(self.requests) if kind == "requests" else self._cost_tokens
+        cost = len(self.requests) if kind == "requests" else self._charged_tokens
         code = f"{kind}_per_minute"
         if cost > usage.limit:
             return InvalidRequest(

@@ -67,6 +67,22 @@ def test_a_reader_is_told_while_nothing_comes(bench: Bench, follower: Follower) 
     assert next(follower.tokens(["job-1"])) == []
 
 
+def test_a_reader_that_is_woken_shows_a_sign_of_life_at_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.submit(make_request())
+    waiters = Waiters(bench.queue)
+    stream = Follower(bench.queue, waiters).tokens(["job-1"])
+    monkeypatch.setattr(api.follower, "KEEP_ALIVE_S", 0.01)
+    assert next(stream) == []
+    monkeypatch.setattr(api.follower, "KEEP_ALIVE_S", 100.0)
+    waiters.wake(["job-1"])
+
+    assert next(stream) == []
+    stream.close()  # type: ignore[attr-defined]
+    waiters.close()
+
+
 def test_a_stream_ends_when_stock_rq_cancels_its_job(bench: Bench, follower: Follower) -> None:
     bench.submit(make_request())
     stream = follower.tokens(["job-1"])

@@ -13,10 +13,12 @@ from flask.testing import FlaskClient
 from api.app import create_app
 from headrace.core.card_extras import CardExtras
 from headrace.core.card_store import CardStore
+from headrace.core.jobs import keys
+from headrace.core.jobs.backlog import read_backlog
 from headrace.core.roster import WorkerState
 from headrace.core.sampling_defaults import SamplingDefaults
 from headrace.core.settings import Settings
-from headrace.core.types import EngineStats, Feature
+from headrace.core.types import EngineStats, Feature, Sampling
 from tests.bench import Bench
 from tests.fakes import CARD
 from tests.unit.api.openai_calls import CHAT, TEXT, seeds
@@ -284,3 +286,67 @@ def test_variables_of_the_chat_template_reach_it(
 
     request = bench.queue.get(response.headers["X-Headrace-Job-Id"]).request
     assert CARD.tokenizer.decode(list(request.prompt_ids)) == "hello 1 May True"
+
+
+# -- without a limit -------------------------------------------------------------------------------
+
+
+def limits_of(client: FlaskClient, bench: Bench, path: str, body: dict[str, Any]) -> Sampling:
+    response = client.post(path, json=body | {"stream": True, "on_disconnect": "continue"})
+    assert response.status_code == 200, response.text
+    return bench.queue.get(response.headers["X-Headrace-Job-Id"]).request.sampling
+
+
+NO_LIMIT: list[dict[str, None]] = [{}, {"max_tokens": None}]
+
+
+@pytest.mark.parametrize("limit", NO_LIMIT)
+def test_an_answer_without_a_limit_may_fill_the_context(
+    client: FlaskClient, bench: Bench, limit: dict[str, None]
+) -> None:
+    rules = limits_of(client, bench, "/v1/completions", {"prompt": "hello"} | limit)
+
+    assert rules.max_tokens == CARD.context_tokens - len("hello")
+
+
+@pytest.mark.parametrize("limit", [*NO_LIMIT, {"max_completion_tokens": None}])
+def test_a_chat_without_a_limit_may_fill_the_context(
+    client: FlaskClient, bench: Bench, limit: dict[str, None]
+) -> None:
+    body = {"messages": CHAT["messages"]} | limit
+    rules = limits_of(client, bench, "/v1/chat/completions", body)
+
+    assert rules.max_tokens == CARD.context_tokens - len("user: hello\nassistant: ")
+
+
+def test_a_setting_bounds_answers_without_a_limit(
+    bench: Bench, settings: Settings, redis_url: str
+) -> None:
+    bounded = settings.model_copy(update={"redis_url": redis_url, "default_max_tokens": 20})
+    app = create_app(bounded)
+    rules = limits_of(app.test_client(), bench, "/v1/completions", {"prompt": "hello"})
+    app.extensions["headrace"].waiters.close()
+
+    assert rules.max_tokens == rules.expected_tokens == 20
+
+
+def test_an_answer_without_a_limit_counts_as_much_as_such_answers_did(
+    client: FlaskClient, bench: Bench
+) -> None:
+    bench.redis.hset(keys.PACE, mapping={"open_jobs": 2, "open_tokens": 60})
+
+    assert limits_of(client, bench, "/v1/completions", {"prompt": "a"}).expected_tokens == 30
+    assert read_backlog(bench.redis).waiting_tokens == 31
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [({"max_tokens": 9}, 0), ({"ignore_eos": True}, 0), ({"min_tokens": 99}, 99)],
+)
+def test_what_a_caller_says_of_the_length_is_what_is_expected(
+    client: FlaskClient, bench: Bench, rules: dict[str, Any], expected: int
+) -> None:
+    bench.redis.hset(keys.PACE, mapping={"open_jobs": 2, "open_tokens": 60})
+
+    asked = {"prompt": "a"} | rules
+    assert limits_of(client, bench, "/v1/completions", asked).expected_tokens == expected

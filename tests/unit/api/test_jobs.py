@@ -253,7 +253,7 @@ def test_a_job_brought_back_between_cancel_and_purge_is_not_purged(
 ) -> None:
     job_id = submit(client)
     queue = client.application.extensions["headrace"].queue
-    monkeypatch.setattr(queue, "cancel", lambda _job_id: False)
+    monkeypatch.setattr(queue, "cancel", lambda _job_id, _reason: False)
 
     assert client.delete(f"/v1/jobs/{job_id}?purge=true").status_code == 409
     assert client.get(f"/v1/jobs/{job_id}").status_code == 200

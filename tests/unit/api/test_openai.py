@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from flask.testing import FlaskClient
 
 from headrace.core.jobs.handover import Outcome
 from headrace.core.jobs.job import Report
+from headrace.core.jobs.rq_adapter import DISCONNECTED
 from headrace.core.types import Room
 from tests.bench import Bench
 from tests.unit.api.openai_calls import CHAT, TEXT, chunks
@@ -94,6 +96,20 @@ def test_a_caller_whose_job_fails_gets_an_error_that_says_not_to_retry(
     assert response.json["error"]["type"] == "job_failed"
 
 
+def test_an_answer_whose_caller_hung_up_counts_as_no_failure_of_the_server(
+    client: FlaskClient, bench: Bench
+) -> None:
+    admission = client.application.extensions["headrace"].admission
+    leave = partial(bench.queue.cancel, reason=DISCONNECTED)
+    admission.submit = _submit_and(leave, admission.submit)
+
+    response = client.post("/v1/completions", json=TEXT)
+
+    assert response.status_code == 499
+    assert response.json is not None
+    assert response.json["error"]["code"] == "caller_disconnected"
+
+
 @pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions"])
 def test_a_caller_whose_deadline_passes_gets_a_time_out_that_says_not_to_retry(
     client: FlaskClient, bench: Bench, path: str
@@ -109,7 +125,7 @@ def test_a_caller_whose_deadline_passes_gets_a_time_out_that_says_not_to_retry(
     error = response.json["error"]
     assert (error["type"], error["code"]) == ("job_failed", "deadline_exceeded")
     assert error["job_id"] == response.headers["X-Headrace-Job-Id"]
-    assert "its deadline passed" in error["message"]
+    assert "its time was over before a worker was free" in error["message"]
 
 
 def test_a_stream_whose_deadline_passes_says_so(client: FlaskClient, bench: Bench) -> None:
@@ -120,7 +136,7 @@ def test_a_stream_whose_deadline_passes_says_so(client: FlaskClient, bench: Benc
     job_id = response.headers["X-Headrace-Job-Id"]
     assert last["error"]["code"] == "deadline_exceeded"
     assert last["error"]["message"] == (
-        f"job {job_id} expired: its deadline passed before a worker was free"
+        f"job {job_id} expired: its time was over before a worker was free"
     )
 
 
@@ -154,7 +170,7 @@ def test_a_stream_whose_answer_breaks_its_schema_says_so(client: FlaskClient, be
 
     *_events, last = chunks(response.text)
     assert last["error"]["code"] == "schema_violation"
-    assert "its answer does not fit its json_schema" in last["error"]["message"]
+    assert "the answer breaks its json_schema: it is no JSON" in last["error"]["message"]
 
 
 def test_a_job_whose_answer_breaks_its_schema_says_so_at_each_door(
@@ -170,6 +186,51 @@ def test_a_job_whose_answer_breaks_its_schema_says_so_at_each_door(
     assert (job["status"], job["reason"]) == ("failed", "schema_violation")
     assert "breaks its json_schema" in job["error"]
     assert '"reason": "schema_violation"' in client.get(f"{path}/stream").text
+
+
+@pytest.mark.parametrize("options", [{}, {"include_usage": True}])
+def test_a_deadline_that_passes_in_mid_stream_is_told_as_that(
+    client: FlaskClient, bench: Bench, options: dict[str, bool]
+) -> None:
+    body = TEXT | {"stream": True, "stream_options": options, "deadline_s": 60, "n": 2}
+    response = client.post("/v1/completions", json=body)
+    bench.turn(1)
+    bench.clock.sleep(100)
+    bench.turn(1)
+
+    first, *_events, last = chunks(response.text)
+    job_id = response.headers["X-Headrace-Job-Id"].split(", ")[0]
+    assert first["choices"][0]["text"] == "h"
+    assert last["error"] == {
+        "message": f"job {job_id} expired: the deadline passed while it ran",
+        "type": "job_failed",
+        "param": None,
+        "code": "deadline_exceeded",
+        "job_id": job_id,
+    }
+    view = client.get(f"/v1/jobs/{job_id}").json
+    assert view is not None
+    assert (view["status"], view["reason"]) == ("expired", "expired")
+    assert view["error"] == "the deadline passed while it ran"
+
+
+def test_who_waits_for_a_whole_answer_hears_of_the_deadline_as_a_stream_does(
+    client: FlaskClient, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_past_the_deadline(_job_id: str) -> None:
+        bench.turn(1)
+        bench.clock.sleep(100)
+        bench.turn(1)
+
+    admission = client.application.extensions["headrace"].admission
+    monkeypatch.setattr(admission, "submit", _submit_and(run_past_the_deadline, admission.submit))
+    response = client.post("/v1/completions", json=TEXT | {"deadline_s": 60})
+
+    assert response.status_code == 504
+    assert response.json is not None
+    error = response.json["error"]
+    assert error["code"] == "deadline_exceeded"
+    assert error["message"].endswith("expired: the deadline passed while it ran")
 
 
 def _submit_and(then: Callable[[str], object], submit: Callable[..., Any]) -> Any:

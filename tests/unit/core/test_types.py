@@ -30,6 +30,7 @@ LATER: dict[str, Any] = {
     "stop_token_ids": (7, 9),
     "skip_special_tokens": False,
     "logit_bias": ((3, -100.0), (4, 0.5)),
+    "expected_tokens": 9,
 }
 
 
@@ -125,3 +126,19 @@ def test_a_request_says_what_not_every_engine_can_do(
     rules: dict[str, Any], needs: set[Feature]
 ) -> None:
     assert Sampling(5, **rules).needs == needs
+
+
+def test_a_request_with_a_limit_keeps_places_up_to_its_limit() -> None:
+    request = make_request(prompt="12345", max_tokens=7)
+
+    assert request.charged_tokens == 12
+    assert [request.kept_tokens(made) for made in (0, 3, 7)] == [12, 12, 12]
+
+
+def test_a_request_without_a_limit_counts_as_much_as_it_will_probably_make() -> None:
+    request = make_request(prompt="12345", max_tokens=500, expected_tokens=100)
+
+    assert (request.charged_tokens, request.cost_tokens) == (105, 505)
+    assert [request.left_tokens(made) for made in (0, 60, 200, 490, 500)] == [100, 40, 16, 10, 0]
+    assert [request.kept_tokens(made) for made in (0, 200)] == [5 + 64, 5 + 200 + 64]
+    assert request.kept_tokens(500) == 505

@@ -10,13 +10,14 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from structlog.testing import capture_logs
 
 from batcher.admission import MicroBatchAdmission
+from batcher.simulated import SimulatedEngine
 from headrace.core import events
 from headrace.core.connection import Client
 from headrace.core.jobs.failpoints import ArmedFailpoints, Arming, Failpoint
 from headrace.core.jobs.handover import Claim
 from headrace.core.jobs.timeline import read_timeline
 from headrace.core.settings import Settings
-from headrace.core.types import JobState, Priority
+from headrace.core.types import JobState, Priority, Room
 from tests.bench import Bench
 from tests.fakes import make_request
 from worker.slot_shares import SlotShares
@@ -257,3 +258,54 @@ def test_endless_interactive_load_starves_neither_default_nor_batch_work(
             assert tokens[kind] >= row_steps * 0.125 * 0.9
         else:  # too few to keep one
             assert tokens[kind] >= row_steps * 0.02
+
+
+# -- answers that outgrow the cache ----------------------------------------------------------------
+
+
+@pytest.fixture
+def cramped(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """A cache of 400 tokens, though its slots could fill far more."""
+    whole = bench.engine.room().tokens
+
+    def room() -> Room:
+        free = SimulatedEngine.room(bench.engine)
+        return Room(free.slots, free.tokens - whole + 400)
+
+    monkeypatch.setattr(bench.engine, "room", room)
+    return bench
+
+
+def held_tokens(bench: Bench) -> int:
+    return sum(job.redo_tokens for job in bench.worker.running.values())
+
+
+def test_answers_without_a_limit_share_a_cache_that_could_not_hold_their_limits(
+    cramped: Bench,
+) -> None:
+    for number in range(4):
+        cramped.submit(make_request(f"a-{number}", max_tokens=200, expected_tokens=190))
+    cramped.turn(1)
+    assert len(cramped.worker.running) == 4
+
+    most = 0
+    while cramped.queue.waiting() or cramped.worker.running:
+        cramped.turn(1)
+        most = max(most, held_tokens(cramped))
+    assert 300 < most <= 400
+    for number in range(4):
+        assert cramped.queue.get(f"a-{number}").result["usage"]["completion_tokens"] == 200
+        assert len(cramped.text(f"a-{number}")) == 200
+    events = [event for number in range(4) for event in events_of(cramped, f"a-{number}")]
+    assert 2 <= events.count("preempted") <= 8
+    assert cramped.counters.read()["preempted"] == events.count("preempted")
+
+
+def test_answers_with_a_limit_never_outgrow_the_cache(cramped: Bench) -> None:
+    for number in range(4):
+        cramped.submit(make_request(f"a-{number}", max_tokens=190))
+    cramped.turn(1)
+    assert len(cramped.worker.running) == 2
+
+    finish(cramped)
+    assert not any("preempted" in events_of(cramped, f"a-{number}") for number in range(4))

@@ -130,3 +130,26 @@ def test_victims_leave_the_missing_room_and_no_more() -> None:
     assert strict.victims(running, Room(-1, -5)) == []
     assert names(strict.victims(running, Room(2, 0))) == ["b0", "b1"]
     assert names(strict.victims(running, Room(0, 2 * COST + 1))) == ["b0", "b1", "b2"]
+
+
+# -- answers that outgrow the cache ----------------------------------------------------------------
+
+
+def grow(name: str, made: int, priority: Priority = DEFAULT, expected: int = 10) -> Running:
+    request = make_request(name, priority=priority, max_tokens=500, expected_tokens=expected)
+    job = Running(Claim(name, "e", 1, request), request, "worker-1", now=0.0)
+    job.absorb(Delta(name, tuple(range(made))), rows=1, now=0.0)
+    return job
+
+
+def test_jobs_without_a_limit_make_room_where_the_cache_runs_short() -> None:
+    running = [grow("d9", 90), grow("b5", 50, BATCH), grow("d2", 20), run("limited", new=3)]
+
+    assert names(shares().overflow(running, 1)) == ["b5"]
+    assert names(shares().overflow(running, 150)) == ["b5", "d2"]
+    assert names(shares().overflow(running, 0)) == []
+
+
+def test_the_last_job_that_runs_makes_room_for_nobody() -> None:
+    assert names(shares().overflow([grow("a", 90), grow("b", 95)], 10_000)) == ["a"]
+    assert shares().overflow([grow("a", 90)], 10_000) == []

@@ -1,6 +1,6 @@
 -- cancel: ends a job that waits or runs, and tells its worker to drop it before its next step.
 -- KEYS: 1 the job's hash
--- ARGV: 1 job id, 2 now in RQ's format
+-- ARGV: 1 job id, 2 now in RQ's format, 3 the reason
 -- Returns 1 cancelled, 0 it had ended before, -1 no such job of ours.
 -- Atomic, so that a job is either cancelled or has a result, never both.
 
@@ -20,7 +20,7 @@ if not runs then
     redis.call('ZREM', RQ .. registry .. queue, id)
   end
 end
-end_job(id, failure(id, 'canceled', 'cancelled', '', ARGV[2]))
+end_job(id, failure(id, 'canceled', ARGV[3], '', ARGV[2]))
 if runs then
   redis.call('PUBLISH', RQ .. ':pubsub:' .. job[4],
     cjson.encode({command = 'drop-execution', job_id = id, execution_id = job[5] or ''}))

@@ -35,6 +35,7 @@ local owed = {
 local newest_version = tonumber(ARGV[10])
 local RQ_NOW, EXPIRED_ERROR, CARD = ARGV[11], ARGV[12], ARGV[13]
 local FREE_SLOTS, MOST_CLAIMED = slots, slots + yielded.slots
+local AHEAD = 64 -- `AHEAD_TOKENS` of types.py
 local MOST_SKIPPED, MOST_DISCARDED, MOST_MOVED = 1000, 200, 25
 local discarded, moved = 0, 0
 front_ids = math.max(1, math.min(MOST_CLAIMED, NEAR))
@@ -86,12 +87,22 @@ local function unsupported(id)
   return ''
 end
 
+-- The cache places for which a job needs room: `Request.kept_tokens`. One without a limit of its
+-- caller's, of which `expected` tokens are in its cost, needs room for what it has and a little more.
+local function room_of(job, expected, bound)
+  if not expected then return job.cost end
+  local last = job.has_tokens
+    and redis.call('XREVRANGE', stream_key(job.id), '+', '-', 'COUNT', 1)[1]
+  local made = last and tonumber(string.match(last[1], '^%d+')) or 0
+  return math.min(bound, job.cost - expected + made + AHEAD)
+end
+
 -- A job in a queue as a table; nil where it cannot run, and then it no longer stands there. `name`
 -- is the order in which it was found.
 local function read(name, queue, id)
   local fields = redis.call('HMGET', job_key(id), 'status', 'data', 'hr_tokens', 'hr_attempt',
     'hr_accepted', 'hr_claimed', 'hr_first_token', 'hr_deadline', 'hr_expires', 'hr_version', 'timeout',
-    'hr_timeline', 'hr_card', 'hr_model', 'hr_preempted')
+    'hr_timeline', 'hr_card', 'hr_model', 'hr_preempted', 'hr_expected', 'hr_bound')
   local job = {
     id = id, name = name, queue = queue, card = fields[13], model = fields[14],
     data = fields[2], cost = tonumber(fields[3] or nil) or 1,
@@ -100,6 +111,7 @@ local function read(name, queue, id)
     version = tonumber(fields[10] or nil), timeout = fields[11] or '',
     timeline = fields[12], preemptions = fields[15] or 0,
   }
+  job.room = room_of(job, tonumber(fields[16] or nil), tonumber(fields[17] or nil))
   if fields[1] ~= 'queued' then
     discarded = discarded + 1
     gather('ZREM', EXPIRIES, id)
@@ -292,7 +304,7 @@ local function fill()
   end
 
   local function fits(job, room_tokens)
-    return job.cost <= room_tokens or (#claimed == 0 and not is_busy)
+    return job.room <= room_tokens or (#claimed == 0 and not is_busy)
   end
 
   -- The priority whose head goes next; nil where there is none, or where it has to wait for room.
@@ -301,7 +313,7 @@ local function fill()
     for rank = DEFAULT, BATCH do
       if slots > 0 and owed[rank].slots > 0 and owed[rank].tokens > 0 and head(rank) then
         if fits(heads[rank], tokens - reserved) then return rank end
-        reserved = reserved + math.min(heads[rank].cost, owed[rank].tokens)
+        reserved = reserved + math.min(heads[rank].room, owed[rank].tokens)
       end
     end
     local room_tokens = tokens - reserved
@@ -332,7 +344,7 @@ local function fill()
     heads[rank] = nil
     if dequeue(job.name, job.queue, job.id, job.cost) then
       start(job, false)
-      take_room(rank, job.cost)
+      take_room(rank, job.room)
       highest[rank] = math.floor(job.tag)
     end
   end

@@ -615,22 +615,32 @@ end
 -- and less. Its rate is measured only while it is full (a claim ran out of room and left jobs
 -- waiting): a fleet that has nothing to do is not slow.
 
-local ended_work = {tokens = 0, prompt = 0, prefill_s = 0, allowed = 0, decode_s = 0}
+local ended_work = {tokens = 0, prompt = 0, prefill_s = 0, allowed = 0, decode_s = 0,
+  open_jobs = 0, open_tokens = 0}
 local SERVICE = {'prompt', 'prefill_s', 'allowed', 'decode_s'}
+local OPEN = {'open_jobs', 'open_tokens'}
+local OPEN_KEPT = 0.99 -- what an open job leaves of the weight of those before it
 
--- A job that ran has ended; `cost` is the tokens that it counted for while it waited.
-local function note_work(outcome, cost, claimed, first, last)
+-- A job that ran has ended; `cost` is the tokens that it counted for while it waited. An open one had
+-- no limit of its caller's.
+local function note_work(outcome, cost, is_open, claimed, first, last)
   ended_work.tokens = ended_work.tokens + cost
   if outcome.status ~= 'finished' then return end
   ended_work.prompt = ended_work.prompt + outcome.prompt_tokens
   ended_work.prefill_s = ended_work.prefill_s + math.max(0, first - claimed)
-  ended_work.allowed = ended_work.allowed + math.max(1, cost - outcome.prompt_tokens)
+  ended_work.allowed = ended_work.allowed
+    + math.max(1, is_open and outcome.count or cost - outcome.prompt_tokens)
+  if is_open then
+    ended_work.open_jobs = ended_work.open_jobs + 1
+    ended_work.open_tokens = ended_work.open_tokens + outcome.count
+  end
   ended_work.decode_s = ended_work.decode_s + last - first
 end
 
 local function note_pace()
   if ended_work.tokens == 0 then return end
-  local known = redis.pcall('HMGET', PACE, 'at', 'full_since', 'tokens', 'seconds', unpack(SERVICE))
+  local known = redis.pcall('HMGET', PACE, 'at', 'full_since', 'tokens', 'seconds', 'prompt',
+    'prefill_s', 'allowed', 'decode_s', unpack(OPEN))
   if known.err then return end
   local at, full_since = tonumber(known[1] or nil), tonumber(known[2] or nil)
   local news = {'at', NOW}
@@ -641,6 +651,10 @@ local function note_pace()
   -- After a long silence the next job counts as much as all before it.
   local kept = math.min(1, math.max(0.5, math.exp(((at or now) - now) / SERVICE_S)))
   for i, field in ipairs(SERVICE) do set(field, kept, ended_work[field], 4 + i) end
+  if ended_work.open_jobs > 0 then
+    local open_kept = math.pow(OPEN_KEPT, ended_work.open_jobs)
+    for i, field in ipairs(OPEN) do set(field, open_kept, ended_work[field], 8 + i) end
+  end
   if full_since then
     local seconds = math.max(0, math.min(now - math.max(at or 0, full_since), RATE_S))
     kept = math.exp(-seconds / RATE_S)
@@ -786,7 +800,16 @@ end
 local function load_job(id)
   return redis.call('HMGET', job_key(id), 'status', 'hr_lease', 'origin', 'worker_name',
     'hr_accepted', 'hr_claimed', 'hr_first_token', 'hr_last_token', 'result_ttl', 'failure_ttl',
-    'ended_at', 'dependency_ids', 'hr_tokens', 'hr_idempotency', 'hr_tenant')
+    'ended_at', 'dependency_ids', 'hr_tokens', 'hr_idempotency', 'hr_tenant', 'hr_expected')
+end
+
+-- A job without a limit was charged the mean length of such answers: its tenant's next turn comes the
+-- later, or the sooner, by what it made beyond that. Where nobody waits nothing is shared.
+local function settle_turn(queue, tenant, difference)
+  if difference == 0 or redis.call('EXISTS', fair_key(queue)) == 0 then return end
+  local virtual = tonumber(redis.call('HGET', share_key(queue), 'now') or nil) or 0
+  local turn = tonumber(redis.call('ZSCORE', tenants_key(queue), tenant) or nil) or virtual
+  redis.call('ZADD', tenants_key(queue), stamp(math.max(virtual, turn + difference)), tenant)
 end
 
 -- Brings a job that waits or runs to its one terminal state.
@@ -859,8 +882,9 @@ local function end_job(id, outcome, job)
   count_end(outcome, accepted, claimed, first, last)
   count('tokens:ended', tonumber(job[13] or nil) or 1)
   if eid ~= '' and not is_cancelled then
-    note_work(outcome, tonumber(job[13] or nil) or 1, claimed, first, last)
+    note_work(outcome, tonumber(job[13] or nil) or 1, job[16], claimed, first, last)
   end
+  if eid ~= '' and job[16] then settle_turn(queue, tenant, outcome.count - tonumber(job[16])) end
   return stamps
 end
 

@@ -61,6 +61,18 @@ def test_tenants_share_by_tokens_not_by_jobs(queue: JobQueue) -> None:
     assert tenants == {"long": 5, "short": 20}
 
 
+def test_a_tenant_pays_for_what_its_answers_without_a_limit_did_cost(queue: JobQueue) -> None:
+    submit(queue, "long", 20, max_tokens=2000, expected_tokens=15)
+    submit(queue, "short", 20, max_tokens=2000, expected_tokens=15)
+    (claim,) = queue.claim("worker-1", ONE).claims
+    succeed(queue, claim, count=200)
+    for name in ("long", "short"):
+        queue.submit(make_request(f"{name}-last", tenant=name))
+
+    order = take(queue, 41)
+    assert order.index("long-last") > order.index("short-last")
+
+
 def test_a_tenant_who_was_away_gains_nothing_by_it(queue: JobQueue) -> None:
     submit(queue, "busy", 40)
     take(queue, 20)

@@ -13,7 +13,7 @@ from headrace.core.connection import Client
 from headrace.core.jobs import keys
 from headrace.core.jobs.handover import Claim
 from headrace.core.jobs.job import Report
-from headrace.core.jobs.pace import FRESH_S, UNKNOWN, Pace, PaceMeter, Place
+from headrace.core.jobs.pace import FRESH_S, UNKNOWN, UNSEEN_TOKENS, Pace, PaceMeter, Place
 from headrace.core.jobs.queue import JobQueue
 from headrace.core.roster import Activity, Roster, WorkerState
 from headrace.core.types import EngineStats, Priority, Room
@@ -258,3 +258,38 @@ def test_whatever_was_measured_no_time_is_negative(pace: Pace, place: Place, tok
         eta_s, before = pace.eta_s(request, place), pace.most_before(request)
         assert eta_s is None or eta_s >= 0
         assert before is None or before >= 0
+
+
+# -- answers without a limit -----------------------------------------------------------------------
+
+
+def test_what_ends_without_a_limit_says_how_long_such_answers_are(
+    queue: JobQueue, redis: Client
+) -> None:
+    assert UNKNOWN.expected_tokens(most=2000) == UNSEEN_TOKENS
+    for name, made in (("a", 10), ("b", 30)):
+        queue.submit(make_request(name, max_tokens=900, expected_tokens=256))
+        claim = claim_one(queue)
+        succeed(queue, claim, count=made)
+
+    pace = read_pace(redis)
+    assert pace.output_tokens == pytest.approx(20, rel=0.02)
+    assert pace.expected_tokens(most=2000) in (20, 21)
+    assert pace.expected_tokens(most=7) == 7
+
+
+def test_what_ends_with_a_limit_says_nothing_of_those_without(
+    queue: JobQueue, redis: Client
+) -> None:
+    queue.submit(make_request())
+    succeed(queue, claim_one(queue))
+
+    assert read_pace(redis).output_tokens is None
+
+
+def test_a_job_without_a_limit_waits_for_as_long_as_it_will_probably_take() -> None:
+    open_ended = make_request(max_tokens=2000, expected_tokens=100)
+
+    assert PACE.eta_s(open_ended, Place(0, 0, running=0, is_full=False)) == 5 * 0.1 + 100 * 0.25
+    late = replace(open_ended, deadline_s=60.0)
+    assert PACE.most_before(late) == (60 - 25.5) * 9.0 - 105
