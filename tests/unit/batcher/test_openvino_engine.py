@@ -137,11 +137,6 @@ def test_a_schema_that_the_published_ids_do_not_fit_is_given_up_on(make_engine: 
     assert run_alone(engine, a_request("later", [40])).error is None
 
 
-def test_alternatives_to_a_token_are_refused(make_engine: Any) -> None:
-    output = run_alone(make_engine(), a_request("a", [40], logprobs=2))
-    assert str(output.error).startswith("logprobs: ")
-
-
 @pytest.mark.parametrize(
     "penalty", [{"repetition_penalty": 1.9}, {"presence_penalty": 2.0}, {"frequency_penalty": 2.0}]
 )
