@@ -15,7 +15,7 @@ from api.openai_answers import Chunk
 from api.openai_shapes import Shape
 from api.schemas import StreamOptions
 from api.services import services
-from headrace.core.events import START, TokenEvent
+from headrace.core.events import TokenEvent
 from headrace.core.jobs.job import Report
 from headrace.core.types import JobState
 
@@ -29,8 +29,7 @@ class Frame:
     """The chunk of a choice around its text: all that is the same in every chunk of mere text."""
 
     def __init__(self, shape: Shape, index: int) -> None:
-        chunk = shape.piece(index, TokenEvent(START, (), ANY_TEXT))
-        assert chunk is not None
+        chunk = shape.text_piece(index, ANY_TEXT)
         # The text stands behind whatever else a caller named.
         self._head, _text, self._tail = _block(chunk).rpartition(json.dumps(ANY_TEXT))
 
