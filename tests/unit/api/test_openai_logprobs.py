@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from flask.testing import FlaskClient
 from api.openai_logprobs import ChatLogprobs, CompletionLogprobs, NoLogprobs
 from headrace.core.types import TokenLogprobs
 from tests.fakes import CARD, EOS, make_request
+from tests.tokenizers_of_kinds import KINDS, ids_of
 from tests.unit.api.openai_calls import CHAT, TEXT, chunks
 
 E, FIRST_BYTE, SECOND_BYTE = *CARD.tokenize("e"), *CARD.tokenize("ü")
@@ -54,6 +56,24 @@ def test_offsets_count_the_characters_of_the_text_through_all_pieces_of_a_stream
         assert written["top_logprobs"] is None
 
     assert offsets == [0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("kind", ["llama 2", "gemma", "metaspace first", "metaspace and bytes"])
+def test_the_first_token_of_a_sentencepiece_model_keeps_its_space(kind: str) -> None:
+    tokenizer = KINDS[kind]
+    card = replace(CARD, tokenizer_json=tokenizer.to_str())
+    prompt, (time, full_stop) = ids_of(tokenizer, ["▁the"]), ids_of(tokenizer, ["▁time", "."])
+    request = replace(make_request(), prompt_ids=tuple(prompt))
+    entries = [TokenLogprobs(time, -0.5, ((time, -0.5),)), TokenLogprobs(full_stop, -0.5)]
+
+    completion = CompletionLogprobs(card, request).write(entries, " time.", is_over=True)
+    chat = ChatLogprobs(card, request).write(entries, " time.", is_over=True)
+
+    assert completion["tokens"] == [" time", "."]
+    assert completion["text_offset"] == [0, 5]
+    assert completion["top_logprobs"][0] == {" time": -0.5}
+    assert [entry["token"] for entry in chat["content"]] == [" time", "."]
+    assert bytes(byte for entry in chat["content"] for byte in entry["bytes"]) == b" time."
 
 
 def test_where_no_token_came_or_nobody_asked_nothing_is_written() -> None:

@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer, models
 
 from batcher.detokenizer import Detokenizer
 from headrace.core.model_card import ModelCard
 from headrace.core.types import Feature, FinishReason, Request, Room
+from tests.tokenizers_of_kinds import KINDS
 from tests.unit.batcher.driving import MakeEngine, Output, a_request, drain, run_alone, take
 
 GREEDY = {"temperature": 0.0}
@@ -69,6 +71,34 @@ def test_an_end_of_sequence_that_is_an_ordinary_token_counts_and_is_not_shown(
         assert ids[:place] == made[:place]
         assert before + output.text == card.tokenizer.decode(shown)
         assert output.finish_reason in (FinishReason.STOP, FinishReason.LENGTH)
+
+
+@pytest.mark.parametrize("kind", ["llama 2", "gemma", "metaspace first", "metaspace and bytes"])
+def test_an_output_keeps_the_space_that_it_begins_with(
+    make_local_engine: MakeEngine, endless: ModelCard, kind: str
+) -> None:
+    """SentencePiece writes the space before a word into its token, and drops that of a text."""
+    tokenizer = words_of(KINDS[kind])
+    engine = make_local_engine(replace(endless, tokenizer_json=tokenizer.to_str()))
+    begins = set()
+    for first in range(40, 60):
+        prompt = [first, 41, 42]
+        output = run_alone(engine, a_request("a", prompt, 4, temperature=2.0, seed=first))
+        for end in range(len(output.ids)):
+            ids = [*prompt, *output.ids[:end]]
+            rest = run_alone(engine, a_request("a", prompt, 4), output.ids[:end])
+            whole = tokenizer.decode([*ids, *rest.ids])
+            assert tokenizer.decode(ids) + rest.text == whole
+            begins.add(rest.text[:1])
+    assert " " in begins and "w" in begins
+
+
+def words_of(kind: Tokenizer) -> Tokenizer:
+    """A tokenizer of words, every other of which begins with a space, with a kind's decoder."""
+    names = {f"{'▁' if number % 2 else ''}w{number}": number for number in range(320)}
+    tokenizer = Tokenizer(models.WordLevel(names, unk_token="w0"))
+    tokenizer.decoder = kind.decoder
+    return tokenizer
 
 
 def test_each_step_answers_in_the_order_of_arrival(
