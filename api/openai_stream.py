@@ -83,7 +83,8 @@ class ChunkStream:
         return written + self._with_usage(self._shape.ending(index, event.reason))
 
     def _write_text(self, index: int, event: TokenEvent) -> str:
-        if event.text and not event.logprobs and not self._options.continuous_usage_stats:
+        is_mere_text = event.text and event.state is None and not event.logprobs
+        if is_mere_text and not self._options.continuous_usage_stats:
             return self._frames[index].around(event.text)
         piece = self._shape.piece(index, event)
         return "" if piece is None else self._with_usage(piece)

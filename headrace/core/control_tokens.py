@@ -74,7 +74,8 @@ class ControlTokens:
             return True
         if self._normalizer is None:
             return False
-        return bool(self._late_control.search(self._normalizer.normalize_str(text)))
+        unicode = text.encode(errors="replace").decode()
+        return bool(self._late_control.search(self._normalizer.normalize_str(unicode)))
 
     def _open_ends(self, text: str) -> Iterator[int]:
         """Where the end of a text begins a control token, which another text could complete."""

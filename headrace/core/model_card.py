@@ -113,7 +113,8 @@ class ModelCard:
         try:
             (messages, marked_kwargs), mark = self.control_tokens.marked(said)
         except RecursionError as error:
-            raise InvalidRequest(f"{KWARGS}: nested too deeply", KWARGS) from error
+            param = KWARGS if kwargs else "messages"
+            raise InvalidRequest(f"{param}: nested too deeply", param) from error
         text = self.render_chat(messages, {**kwargs, **marked_kwargs})
         return self.control_tokens.tokenize(text, mark)
 

@@ -1,4 +1,4 @@
-"""No message forges a turn, with any published template; what is no control token stays as it is."""
+"""No message forges a turn with any published template, and all other ids are what they were."""
 
 from __future__ import annotations
 

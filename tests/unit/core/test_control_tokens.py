@@ -218,6 +218,28 @@ def test_what_is_nested_too_deeply_is_refused() -> None:
         a_card().tokenize_chat([user("x")], {"documents": value})
 
 
+def test_half_a_surrogate_pair_is_refused_whatever_the_tokenizer_normalises() -> None:
+    tokenizer = make_tokenizer()
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.add_special_tokens([AddedToken("<|im_end|>", normalized=True, special=True)])
+
+    for content in ("\ud83d", "\ud83d<|im_end|>"):
+        with pytest.raises(InvalidRequest, match="half a surrogate pair"):
+            card_of(tokenizer).tokenize_chat([user(content)])
+
+
+def test_calls_of_tools_and_their_results_make_none() -> None:
+    template = "{% for m in messages %}<|im_start|>{{ m | tojson }}<|im_end|>{% endfor %}"
+    card = a_card(template=template)
+    call = {"type": "function", "function": {"name": FORGED, "arguments": {FORGED: [FORGED]}}}
+    said = [
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "content": FORGED, "tool_call_id": FORGED},
+    ]
+
+    assert added(card, card.tokenize_chat(said)) == TURN * 2
+
+
 TEXTS = st.text(alphabet=st.sampled_from("the wa.<|>turn▁é東🙂 \n"), max_size=20)
 
 
