@@ -69,13 +69,13 @@ class Intake:
         return self._requests(body, prompts, "prompt", body.n)
 
     def chat(self, body: ChatBody) -> list[Request]:
-        prompt = _chat_prompt(body.messages, body.chat_template_kwargs)
+        prompt = self._chat_prompt(body.messages, body.chat_template_kwargs)
         return self._requests(body, [prompt], "messages", body.n, is_chat=True)
 
     def job(self, body: JobBody) -> Request:
         prompt: Tokenize = partial(_tokenize_prompt, prompt=body.prompt or "")
         if body.messages is not None:
-            prompt = _chat_prompt(body.messages, body.chat_template_kwargs)
+            prompt = self._chat_prompt(body.messages, body.chat_template_kwargs)
         param = "prompt" if body.messages is None else "messages"
         is_chat = body.messages is not None
         [request] = self._requests(body, [prompt], param, is_chat=is_chat)
@@ -94,6 +94,12 @@ class Intake:
         """Rules of requests that name none: the model's own, unless a setting turns those off."""
         is_on = self._settings.sampling_defaults == "model"
         return card.extras.sampling if is_on else NO_DEFAULTS
+
+    def _chat_prompt(self, messages: list[Message], kwargs: dict[str, Any]) -> Tokenize:
+        reads = self._settings.control_tokens_in_messages == "tokens"
+        return lambda card: card.tokenize_chat(
+            conversation(messages, card.chat_template), kwargs, reads
+        )
 
     def _requests(
         self,
@@ -238,7 +244,3 @@ def _tokenize_prompt(card: ModelCard, prompt: Prompt) -> tuple[int, ...]:
     if max(prompt) >= card.vocabulary_size:
         raise InvalidRequest("prompt: a token id outside the model's vocabulary", "prompt")
     return tuple(prompt)
-
-
-def _chat_prompt(messages: list[Message], kwargs: dict[str, Any]) -> Tokenize:
-    return lambda card: card.tokenize_chat(conversation(messages, card.chat_template), kwargs)

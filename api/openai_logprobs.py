@@ -6,57 +6,61 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.openai_answers import ChatLogprobsView, ChatToken, CompletionLogprobsView, TokenView
+from api.shown_tokens import Placed, ShownTokens
 from headrace.core.model_card import ModelCard
-from headrace.core.token_text import TokenText
 from headrace.core.types import Request, TokenLogprobs
 
 
 class NoLogprobs:
     """Of a choice whose request did not ask."""
 
-    def write(self, entries: Sequence[TokenLogprobs]) -> Any:
+    def write(self, entries: Sequence[TokenLogprobs], text: str, is_over: bool) -> Any:
         return None
 
 
-class ChatLogprobs(NoLogprobs):
-    """A token has its text and its bytes: one alone may be a part of a character only."""
+class Logprobs(NoLogprobs):
+    """Writes the entries of tokens as far as the text of the choice goes."""
 
     def __init__(self, card: ModelCard, request: Request) -> None:
-        self._card = card
+        self._tokens = card.token_bytes
+        self._shown = ShownTokens(card, request)
 
-    def write(self, entries: Sequence[TokenLogprobs]) -> ChatLogprobsView | None:
-        """None where no token came."""
-        content = [self._with_alternatives(entry) for entry in entries]
-        return {"content": content, "refusal": None} if content else None
+    def write(self, entries: Sequence[TokenLogprobs], text: str, is_over: bool) -> Any:
+        """What `entries` and `text`, which came together, add; None where no token is shown."""
+        placed = self._shown.take(entries, text, is_over)
+        return self._view(placed) if placed else None
+
+    def _view(self, placed: Sequence[Placed]) -> Any:
+        raise NotImplementedError
+
+
+class ChatLogprobs(Logprobs):
+    """A token has its text and its bytes: one alone may be a part of a character only."""
+
+    def _view(self, placed: Sequence[Placed]) -> ChatLogprobsView:
+        content = [self._with_alternatives(entry) for _begin, entry in placed]
+        return {"content": content, "refusal": None}
 
     def _with_alternatives(self, entry: TokenLogprobs) -> ChatToken:
         token = self._token(entry.token_id, entry.logprob)
         return {**token, "top_logprobs": [self._token(*alternative) for alternative in entry.top]}
 
     def _token(self, token_id: int, logprob: float) -> TokenView:
-        data = self._card.token_bytes.of(token_id)
+        data = self._tokens.of(token_id)
         return {"token": shown(data), "logprob": logprob, "bytes": list(data)}
 
 
-class CompletionLogprobs(NoLogprobs):
+class CompletionLogprobs(Logprobs):
     """Four lists, one entry a token; offsets count characters of the choice's text."""
 
-    def __init__(self, card: ModelCard, request: Request) -> None:
-        self._tokens = card.token_bytes
-        shown = card.output_bytes(request.sampling.skip_special_tokens)
-        self._text_of = TokenText(shown, request.prompt_ids)
-        self._offset = 0
-
-    def write(self, entries: Sequence[TokenLogprobs]) -> CompletionLogprobsView | None:
-        """None where no token came."""
-        if not entries:
-            return None
+    def _view(self, placed: Sequence[Placed]) -> CompletionLogprobsView:
+        entries = [entry for _begin, entry in placed]
         has_top = any(entry.top for entry in entries)
         return {
             "tokens": [self._text(entry.token_id) for entry in entries],
             "token_logprobs": [entry.logprob for entry in entries],
             "top_logprobs": [self._top(entry) for entry in entries] if has_top else None,
-            "text_offset": [self._advance(entry.token_id) for entry in entries],
+            "text_offset": [begin for begin, _entry in placed],
         }
 
     def _top(self, entry: TokenLogprobs) -> dict[str, float]:
@@ -64,12 +68,6 @@ class CompletionLogprobs(NoLogprobs):
         found = (*entry.top, (entry.token_id, entry.logprob))
         # Backwards, so that the likeliest of those with one text is shown.
         return {self._text(token_id): logprob for token_id, logprob in reversed(found)}
-
-    def _advance(self, token_id: int) -> int:
-        """Where the token begins; a character counts with the token that completes it."""
-        begin = self._offset
-        self._offset += len(self._text_of.add(token_id))
-        return begin
 
     def _text(self, token_id: int) -> str:
         return shown(self._tokens.of(token_id))

@@ -70,8 +70,9 @@ class Shape:
         return []
 
     def piece(self, index: int, event: TokenEvent) -> Chunk | None:
-        """Returns the chunk with the text of an event of a choice; None where it shows nothing."""
-        logprobs = self._logprobs[index].write(event.logprobs)
+        """Returns the chunk with what an event shows of a choice; None where it shows nothing."""
+        is_over = event.state is not None
+        logprobs = self._logprobs[index].write(event.logprobs, event.text, is_over)
         if not (event.text or logprobs):
             return None
         return self._piece(index, self.delta(event.text), logprobs)
@@ -79,6 +80,10 @@ class Shape:
     def ending(self, index: int, finish_reason: str) -> Chunk:
         """Returns the last chunk of a choice: as OpenAI's, it has a finish reason and no text."""
         return self._piece(index, self.delta(""), finish_reason=finish_reason)
+
+    def text_piece(self, index: int, text: str) -> Chunk:
+        """The chunk of a choice that brings nothing but text."""
+        return self._piece(index, self.delta(text))
 
     def tally(self, output_tokens: int, reports: Sequence[Report | None]) -> Chunk:
         """The last chunk of a stream that asked for its usage; `reports` where they are known."""
@@ -95,7 +100,7 @@ class Shape:
         for index, job in enumerate(jobs):
             result = job.result or {}
             entries = [TokenLogprobs.decode(fields) for fields in result.get("logprobs", ())]
-            logprobs = self._logprobs[index].write(entries)
+            logprobs = self._logprobs[index].write(entries, result["text"], is_over=True)
             yield Choice(index, result["text"], logprobs, result["finish_reason"])
 
     def _piece(

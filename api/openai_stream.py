@@ -17,7 +17,7 @@ from api.openai_shapes import Shape
 from api.schemas import StreamOptions
 from api.services import services
 from headrace.core.errors import JobNotFound
-from headrace.core.events import START, TokenEvent
+from headrace.core.events import TokenEvent
 from headrace.core.jobs.job import Report
 from headrace.core.types import JobState
 
@@ -31,9 +31,7 @@ class Frame:
     """The chunk of a choice around its text: all that is the same in every chunk of mere text."""
 
     def __init__(self, shape: Shape, index: int) -> None:
-        chunk = shape.piece(index, TokenEvent(START, (), ANY_TEXT))
-        if chunk is None:
-            raise TypeError("a shape makes a chunk of every piece of text")
+        chunk = shape.text_piece(index, ANY_TEXT)
         # The text stands behind whatever else a caller named.
         self._head, _text, self._tail = _block(chunk).rpartition(json.dumps(ANY_TEXT))
 
@@ -87,7 +85,8 @@ class ChunkStream:
         return written + self._with_usage(self._shape.ending(index, event.reason))
 
     def _write_text(self, index: int, event: TokenEvent) -> str:
-        if event.text and not event.logprobs and not self._options.continuous_usage_stats:
+        is_mere_text = event.text and event.state is None and not event.logprobs
+        if is_mere_text and not self._options.continuous_usage_stats:
             return self._frames[index].around(event.text)
         piece = self._shape.piece(index, event)
         return "" if piece is None else self._with_usage(piece)

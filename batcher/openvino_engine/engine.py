@@ -13,6 +13,7 @@ from openvino_genai import GenerationStatus
 
 from batcher.fidelity.record import Probe
 from batcher.generation import Generation
+from batcher.openvino_engine.alternatives import Alternatives
 from batcher.openvino_engine.grammars import Grammars
 from batcher.openvino_engine.pipeline import Pipeline
 from batcher.openvino_engine.prefix_guard import PrefixGuard
@@ -27,7 +28,7 @@ from headrace.core.settings import Settings
 from headrace.core.types import Delta, EngineStats, Feature, Request, Room, TokenLogprobs
 
 IDLE_S = 0.02
-"""How long a step waits for a grammar, where it has nothing else to do."""
+"""How long a step waits for a grammar or the second model, where it has nothing else to do."""
 
 OUT_OF_MEMORY = "the engine ran out of memory"
 
@@ -44,6 +45,7 @@ class OpenVinoEngine:
     goes on behind the published tokens with a seed that follows from its own and their count;
     those penalties then heed the new tokens alone. One with a JSON schema is always generated
     again, since a grammar cannot begin in its middle, and fails where it takes another turn.
+    Logprobs with alternatives come from a second model that follows the pipeline (`Alternatives`).
     The pipeline does not say how much of a prompt it found in its prefix cache: `cached_tokens`
     is 0, and `prefill_tokens` counts whole prompts.
     """
@@ -60,6 +62,8 @@ class OpenVinoEngine:
         self._slots = settings.max_slots
         self._is_exact = settings.dtype == "float32"
         self._grammars = Grammars(pipeline)
+        self._alternatives = Alternatives(pipeline.load_again, pipeline.second_blocks)
+        self._knows_alternatives = pipeline.has_memory_for_two
         self._guard = PrefixGuard(pipeline.cache.blocks) if settings.prefix_caching else None
         self._rows: dict[str, Row] = {}
         self._waiting: deque[Row] = deque()
@@ -87,15 +91,15 @@ class OpenVinoEngine:
             resume_ids,
             holds_json_schema=Feature.JSON_SCHEMA in self.features,
         )
-        generation.error = generation.error or complaint(request.sampling)
+        generation.error = generation.error or complaint(request.sampling, self.features)
+        self._alternatives.follow(generation)
         row = Row.of(generation, self._is_exact)
         self._rows[request.id] = row
         if not generation.is_over:
             self._waiting.append(row)
 
     def step(self) -> list[Delta]:
-        over = [row for row in self._rows.values() if row.generation.is_over]
-        deltas = [row.generation.close() for row in over]
+        deltas = [row.generation.close() for row in self._rows.values() if self._is_unsaid(row)]
         if not self._running:
             self._clear()
         deltas += self._admit()
@@ -103,13 +107,17 @@ class OpenVinoEngine:
             deltas += self._advance()
         elif self._waiting:
             self._grammars.wait(IDLE_S)
+        elif not deltas:
+            self._alternatives.wait(IDLE_S)
+        deltas = self._alternatives.complete(deltas)
         order = {request_id: place for place, request_id in enumerate(self._rows)}
         for delta in deltas:
             if delta.is_last:
-                del self._rows[delta.request_id]
+                self.abort(delta.request_id)
         return sorted(deltas, key=lambda delta: order[delta.request_id])
 
     def abort(self, request_id: str) -> None:
+        self._alternatives.drop(request_id)
         row = self._rows.pop(request_id, None)
         if row is None:
             return
@@ -134,6 +142,7 @@ class OpenVinoEngine:
         self._rows.clear()
         self._waiting.clear()
         self._grammars.close()
+        self._alternatives.close()
         self._runner = None
 
     @property
@@ -142,7 +151,16 @@ class OpenVinoEngine:
 
     @property
     def features(self) -> frozenset[Feature]:
-        return frozenset({Feature.JSON_SCHEMA} if self._has_tokenizer else ())
+        has = {
+            Feature.JSON_SCHEMA: self._has_tokenizer,
+            Feature.TOP_LOGPROBS: self._knows_alternatives,
+        }
+        return frozenset(feature for feature in has if has[feature])
+
+    def _is_unsaid(self, row: Row) -> bool:
+        """Whether the row was over when it came, and the caller has not been told."""
+        is_told = self._alternatives.holds(row.generation.request.id)
+        return row.generation.is_over and not is_told
 
     # -- into the pipeline -----------------------------------------------------------------------
 

@@ -11,8 +11,10 @@ import openvino_genai
 
 from batcher.fidelity.number_format import number_format
 from batcher.model_source import OPENVINO_MODEL
-from batcher.openvino_engine.cache_size import CacheSize, cache_size
+from batcher.openvino_engine.cache_size import CacheSize, blocks_of, cache_size
+from batcher.openvino_engine.paged_model import PagedModel
 from headrace.core.errors import ModelError
+from headrace.core.memory import available_memory, machine_memory
 from headrace.core.settings import Settings
 
 TOKENIZER_FILE = "openvino_tokenizer.xml"
@@ -24,17 +26,49 @@ FLOAT32 = {
 }
 """Without any of these a token depends on how many rows are computed together."""
 
+WEIGHTS_UNPACKED, RESERVE_BYTES = 2, 200_000_000
+"""What a compiled model takes of the memory: times its weights in the file, and beside them."""
+
+SECOND_SEQUENCES = 4
+"""Sequences of full length that the cache of a second model has room for."""
+
 QUANTISED_CACHE = {"KV_CACHE_PRECISION": "u8"}
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """`runner` is openvino-genai's; its model knows the ids [0, `vocabulary`)."""
+    """`runner` is openvino-genai's; its model knows the ids [0, `vocabulary`).
+
+    `folder` and `properties` are what it was loaded with. The model may be loaded once more, with a
+    cache of `second_blocks`.
+    """
 
     runner: openvino_genai.ContinuousBatchingPipeline
     vocabulary: int
     cache: CacheSize
     has_tokenizer: bool
+    folder: Path
+    properties: dict[str, Any]
+    second_blocks: int
+
+    @property
+    def has_memory_for_two(self) -> bool:
+        """Whether the machine is large enough for the model to be loaded once more."""
+        return 2 * self._second_bytes < machine_memory()
+
+    def load_again(self) -> PagedModel:
+        """The model once more. Raises `ModelError`, and `MemoryError` where too little is free."""
+        free = available_memory()
+        if self._second_bytes > free:
+            needs = f"the model needs {self._second_bytes / 1e9:.1f} GB once more"
+            raise MemoryError(f"{needs}, {free / 1e9:.1f} are free")
+        return PagedModel(self.folder, self.properties, self.second_blocks)
+
+    @property
+    def _second_bytes(self) -> int:
+        """Bytes of the model, compiled: its weights may be unpacked to twice their size."""
+        weights = (self.folder / OPENVINO_MODEL).with_suffix(".bin")
+        return WEIGHTS_UNPACKED * weights.stat().st_size + RESERVE_BYTES
 
 
 def load_pipeline(settings: Settings, folder: Path, context_tokens: int) -> Pipeline:
@@ -45,13 +79,16 @@ def load_pipeline(settings: Settings, folder: Path, context_tokens: int) -> Pipe
     try:
         model = openvino.Core().read_model(folder / OPENVINO_MODEL)
         cache = cache_size(settings, _token_bytes(settings, model), context_tokens)
+        properties = properties_of(settings)
         runner = openvino_genai.ContinuousBatchingPipeline(
-            folder, _scheduling(settings, cache), "CPU", properties_of(settings)
+            folder, _scheduling(settings, cache), "CPU", properties
         )
         vocabulary = model.output("logits").get_partial_shape()[-1].get_length()
     except RuntimeError as error:
         raise ModelError(f"cannot load the OpenVINO model in {folder}: {error}") from error
-    return Pipeline(runner, vocabulary, cache, (folder / TOKENIZER_FILE).is_file())
+    has_tokenizer = (folder / TOKENIZER_FILE).is_file()
+    blocks = min(cache.blocks, SECOND_SEQUENCES * blocks_of(context_tokens))
+    return Pipeline(runner, vocabulary, cache, has_tokenizer, folder, properties, blocks)
 
 
 def _scheduling(settings: Settings, cache: CacheSize) -> openvino_genai.SchedulerConfig:

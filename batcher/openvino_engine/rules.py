@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import openvino_genai
 
-from headrace.core.types import Sampling
+from headrace.core.types import Feature, Sampling
 
 
 def generation_config(
@@ -56,12 +56,12 @@ def keeps_state(sampling: Sampling) -> bool:
     )
 
 
-def complaint(sampling: Sampling) -> str | None:
-    """Why the pipeline cannot keep these rules."""
-    if sampling.logprobs:
+def complaint(sampling: Sampling, features: Collection[Feature]) -> str | None:
+    """Why an engine with these features cannot keep these rules."""
+    if sampling.logprobs and Feature.TOP_LOGPROBS not in features:
         return (
-            "logprobs: this engine knows the logprob of each token, not of its alternatives;"
-            " ask for 0 alternatives"
+            "logprobs: alternatives need the model a second time, for which the memory is too"
+            " small; ask for 0 alternatives"
         )
     if sampling.logit_bias:
         return "logit_bias: this engine cannot change the logits of single tokens"

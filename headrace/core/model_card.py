@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -17,6 +18,7 @@ from tokenizers import Tokenizer
 
 from headrace.core.card_extras import CardExtras
 from headrace.core.chat_template import ChatTemplate, TemplateRefused
+from headrace.core.control_tokens import ControlTokens
 from headrace.core.errors import InvalidRequest
 from headrace.core.token_bytes import TokenBytes
 
@@ -30,6 +32,11 @@ HASHED = (
     "chat_template",
 )
 """Fields that the hash covers and that every version decodes. A new one belongs into the extras."""
+
+PLAIN_CHATS = [
+    [{"role": role, "content": "0"} for role in roles]
+    for roles in (("user", "assistant", "user"), ("system", "user", "assistant", "user"))
+]
 
 KWARGS = "chat_template_kwargs"
 NO_KWARGS: Mapping[str, Any] = MappingProxyType({})
@@ -89,14 +96,50 @@ class ModelCard:
         return tuple(self.tokenizer.encode(text, add_special_tokens=True).ids)
 
     def tokenize_chat(
-        self, messages: Sequence[Mapping[str, Any]], kwargs: Mapping[str, Any] = NO_KWARGS
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        kwargs: Mapping[str, Any] = NO_KWARGS,
+        reads_control_tokens: bool = False,
     ) -> tuple[int, ...]:
         """The prompt of a conversation, ready for the assistant's turn.
 
-        Raises `InvalidRequest` when the model has no template or its template refuses.
+        Control tokens in the caller's texts are text, unless `reads_control_tokens`. Raises
+        `InvalidRequest` when the model has no template or its template refuses.
         """
-        text = self.render_chat(messages, kwargs)
-        return tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
+        said = [messages, self._said(kwargs)]
+        if reads_control_tokens or not self.control_tokens.stand_in(said):
+            text = self.render_chat(messages, kwargs)
+            return tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
+        try:
+            (messages, marked_kwargs), mark = self.control_tokens.marked(said)
+        except RecursionError as error:
+            param = KWARGS if kwargs else "messages"
+            raise InvalidRequest(f"{param}: nested too deeply", param) from error
+        text = self.render_chat(messages, {**kwargs, **marked_kwargs})
+        return self.control_tokens.tokenize(text, mark)
+
+    def _said(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """What a caller's variables say, but for those that replace special tokens."""
+        return {name: value for name, value in kwargs.items() if name not in self.special_tokens}
+
+    @cached_property
+    def control_tokens(self) -> ControlTokens:
+        """Special tokens, and those by which the chat template tells turns apart."""
+        added = self.tokenizer.get_added_tokens_decoder().values()
+        special = {token.content for token in added if token.special}
+        others = {token.content for token in added if not token.special and token.content.strip()}
+        framing = {token for token in others if token in self._framing}
+        tokens = [token for token in special | framing if len(token) > 1]
+        return ControlTokens(self.tokenizer, self.tokenizer_json, tokens)
+
+    @property
+    def _framing(self) -> str:
+        """What the chat template writes around the turns of plain conversations."""
+        frames = []
+        for conversation in PLAIN_CHATS:
+            with suppress(TemplateRefused):
+                frames.append(self._render(conversation, {"add_generation_prompt": False}))
+        return "\n".join(frames)
 
     def render_chat(
         self, messages: Sequence[Mapping[str, Any]], kwargs: Mapping[str, Any] = NO_KWARGS

@@ -196,6 +196,11 @@ class Settings(BaseSettings):
         "model",
         description="Rules of requests that name none: `model`: its own; `none`: OpenAI's.",
     )
+    control_tokens_in_messages: Literal["text", "tokens"] = Field(
+        "text",
+        description="What control tokens such as `<|im_end|>` in messages are: `text`, or `tokens`,"
+        " with which whoever writes a message can forge turns.",
+    )
     max_wait_s: PositiveFloat = Field(590.0, description="Longest wait of one HTTP request.")
     on_disconnect: Literal["cancel", "continue"] = Field(
         "cancel",

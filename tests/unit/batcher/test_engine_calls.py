@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -17,8 +18,8 @@ from batcher.engine import Engine
 from headrace.core.types import Delta, Request
 from tests.unit.batcher.driving import MakeEngine, Output, a_request, run_alone
 
-Asked = tuple[int, int]
-"""Length of the prompt, most tokens of the output."""
+Asked = tuple[int, int, int | None]
+"""Length of the prompt, most tokens of the output, alternatives of each."""
 
 
 class Calls(RuleBasedStateMachine):
@@ -37,13 +38,17 @@ class Calls(RuleBasedStateMachine):
         self.live: list[str] = []
         self.aborted: list[str] = []
 
-    @rule(length=st.integers(1, 40), max_tokens=st.integers(1, 8))
-    def add(self, length: int, max_tokens: int) -> None:
-        self._add(f"r{len(self.asked)}", (length, max_tokens), Output())
+    @rule(
+        length=st.integers(1, 40),
+        max_tokens=st.integers(1, 8),
+        top=st.sampled_from([None, None, 2]),
+    )
+    def add(self, length: int, max_tokens: int, top: int | None) -> None:
+        self._add(f"r{len(self.asked)}", (length, max_tokens, top), Output())
 
     @rule()
     def add_a_bad_one(self) -> None:
-        self._add(f"r{len(self.asked)}", (0, 1), Output())
+        self._add(f"r{len(self.asked)}", (0, 1, None), Output())
 
     @rule(steps=st.integers(1, 4))
     def step(self, steps: int) -> None:
@@ -83,7 +88,7 @@ class Calls(RuleBasedStateMachine):
 
     def _add(self, name: str, asked: Asked, before: Output) -> None:
         self.asked[name] = asked
-        self.outputs[name] = Output(list(before.ids), before.text)
+        self.outputs[name] = Output(list(before.ids), before.text, list(before.logprobs))
         self.live.append(name)
         self.engine.add(_request(name, asked), before.ids)
 
@@ -91,7 +96,8 @@ class Calls(RuleBasedStateMachine):
         places = [self.live.index(delta.request_id) for delta in deltas]
         assert places == sorted(set(places)), "not in the order of arrival"
         for delta in deltas:
-            assert len(delta.token_ids) <= 1
+            has_alternatives = self.asked[delta.request_id][2] is not None
+            assert len(delta.token_ids) <= 1 or has_alternatives
             self.outputs[delta.request_id].absorb(delta)
             if delta.is_last:
                 self.live.remove(delta.request_id)
@@ -101,8 +107,10 @@ class Calls(RuleBasedStateMachine):
         if asked not in self.expected:
             self.expected[asked] = run_alone(self.solo, _request("solo", asked))
         expected = self.expected[asked]
+        named = [entry.token_id for entry in output.logprobs]
+        assert named == (output.ids if asked[2] is not None else [])
         if output.is_over:
-            assert output == expected
+            assert replace(output, logprobs=expected.logprobs) == expected
         else:
             assert output.ids == expected.ids[: len(output.ids)]
             assert expected.text.startswith(output.text)
@@ -122,5 +130,5 @@ def test_any_calls_in_any_order(make_local_engine: MakeEngine) -> None:
 
 
 def _request(name: str, asked: Asked) -> Request:
-    length, max_tokens = asked
-    return a_request(name, range(20, 20 + length), max_tokens)
+    length, max_tokens, alternatives = asked
+    return a_request(name, range(20, 20 + length), max_tokens, logprobs=alternatives)

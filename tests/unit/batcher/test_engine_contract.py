@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer, models
 
 from batcher.detokenizer import Detokenizer
 from headrace.core.model_card import ModelCard
 from headrace.core.types import Feature, FinishReason, Request, Room
+from tests.tokenizers_of_kinds import KINDS
 from tests.unit.batcher.driving import MakeEngine, Output, a_request, drain, run_alone, take
 
 GREEDY = {"temperature": 0.0}
@@ -69,6 +71,34 @@ def test_an_end_of_sequence_that_is_an_ordinary_token_counts_and_is_not_shown(
         assert ids[:place] == made[:place]
         assert before + output.text == card.tokenizer.decode(shown)
         assert output.finish_reason in (FinishReason.STOP, FinishReason.LENGTH)
+
+
+@pytest.mark.parametrize("kind", ["llama 2", "gemma", "metaspace first", "metaspace and bytes"])
+def test_an_output_keeps_the_space_that_it_begins_with(
+    make_local_engine: MakeEngine, endless: ModelCard, kind: str
+) -> None:
+    """SentencePiece writes the space before a word into its token, and drops that of a text."""
+    tokenizer = words_of(KINDS[kind])
+    engine = make_local_engine(replace(endless, tokenizer_json=tokenizer.to_str()))
+    begins = set()
+    for first in range(40, 60):
+        prompt = [first, 41, 42]
+        output = run_alone(engine, a_request("a", prompt, 4, temperature=2.0, seed=first))
+        for end in range(len(output.ids)):
+            ids = [*prompt, *output.ids[:end]]
+            rest = run_alone(engine, a_request("a", prompt, 4), output.ids[:end])
+            whole = tokenizer.decode([*ids, *rest.ids])
+            assert tokenizer.decode(ids) + rest.text == whole
+            begins.add(rest.text[:1])
+    assert " " in begins and "w" in begins
+
+
+def words_of(kind: Tokenizer) -> Tokenizer:
+    """A tokenizer of words, every other of which begins with a space, with a kind's decoder."""
+    names = {f"{'▁' if number % 2 else ''}w{number}": number for number in range(320)}
+    tokenizer = Tokenizer(models.WordLevel(names, unk_token="w0"))
+    tokenizer.decoder = kind.decoder
+    return tokenizer
 
 
 def test_each_step_answers_in_the_order_of_arrival(
@@ -288,6 +318,109 @@ def test_each_token_has_its_logprob_where_the_request_asked(
             entries = delta.logprobs or ()
             assert tuple(entry.token_id for entry in entries) == delta.token_ids
             assert all(entry.logprob <= 0 and entry.top == () for entry in entries)
+
+
+ALTERNATIVES = 3
+"""Most that a request of these tests asks for."""
+
+
+@pytest.fixture
+def make_knowing(make_engine: MakeEngine, endless: ModelCard) -> MakeEngine:
+    """Makes engines that know the alternatives of a token; one that does not ends the test."""
+    assert Feature.TOP_LOGPROBS in make_engine(endless).features
+    return make_engine
+
+
+def alternatives_of(output: Output) -> list[Any]:
+    """Token, logprob and alternatives of each place, so that nearly equal numbers are equal."""
+    assert [entry.token_id for entry in output.logprobs] == output.ids
+    assert all(output.error is None and entry.logprob <= 0 for entry in output.logprobs)
+    return [
+        [entry.token_id, near(entry.logprob), [(i, near(value)) for i, value in entry.top]]
+        for entry in output.logprobs
+    ]
+
+
+def near(logprob: float) -> Any:
+    return pytest.approx(logprob, abs=1e-4)
+
+
+@pytest.mark.parametrize("rules", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
+def test_alternatives_are_the_likeliest_tokens_and_agree_with_the_token(
+    make_knowing: MakeEngine, endless: ModelCard, rules: dict[str, Any]
+) -> None:
+    engine = make_knowing(endless)
+    asked = run_alone(engine, a_request("a", [60, 61, 62], logprobs=ALTERNATIVES, **rules))
+    plain = run_alone(engine, a_request("a", [60, 61, 62], logprobs=0, **rules))
+    assert (asked.ids, asked.text) == (plain.ids, plain.text)
+    for entry, alone in zip(asked.logprobs, plain.logprobs, strict=True):
+        values = [logprob for _token_id, logprob in entry.top]
+        assert values == sorted(values, reverse=True)
+        assert 1 <= len(values) <= ALTERNATIVES
+        assert len(dict(entry.top)) == len(values)
+        assert alone.logprob == near(entry.logprob)
+        assert dict(entry.top).get(entry.token_id, entry.logprob) == entry.logprob
+        assert entry.token_id in dict(entry.top) or entry.logprob <= values[-1]
+
+
+def test_a_resumed_request_has_the_alternatives_it_would_have_had(
+    make_knowing: MakeEngine, endless: ModelCard
+) -> None:
+    engine = make_knowing(endless)
+    for prompt_tokens in (1, 32, 100):
+        prompt = [40 + n % 90 for n in range(prompt_tokens)]
+        request = a_request("a", prompt, logprobs=ALTERNATIVES)
+        whole = run_alone(engine, request)
+        for published in (1, 5, 11):
+            rest = run_alone(engine, request, whole.ids[:published])
+            assert whole.ids[:published] + rest.ids == whole.ids
+            assert alternatives_of(rest) == alternatives_of(whole)[published:]
+
+
+def test_requests_that_ask_for_alternatives_and_others_do_not_change_each_other(
+    make_knowing: MakeEngine, endless: ModelCard
+) -> None:
+    engine = make_knowing(endless)
+    asked = [a_request(f"r{n}", range(40, 41 + 9 * n), logprobs=1 + n % 3) for n in range(9)]
+    other = a_request("other", [40, 41], max_tokens=30)
+    alone = {request.id: run_alone(engine, request) for request in [*asked, other]}
+    for request in [*asked, other]:
+        engine.add(request)
+    together = drain(engine)
+    assert together["other"] == alone["other"]
+    for request in asked:
+        assert together[request.id].text == alone[request.id].text
+        assert alternatives_of(together[request.id]) == alternatives_of(alone[request.id])
+    assert engine.room() == make_knowing(endless).room()
+
+
+def test_alternatives_end_with_their_request(make_knowing: MakeEngine, endless: ModelCard) -> None:
+    request = a_request("a", [60, 61, 62], logprobs=1)
+    whole = run_alone(make_knowing(endless), request)
+    engine = make_knowing(endless)
+    for rules in ({"stop": (whole.text[2:4],)}, {"stop_token_ids": (whole.ids[5],)}):
+        output = run_alone(engine, with_rules(request, **rules))
+        assert alternatives_of(output)[:2] == alternatives_of(whole)[:2]
+        if output.finish_reason is FinishReason.STOP:
+            assert len(output.ids) < len(whole.ids)
+            assert alternatives_of(output) == alternatives_of(whole)[: len(output.ids)]
+
+
+def test_a_request_that_is_aborted_leaves_its_alternatives_behind(
+    make_knowing: MakeEngine, endless: ModelCard
+) -> None:
+    engine = make_knowing(endless)
+    request = a_request("a", [60, 61, 62], logprobs=2)
+    expected = run_alone(engine, request)
+    for steps in range(6):
+        engine.add(a_request("a", range(40, 140), max_tokens=50, logprobs=3))
+        for _step in range(steps):
+            engine.step()
+        engine.abort("a")
+        assert engine.is_idle
+        output = run_alone(engine, request)
+        assert output.text == expected.text
+        assert alternatives_of(output) == alternatives_of(expected)
 
 
 @pytest.mark.parametrize(

@@ -89,11 +89,6 @@ def test_others_go_on_while_a_grammar_is_compiled(make_engine: Any) -> None:
     assert len(outputs["schema"].ids) == 3
 
 
-def test_alternatives_to_a_token_are_refused(make_engine: Any) -> None:
-    output = run_alone(make_engine(), a_request("a", [40], logprobs=2))
-    assert str(output.error).startswith("logprobs: ")
-
-
 @pytest.mark.parametrize(
     "penalty", [{"repetition_penalty": 1.9}, {"presence_penalty": 2.0}, {"frequency_penalty": 2.0}]
 )
