@@ -204,7 +204,7 @@ class JobFailed(HeadraceError):
 
     def __init__(self, job_id: str, state: str, reason: str) -> None:
         super().__init__(f"job {job_id} {state}: {reason}")
-        if state == "cancelled":
+        if state == "cancelled" and self.code == JobFailed.code:
             self.code = "job_cancelled"
         self.job_id = job_id
         self.state = state
