@@ -177,3 +177,20 @@ def test_schemas_of_jobs_that_passed_no_api_hold_up_no_neighbour(
     assert_nobody_died(served, redis, [*watch.job_ids, *job_ids])
     assert alerts(served) <= OF_FAILED_JOBS
     assert "repeats are written out" in str(queue.get(job_ids[0]).error)
+
+
+def test_an_answer_that_does_not_fit_its_schema_is_no_success(served: Deployment) -> None:
+    """A stop string cuts the only answer that fits."""
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"enum": ["wheel"]}}}
+    messages = [{"role": "user", "content": PROMPT}]
+    body = {"messages": messages, "max_tokens": 20, "stop": ["e"], "response_format": form}
+    path = "/v1/chat/completions"
+    eventually(lambda: served.client.post(path, json=body).status_code != 503, 120)
+
+    refused = served.client.post(path, json=body)
+    assert (refused.status_code, refused.headers["x-should-retry"]) == (422, "false")
+    assert refused.json()["error"]["code"] == "schema_violation"
+    cut = served.client.post(path, json=body | {"max_tokens": 2, "stop": None}).json()
+    assert cut["choices"][0]["finish_reason"] == "length"
+    whole = served.client.post(path, json=body | {"stop": ["!"]}).json()
+    assert whole["choices"][0]["message"]["content"] == '"wheel"'
