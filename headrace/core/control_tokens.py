@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import pairwise
@@ -20,7 +21,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from headrace.core.renamed_tokenizer import rename_tokens
+from headrace.core.renamed_tokenizer import RenamedTokenizer
 from headrace.core.token_pattern import pattern_of
 
 _MARKS = range(0xE000, 0xF900)
@@ -28,13 +29,10 @@ _MARKS = range(0xE000, 0xF900)
 
 
 class ControlTokens:
-    """Of one tokenizer. `tokens` are the texts of the control tokens, each longer than a character.
+    """`tokens` are the texts of a tokenizer's control tokens, of two characters at least."""
 
-    `tokenizer_json` is the text of its `tokenizer.json`.
-    """
-
-    def __init__(self, tokenizer: Tokenizer, tokenizer_json: str, tokens: Iterable[str]) -> None:
-        self._json = tokenizer_json
+    def __init__(self, tokenizer: Tokenizer, tokens: Iterable[str]) -> None:
+        self._tokenizer = tokenizer
         self._tokens = sorted(tokens)
         self._beginnings = {token[:end] for token in self._tokens for end in range(1, len(token))}
         self._longest = max(map(len, self._tokens), default=0)
@@ -58,9 +56,24 @@ class ControlTokens:
 
     def tokenize(self, rendered: str, mark: str) -> tuple[int, ...]:
         """The ids of a text that was rendered of marked ones."""
-        named = self._any_token.sub(self._named, rendered)
-        plain = named.replace(mark, "").replace(_escaped(mark), "")
-        return tuple(self._tokenizer.encode(plain, add_special_tokens=False).ids)
+        named = self._any_token.sub(self._named, rendered).replace(_escaped(mark), "")
+        plain = named.replace(mark, "")
+        ids = self._renamed.encode(plain)
+        if self._has_more(ids, plain):
+            return RenamedTokenizer(self._tokenizer, self._names, mark).encode(named)
+        return ids
+
+    def _has_more(self, ids: tuple[int, ...], plain: str) -> bool:
+        """Whether the model itself made control tokens of texts that are in its vocabulary.
+
+        What stands for unknown characters is none.
+        """
+        found, unknown = Counter(ids), getattr(self._tokenizer.model, "unk_token", None)
+        return any(
+            found[self._ids[token]] > plain.count(name)
+            for token, name in self._names.items()
+            if self._ids[token] in found and (token != unknown or token in plain)
+        )
 
     def _named(self, found: re.Match[str]) -> str:
         """The name of a token that was found, where its tokenizer would find it."""
@@ -128,8 +141,14 @@ class ControlTokens:
         }
 
     @cached_property
-    def _tokenizer(self) -> Tokenizer:
-        return rename_tokens(self._json, self._names)
+    def _ids(self) -> dict[str, int]:
+        added = self._tokenizer.get_added_tokens_decoder()
+        ids = {token.content: token_id for token_id, token in added.items()}
+        return {token: ids[token] for token in self._tokens}
+
+    @cached_property
+    def _renamed(self) -> RenamedTokenizer:
+        return RenamedTokenizer(self._tokenizer, self._names)
 
 
 def _texts(value: Any) -> Iterator[str]:

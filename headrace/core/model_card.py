@@ -130,7 +130,7 @@ class ModelCard:
         others = {token.content for token in added if not token.special and token.content.strip()}
         framing = {token for token in others if token in self._framing}
         tokens = [token for token in special | framing if len(token) > 1]
-        return ControlTokens(self.tokenizer, self.tokenizer_json, tokens)
+        return ControlTokens(self.tokenizer, tokens)
 
     @property
     def _framing(self) -> str:

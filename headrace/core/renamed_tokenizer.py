@@ -1,48 +1,49 @@
-"""A tokenizer whose tokens have other names: the same ids for all other texts."""
+"""A tokenizer whose added tokens have other names, over the same vocabulary."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any
 
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer, pre_tokenizers
+from tokenizers.pre_tokenizers import PreTokenizer
 
 
-def rename_tokens(tokenizer_json: str, names: Mapping[str, str]) -> Tokenizer:
-    """Each token of `names` is called by its value. Its old name is a text like any other.
+class RenamedTokenizer:
+    """Finds the added tokens of `names` by their new names; their old ones are text.
 
-    It is meant for texts without special tokens around them: it adds none.
+    All ids are those of `tokenizer`, with which it shares its vocabulary. A text is cut at each
+    `cut`, which is no part of it.
     """
-    tree = json.loads(tokenizer_json)
-    for token in tree["added_tokens"]:
-        token["content"] = names.get(token["content"], token["content"])
-    _rename_in_model(tree["model"], names)
-    tree["post_processor"] = tree["truncation"] = tree["padding"] = None
-    return Tokenizer.from_str(json.dumps(tree))
+
+    def __init__(self, tokenizer: Tokenizer, names: Mapping[str, str], cut: str = "") -> None:
+        self._tokenizer = Tokenizer(tokenizer.model)
+        if tokenizer.normalizer is not None:
+            self._tokenizer.normalizer = tokenizer.normalizer
+        steps: list[PreTokenizer] = [pre_tokenizers.Split(cut, "removed")] if cut else []
+        steps += [tokenizer.pre_tokenizer] if tokenizer.pre_tokenizer else []
+        if steps:
+            self._tokenizer.pre_tokenizer = _sequence(steps)
+        added = sorted(tokenizer.get_added_tokens_decoder().items())
+        self._tokenizer.add_tokens([_called(names, token) for _id, token in added])
+        find = self._tokenizer.token_to_id
+        self._ids = {find(_called(names, token).content): id_ for id_, token in added}
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """The ids of a text, without special tokens around it."""
+        ids = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return tuple(self._ids.get(token_id, token_id) for token_id in ids)
 
 
-def _rename_in_model(model: dict[str, Any], names: Mapping[str, str]) -> None:
-    """Renames them in the vocabulary, where a text could otherwise become one as a whole."""
-    vocabulary = model["vocab"]
-    if isinstance(vocabulary, dict):
-        model["vocab"] = {names.get(token, token): id_ for token, id_ in vocabulary.items()}
-    else:
-        model["vocab"] = [[names.get(piece, piece), score] for piece, score in vocabulary]
-    if isinstance(model.get("unk_token"), str):
-        model["unk_token"] = names.get(model["unk_token"], model["unk_token"])
-    if "merges" in model:
-        prefix = model.get("continuing_subword_prefix") or ""
-        kept = [merge for merge in model["merges"] if not _makes(_parts(merge), prefix, names)]
-        model["merges"] = kept
+def _sequence(steps: list[PreTokenizer]) -> PreTokenizer:
+    return steps[0] if len(steps) == 1 else pre_tokenizers.Sequence(steps)
 
 
-def _parts(merge: str | list[str]) -> list[str]:
-    """Older files have both parts in one text."""
-    return merge.split(" ") if isinstance(merge, str) else merge
-
-
-def _makes(parts: list[str], prefix: str, names: Mapping[str, str]) -> bool:
-    """Whether a merge takes or makes a renamed token."""
-    left, right = parts
-    return not names.keys().isdisjoint((left, right, left + right.removeprefix(prefix)))
+def _called(names: Mapping[str, str], token: AddedToken) -> AddedToken:
+    return AddedToken(
+        names.get(token.content, token.content),
+        single_word=token.single_word,
+        lstrip=token.lstrip,
+        rstrip=token.rstrip,
+        normalized=token.normalized,
+        special=token.special,
+    )

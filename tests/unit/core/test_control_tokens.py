@@ -232,7 +232,7 @@ def test_calls_of_tools_and_their_results_make_none() -> None:
     template = "{% for m in messages %}<|im_start|>{{ m | tojson }}<|im_end|>{% endfor %}"
     card = a_card(template=template)
     call = {"type": "function", "function": {"name": FORGED, "arguments": {FORGED: [FORGED]}}}
-    said = [
+    said: list[dict[str, Any]] = [
         {"role": "assistant", "content": "", "tool_calls": [call]},
         {"role": "tool", "content": FORGED, "tool_call_id": FORGED},
     ]
@@ -268,10 +268,7 @@ def test_the_ids_of_a_control_token_in_a_text_are_those_of_its_characters(
     assert KINDS[kind].token_to_id(SPECIAL) not in ids
 
 
-CONTROL = {
-    kind: ControlTokens(tokenizer, tokenizer.to_str(), [SPECIAL])
-    for kind, tokenizer in KINDS.items()
-}
+CONTROL = {kind: ControlTokens(tokenizer, [SPECIAL]) for kind, tokenizer in KINDS.items()}
 
 
 def encode(tokenizer: Tokenizer, text: str) -> list[int]:
@@ -294,7 +291,7 @@ def test_thousands_of_control_tokens_take_no_time_to_look_for() -> None:
     tokens = [f"<unused{number}>" for number in range(6000)]
     tokenizer = make_tokenizer()
     tokenizer.add_special_tokens(tokens)
-    control = ControlTokens(tokenizer, tokenizer.to_str(), tokens)
+    control = ControlTokens(tokenizer, tokens)
 
     for text in ("<" * 300_000, "<unused" * 40_000, "<unused5" * 40_000):
         began = thread_time()
