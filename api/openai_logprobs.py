@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.openai_answers import ChatLogprobsView, ChatToken, CompletionLogprobsView, TokenView
+from api.turns import in_turns
 from headrace.core.model_card import ModelCard
 from headrace.core.token_text import TokenText
 from headrace.core.types import Request, TokenLogprobs
@@ -26,7 +27,7 @@ class ChatLogprobs(NoLogprobs):
 
     def write(self, entries: Sequence[TokenLogprobs]) -> ChatLogprobsView | None:
         """None where no token came."""
-        content = [self._with_alternatives(entry) for entry in entries]
+        content = [self._with_alternatives(entry) for entry in in_turns(entries)]
         return {"content": content, "refusal": None} if content else None
 
     def _with_alternatives(self, entry: TokenLogprobs) -> ChatToken:
@@ -53,10 +54,10 @@ class CompletionLogprobs(NoLogprobs):
             return None
         has_top = any(entry.top for entry in entries)
         return {
-            "tokens": [self._text(entry.token_id) for entry in entries],
+            "tokens": [self._text(entry.token_id) for entry in in_turns(entries)],
             "token_logprobs": [entry.logprob for entry in entries],
-            "top_logprobs": [self._top(entry) for entry in entries] if has_top else None,
-            "text_offset": [self._advance(entry.token_id) for entry in entries],
+            "top_logprobs": [self._top(entry) for entry in in_turns(entries)] if has_top else None,
+            "text_offset": [self._advance(entry.token_id) for entry in in_turns(entries)],
         }
 
     def _top(self, entry: TokenLogprobs) -> dict[str, float]:
