@@ -39,8 +39,9 @@ check: $(INSTALLED)  ## Run ruff, mypy and the import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-fuzz-api: $(INSTALLED)  ## Send the API whatever its OpenAPI document allows, and what not (4 minutes)
+fuzz-api: $(INSTALLED)  ## Send the API what its OpenAPI document allows, what not, and what costs much (7 minutes)
 	$(BIN)/python -m tests.fuzzing $(ARGS)
+	$(BIN)/python -m tests.neighbour_fuzzing
 
 up:  ## Build the containers, start them and wait until they answer
 	$(COMPOSE) build $(DOCKER_BUILD_ARGS)

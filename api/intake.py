@@ -38,6 +38,9 @@ RARE = {
 }
 """What not every engine can do: the field that asks for it, and what it asks."""
 
+MOST_LOGPROBS = 200_000
+"""Of all tokens and alternatives of one answer, which is one piece of JSON of 100 bytes each."""
+
 SHORT_BYTES = 4_000
 """A body of this size is tokenised at once."""
 
@@ -116,6 +119,8 @@ class Intake:
         tokenized, tokenize_s = self._tokenize(card, prompts)
         choices = [prompt_ids for prompt_ids in tokenized for _choice in range(n)]
         defaults, traceparent = self.sampling_defaults(card), self._traces.traceparent()
+        limits = [self._fit(len(prompt_ids), body, card, param) for prompt_ids in choices]
+        _refuse_too_many_logprobs(body, sum(limits))
         tenant = caller().tenant
         requests = [
             Request(
@@ -124,7 +129,7 @@ class Intake:
                 card_hash=card.hash,
                 prompt_ids=prompt_ids,
                 sampling=body.sampling(
-                    self._fit(len(prompt_ids), body, card, param),
+                    limit,
                     index,
                     defaults,
                     self._expected(len(prompt_ids), body, card),
@@ -138,7 +143,7 @@ class Intake:
                 traceparent=traceparent,
                 is_chat=is_chat,
             )
-            for index, prompt_ids in enumerate(choices)
+            for index, (prompt_ids, limit) in enumerate(zip(choices, limits, strict=True))
         ]
         self._refuse_unable(requests[0].sampling)
         if (schema := requests[0].sampling.json_schema) is not None:
@@ -213,6 +218,19 @@ def _long_enough(max_tokens: int, body: Body) -> int:
         message = f"min_tokens: {body.min_tokens}, more than max_tokens, which is {max_tokens} here"
         raise InvalidRequest(message, "min_tokens")
     return max_tokens
+
+
+def _refuse_too_many_logprobs(body: Body, tokens: int) -> None:
+    """Raises `InvalidRequest` where an answer could have more logprobs than `MOST_LOGPROBS`."""
+    if body.wanted_logprobs is None:
+        return
+    logprobs = tokens * (1 + body.wanted_logprobs)
+    if logprobs > MOST_LOGPROBS:
+        raise InvalidRequest(
+            f"logprobs: up to {logprobs} in one answer, at most {MOST_LOGPROBS}: name a smaller"
+            " max_tokens, n or number of alternatives",
+            "logprobs",
+        )
 
 
 def _refuse_foreign_ids(body: Body, card: ModelCard) -> None:

@@ -138,6 +138,18 @@ class Message(BaseModel):
     reasoning: str | None = None
 
 
+MAX_MESSAGES = 4096
+
+
+def _few(value: Any) -> Any:
+    if isinstance(value, list) and len(value) > MAX_MESSAGES:
+        raise ValueError(f"{len(value)} messages, at most {MAX_MESSAGES}")
+    return value
+
+
 Messages = Annotated[
-    list[Annotated[Message, BeforeValidator(_without_neutral)]], Field(min_length=1)
+    list[Annotated[Message, BeforeValidator(_without_neutral)]],
+    Field(min_length=1, max_length=MAX_MESSAGES, fail_fast=True),
+    BeforeValidator(_few),
 ]
+"""Reading thousands of messages, or listing what is wrong with each, would hold up others."""

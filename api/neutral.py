@@ -6,7 +6,7 @@ A field that would change the answer, and that Headrace does not have, is refuse
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -88,6 +88,9 @@ _LLAMA_CPP_AND_OTHERS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("json_schema", "samplers", "truncate", "route", "prompt_mode"), ()),
 }
 
+MOST_COMPLAINTS, LONGEST_NAME = 8, 100
+"""Most fields that a refusal names, and characters of one: similar names take time to find."""
+
 NEUTRAL = _OPENAI | _VLLM_AND_SGLANG | _LLAMA_CPP_AND_OTHERS
 """Fields that are taken only where they change nothing, with the values that do so.
 
@@ -119,13 +122,9 @@ def meaningful(body: Mapping[str, Any], own: Collection[str]) -> dict[str, Any]:
     for switched, switch in SWITCHES.items():
         if _is_filled(foreign.get(switched)) and foreign.pop(switch, "auto") == "none":
             del foreign[switched]
-    complaints = {
-        name: _complaint(name, own)
-        for name, value in foreign.items()
-        if not _is_neutral(name, value)
-    }
-    if complaints:
-        raise _refused(complaints)
+    refused = [name for name, value in foreign.items() if not _is_neutral(name, value)]
+    if refused:
+        raise _refused(refused, own)
     return {name: value for name, value in asked.items() if name in own}
 
 
@@ -163,6 +162,8 @@ def _is_same(value: Any, neutral: Any) -> bool:
 
 
 def _complaint(name: str, own: Collection[str]) -> str:
+    if len(name) > LONGEST_NAME:
+        return f"{name[:LONGEST_NAME]}…: no such field; leave it out"
     if name in _ADVICE:
         return f"{name}: {_ADVICE[name]}"
     if name not in NEUTRAL:
@@ -173,8 +174,10 @@ def _complaint(name: str, own: Collection[str]) -> str:
     return f"{name}: not supported; leave it out{only}"
 
 
-def _refused(complaints: Mapping[str, str]) -> InvalidRequest:
+def _refused(names: Sequence[str], own: Collection[str]) -> InvalidRequest:
     """The first field is the error's `param`."""
-    first = next(iter(complaints))
-    code = "unsupported_value" if first in NEUTRAL else "unknown_parameter"
-    return InvalidRequest(". ".join(complaints.values()), first, code)
+    complaints = [_complaint(name, own) for name in names[:MOST_COMPLAINTS]]
+    if len(names) > MOST_COMPLAINTS:
+        complaints.append(f"{len(names) - MOST_COMPLAINTS} more fields are refused")
+    code = "unsupported_value" if names[0] in NEUTRAL else "unknown_parameter"
+    return InvalidRequest(". ".join(complaints), names[0][:LONGEST_NAME], code)

@@ -7,6 +7,7 @@ from typing import Any
 
 from api.openai_answers import ChatLogprobsView, ChatToken, CompletionLogprobsView, TokenView
 from api.shown_tokens import Placed, ShownTokens
+from api.turns import in_turns
 from headrace.core.model_card import ModelCard
 from headrace.core.types import Request, TokenLogprobs
 
@@ -38,7 +39,7 @@ class ChatLogprobs(Logprobs):
     """A token has its text and its bytes: one alone may be a part of a character only."""
 
     def _view(self, placed: Sequence[Placed]) -> ChatLogprobsView:
-        content = [self._with_alternatives(entry) for _begin, entry in placed]
+        content = [self._with_alternatives(entry) for _begin, entry in in_turns(placed)]
         return {"content": content, "refusal": None}
 
     def _with_alternatives(self, entry: TokenLogprobs) -> ChatToken:
@@ -57,9 +58,9 @@ class CompletionLogprobs(Logprobs):
         entries = [entry for _begin, entry in placed]
         has_top = any(entry.top for entry in entries)
         return {
-            "tokens": [self._text(entry.token_id) for entry in entries],
+            "tokens": [self._text(entry.token_id) for entry in in_turns(entries)],
             "token_logprobs": [entry.logprob for entry in entries],
-            "top_logprobs": [self._top(entry) for entry in entries] if has_top else None,
+            "top_logprobs": [self._top(entry) for entry in in_turns(entries)] if has_top else None,
             "text_offset": [begin for begin, _entry in placed],
         }
 

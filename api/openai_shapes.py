@@ -16,6 +16,7 @@ from api.openai_answers import (
     Usage,
 )
 from api.openai_logprobs import ChatLogprobs, CompletionLogprobs, NoLogprobs
+from api.turns import in_turns
 from headrace.core.events import TokenEvent
 from headrace.core.jobs.handover import Submitted
 from headrace.core.jobs.job import Job, Report
@@ -99,7 +100,9 @@ class Shape:
     def _choices(self, jobs: Sequence[Job]) -> Iterator[Choice]:
         for index, job in enumerate(jobs):
             result = job.result or {}
-            entries = [TokenLogprobs.decode(fields) for fields in result.get("logprobs", ())]
+            entries = [
+                TokenLogprobs.decode(fields) for fields in in_turns(result.get("logprobs", ()))
+            ]
             logprobs = self._logprobs[index].write(entries, result["text"], is_over=True)
             yield Choice(index, result["text"], logprobs, result["finish_reason"])
 

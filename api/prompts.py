@@ -12,6 +12,11 @@ from pydantic import (
     WrapValidator,
 )
 
+from headrace.core.errors import InvalidRequest
+
+MAX_PROMPTS = 64
+"""Most prompts of one request."""
+
 ONE = "give a text or a list of token ids; it may not be empty"
 SEVERAL = "give a text, a list of token ids, or a list of such; none may be empty"
 
@@ -31,12 +36,14 @@ def _or(message: str) -> WrapValidator:
 def _as_prompts(value: Any) -> Any:
     """One prompt becomes a list of one."""
     is_list = isinstance(value, list) and bool(value) and isinstance(value[0], str | list)
+    if is_list and len(value) > MAX_PROMPTS:
+        raise InvalidRequest(f"prompt: {len(value)} prompts, at most {MAX_PROMPTS}", "prompt")
     return value if is_list else [value]
 
 
 _Prompt = (
     Annotated[str, Field(min_length=1)]
-    | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, fail_fast=True)]
 )
 _Prompts = Annotated[list[_Prompt], Field(min_length=1)]
 

@@ -35,7 +35,9 @@ from headrace.core.sampling_defaults import (
 from headrace.core.types import Priority, Sampling
 
 SEED_BITS = 63
-MAX_STOPS = 4
+MAX_STOPS, MAX_STOP_CHARACTERS = 4, 1024
+"""Most stop strings, and characters of one: each is looked for at every token."""
+
 MAX_STOP_TOKENS, MAX_BIASES = 256, 1024
 """Most entries of `stop_token_ids` and `logit_bias`."""
 
@@ -107,7 +109,9 @@ def _off(top_k: int) -> int:
     return max(0, top_k)
 
 
-Stops = Annotated[list[str], Field(max_length=MAX_STOPS)]
+Stops = Annotated[
+    list[Annotated[str, Field(max_length=MAX_STOP_CHARACTERS)]], Field(max_length=MAX_STOPS)
+]
 TokenLimit = Annotated[
     Annotated[int, Field(ge=1)] | None,
     BeforeValidator(
@@ -122,9 +126,17 @@ TokenId = Annotated[int, Field(ge=0)]
 TokenIdText = Annotated[str, Field(pattern="^(0|[1-9][0-9]{0,9})$")]
 """The id of a token as the name of a field, which JSON writes as text."""
 
+
+def _few_biases(value: Any) -> Any:
+    if isinstance(value, dict) and len(value) > MAX_BIASES:
+        raise ValueError(f"{len(value)} token ids, at most {MAX_BIASES}")
+    return value
+
+
 Biases = Annotated[
     dict[TokenIdText, Annotated[float, Field(ge=-100, le=100)]],
     Field(max_length=MAX_BIASES, json_schema_extra={"additionalProperties": False}),
+    BeforeValidator(_few_biases),
 ]
 PriorityName = Annotated[Priority, Field(strict=False)]
 AskedPriority = Annotated[

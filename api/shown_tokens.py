@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from api.turns import in_turns
 from headrace.core.model_card import ModelCard
 from headrace.core.token_text import TokenText
 from headrace.core.types import Request, TokenLogprobs
@@ -45,7 +46,7 @@ class ShownTokens:
         return shown
 
     def _place(self, entries: Sequence[TokenLogprobs]) -> Iterator[Placed]:
-        for entry in entries:
+        for entry in in_turns(entries):
             yield Placed(self._decoded, entry)
             self._decoded += len(self._text_of.add(entry.token_id))
 

@@ -30,8 +30,8 @@ class RenamedTokenizer:
 
     def encode(self, text: str) -> tuple[int, ...]:
         """The ids of a text, without special tokens around it."""
-        ids = self._tokenizer.encode(text, add_special_tokens=False).ids
-        return tuple(self._ids.get(token_id, token_id) for token_id in ids)
+        [encoded] = self._tokenizer.encode_batch_fast([text], add_special_tokens=False)
+        return tuple(self._ids.get(token_id, token_id) for token_id in encoded.ids)
 
 
 def _sequence(steps: list[PreTokenizer]) -> PreTokenizer:
