@@ -89,13 +89,14 @@ class _Writer:
         self._rules: dict[str, Expression] = {}
         self._names: dict[Need, str] = {}
         self._waiting: list[Need] = []
+        self._written_shapes: dict[Shape, str] = {}
         self._languages: dict[tuple[int, str], tuple[Automaton, str]] = {}
 
     def grammar(self) -> dict[str, Expression]:
         self._value(frozenset({(0, False)}))
         for need in self._waiting:
             self._work.spend(8)
-            self._rules[self._names[need]] = self._shape(self._reader.shape(need))
+            self._rules[self._names[need]] = self._once(need)
         rules = pruned(self._rules, ROOT)
         if not rules:
             raise self._nothing_fits()
@@ -113,6 +114,12 @@ class _Writer:
             self._names[need] = f"value {len(self._names)}" if self._names else ROOT
             self._waiting.append(need)
         return Rule(self._names[need])
+
+    def _once(self, need: Need) -> Expression:
+        """Refers to an earlier rule where another need came to the same shape, as by a `$ref`."""
+        shape = self._reader.shape(need)
+        known = self._written_shapes.setdefault(shape, self._names[need])
+        return self._shape(shape) if known == self._names[need] else Rule(known)
 
     def _shape(self, shape: Shape) -> Expression:
         return choice(

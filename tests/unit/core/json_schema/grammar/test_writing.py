@@ -163,6 +163,12 @@ def test_a_key_is_written_as_the_schema_has_it(name: str) -> None:
     assert writes(json.dumps(schema), json.dumps({name: 5}, ensure_ascii=False))
 
 
+def test_what_many_references_name_is_written_once() -> None:
+    children = {f"c{n}": {"$ref": "#/$defs/node"} for n in range(40)}
+    schema = {"$defs": {"node": {"properties": children}}, "$ref": "#/$defs/node"}
+    assert grammar_of(json.dumps(schema)).count('"c7') <= 4
+
+
 def test_no_character_of_two_printed_digits_shares_its_quotes() -> None:
     """The pipeline's library would read a digit behind it as one of its own."""
     assert '"gr" "ö" "ß" "e' in grammar_of('{"const": "größe"}').replace('\\"', "")
