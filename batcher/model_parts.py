@@ -157,4 +157,6 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ModelError(f"cannot make the folder of prepared models: {error}") from error
+        raise ModelError(
+            f"HEADRACE_STATE_DIR: cannot make the folder of prepared models: {error}"
+        ) from error

@@ -62,7 +62,7 @@ def resolve_source(model: str) -> ModelSource:
     """
     if model == BUNDLED:
         return ModelSource(BUNDLED, "gguf", _bundled_file())
-    path = Path(model).expanduser()
+    path = _expanded(model)
     if path.is_dir():
         return ModelSource(path.resolve().name, "folder", _checked_folder(path.resolve()))
     if path.is_file() and path.suffix == ".gguf":
@@ -73,6 +73,13 @@ def resolve_source(model: str) -> ModelSource:
         f"model {model!r} is not {BUNDLED!r}, not a folder, not a .gguf file,"
         " and does not read as a Hugging Face id (owner/name)"
     )
+
+
+def _expanded(model: str) -> Path:
+    try:
+        return Path(model).expanduser()
+    except RuntimeError as error:
+        raise ModelError(f"model {model!r}: this user has no home folder; write it out") from error
 
 
 def _checked_folder(folder: Path) -> Path:

@@ -71,7 +71,7 @@ def run_deployment(settings: Settings) -> None:
     clock = SystemClock()
     address = ApiAddress(settings.host, settings.port)
     metrics = ApiAddress(settings.host, settings.metrics_port, "HEADRACE_MONITOR_PORT")
-    with locked(settings.state_dir) as lock:
+    with locked(settings.state_folder) as lock:
         for each in (address, metrics):
             each.wait_until_free(ENDING_S if lock.was_killed else 0.0, clock)
         redis = _redis_part(settings, lock, clock)
@@ -111,7 +111,7 @@ def _redis_part(settings: Settings, lock: Lock, clock: Clock) -> RedisPart:
 
 
 def _embedded_redis(settings: Settings, was_on_purpose: bool, clock: Clock) -> RedisPart:
-    server = prepare_embedded_redis(settings.state_dir)
+    server = prepare_embedded_redis(settings.state_folder)
     server.wait_for_earlier_server(clock)
     client = connect(server.url, API_TIMEOUT_S)
     keys = ApiKeyStore(client)

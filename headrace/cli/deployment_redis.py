@@ -17,9 +17,13 @@ from headrace.core.urls import masked
 
 
 def redis_url_of(settings: Settings) -> str:
-    """That of REDIS_URL, or of the `headrace up` that runs on the state folder."""
-    embedded = socket_path_of(settings.state_dir / "redis")
-    return settings.redis_url or f"unix://{quote(str(embedded))}"
+    """Return that of REDIS_URL, or of the `headrace up` that runs on the state folder.
+
+    Raises `SettingsError` where there is neither.
+    """
+    if settings.redis_url is not None:
+        return settings.redis_url
+    return f"unix://{quote(str(socket_path_of(settings.state_folder / 'redis')))}"
 
 
 @contextmanager

@@ -124,13 +124,13 @@ def prepare_embedded_redis(state_dir: Path) -> EmbeddedRedis:
 def socket_path_of(folder: Path) -> Path:
     """In the folder where that path is short enough, else in a private one among temporary files.
 
-    Raises `SettingsError` when that one is not ours alone, or its path is too long as well.
+    Raises `SettingsError` when that one is not ours alone, cannot be made, or is too long as well.
     """
     beside_data = folder / "redis.sock"
     if _fits(beside_data):
         return beside_data
     digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-    elsewhere = Path(tempfile.gettempdir()) / f"headrace-{os.getuid()}" / f"{digest}.sock"
+    elsewhere = _temporary_folder() / f"headrace-{os.getuid()}" / f"{digest}.sock"
     if not _fits(elsewhere):
         raise SettingsError(
             f"HEADRACE_STATE_DIR: {folder} is too long for a socket, and TMPDIR as well"
@@ -139,13 +139,23 @@ def socket_path_of(folder: Path) -> Path:
     return elsewhere
 
 
+def _temporary_folder() -> Path:
+    try:
+        return Path(tempfile.gettempdir())
+    except OSError as error:
+        raise SettingsError("TMPDIR: no folder for temporary files can be written to") from error
+
+
 def _fits(path: Path) -> bool:
     return len(os.fsencode(path)) <= SOCKET_PATH_BYTES
 
 
 def _make_ours(folder: Path) -> None:
-    folder.mkdir(mode=0o700, exist_ok=True)
-    # Others may write to the parent: a folder or link that they planted is not to be trusted.
-    found = folder.lstat()
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        # Others may write to the parent: a folder or link that they planted is not to be trusted.
+        found = folder.lstat()
+    except OSError as error:
+        raise SettingsError(f"TMPDIR: cannot use {folder}: {error.strerror}") from error
     if folder.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise SettingsError(f"{folder} is not a folder that only this user may enter; remove it")

@@ -31,6 +31,11 @@ def value_text(settings: Settings, field: str) -> str:
 def _text(value: object) -> str:
     if value is None:
         return ""
-    if isinstance(value, Path) and value.is_relative_to(Path.home()):
-        return f"~/{value.relative_to(Path.home())}"
-    return str(value)
+    return _from_home(value) if isinstance(value, Path) else str(value)
+
+
+def _from_home(path: Path) -> str:
+    try:
+        return f"~/{path.relative_to(Path.home())}"
+    except (RuntimeError, ValueError):  # there is no home folder, or it is elsewhere
+        return str(path)

@@ -12,6 +12,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -28,10 +29,6 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _DEVICE = re.compile(r"auto|cpu|cuda(:(0|[1-9][0-9]{0,2}))?")
 
 
-def _default_state_dir() -> Path:
-    return Path.home() / ".local" / "state" / "headrace"
-
-
 class Settings(BaseSettings):
     """Units stand in the names. Each field is the variable `HEADRACE_<FIELD>`."""
 
@@ -46,7 +43,8 @@ class Settings(BaseSettings):
         description="Redis to use; without it `headrace up` starts an embedded one.",
     )
     state_dir: Path = Field(
-        default_factory=_default_state_dir,
+        default=Path("~/.local/state/headrace"),
+        validate_default=True,
         description="Folder of the embedded Redis and of prepared models.",
     )
     host: str = Field("127.0.0.1", description="Address the API binds to.")
@@ -293,9 +291,14 @@ class Settings(BaseSettings):
 
     @field_validator("state_dir", "scaler_start")
     @classmethod
-    def _make_absolute(cls, path: Path | None) -> Path | None:
-        """Children of `headrace up` may stand elsewhere."""
-        return path and path.expanduser().absolute()
+    def _make_absolute(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        """Children of `headrace up` may stand elsewhere. `state_folder` judges a `~` that stays."""
+        try:
+            return path and path.expanduser().absolute()
+        except RuntimeError as error:
+            if info.field_name == "state_dir":
+                return path
+            raise ValueError(f"{path}: this user has no home folder; write it out") from error
 
     @model_validator(mode="after")
     def _leaves_a_port_for_the_monitor(self) -> Settings:
@@ -324,8 +327,22 @@ class Settings(BaseSettings):
         return self.monitor_port or self.port + 1
 
     @property
+    def state_folder(self) -> Path:
+        """`state_dir`, for who is about to use it.
+
+        Raises `SettingsError` where it lies in a home folder and the user has none, as users of
+        containers often do. There is no folder instead: what /tmp holds does not last.
+        """
+        if str(self.state_dir).startswith("~"):
+            raise SettingsError(
+                f"HEADRACE_STATE_DIR: {self.state_dir} cannot be found, since this user has no"
+                " home folder; name a folder that it may write to"
+            )
+        return self.state_dir
+
+    @property
     def models_dir(self) -> Path:
-        return self.state_dir / "models"
+        return self.state_folder / "models"
 
 
 def variable(field: str) -> str:

@@ -6,35 +6,16 @@ import os
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
 from click.testing import CliRunner
 
 from headrace.cli.main import cli
+from tests.unit.cli.all_commands import commands, words_of
 
 CHECKOUT = Path(__file__).parents[3]
 LEAKS = ("zebra", "quagga", "12345")
-AN_ID = "0b8a3f6e5d0c4f1e9f0a2b8c7d6e5f40"
-ARGUMENTS: dict[str, list[str]] = {
-    "submit": ["hello"],
-    "priority": [AN_ID, "batch"],
-    "purge": [AN_ID, "--yes"],
-    "dead show": [AN_ID],
-    "dead replay": [AN_ID],
-    "dead purge": [AN_ID, "--yes"],
-    "keys revoke": ["3f9c2a7b1d04"],
-    "scaler fix": ["1"],
-    "scaler": ["--dry-run", "--once"],
-    "loadtest": ["--requests", "1", "--concurrency", "1"],
-    "loadtest compare": ["absent.json", "absent.json"],
-    "health": ["worker"],
-    "top": ["--once"],
-    "up": ["--engine", "simulated"],
-    "model prepare": ["--engine", "simulated", "--model", "absent.gguf"],
-}
 REDIS_URLS = [
     "redis://me:zebra@127.0.0.1:1/0",
     "redis://127.0.0.1:1/0?password=zebra",
@@ -43,15 +24,6 @@ REDIS_URLS = [
 ]
 URL = "http://me:zebra@127.0.0.1:1"
 WRONG_URL = "http://me:zebra#quagga@127.0.0.1:1"
-
-
-def commands(group: click.Group, *path: str) -> Iterator[str]:
-    """Each command by its words; a group that does something by itself among them."""
-    for name, command in group.commands.items():
-        if isinstance(command, click.Group):
-            yield from commands(command, *path, name)
-        if not isinstance(command, click.Group) or command.invoke_without_command:
-            yield " ".join((*path, name))
 
 
 def environment(tmp_path: Path, redis_url: str, url: str) -> dict[str, str | None]:
@@ -71,7 +43,7 @@ def environment(tmp_path: Path, redis_url: str, url: str) -> dict[str, str | Non
 
 
 @pytest.mark.parametrize("redis_url", REDIS_URLS)
-@pytest.mark.parametrize("command", [*commands(cli)])
+@pytest.mark.parametrize("command", [*commands()])
 def test_no_command_prints_a_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, redis_url: str
 ) -> None:
@@ -80,8 +52,8 @@ def test_no_command_prints_a_secret(
             f"{module}.configure_logging", lambda *_: None
         )  # of other tests as well
     url = WRONG_URL if "#" in redis_url else URL
-    words = [*command.split(), *ARGUMENTS.get(command, [])]
-    result = CliRunner(env=environment(tmp_path, redis_url, url)).invoke(cli, words)
+    runner = CliRunner(env=environment(tmp_path, redis_url, url))
+    result = runner.invoke(cli, words_of(command))
 
     shown = result.output + result.stderr
     if result.exception is not None and not isinstance(result.exception, SystemExit):
@@ -90,7 +62,7 @@ def test_no_command_prints_a_secret(
     assert not [leak for leak in LEAKS if leak in shown], shown
 
 
-@pytest.mark.parametrize("command", ["", *commands(cli)])
+@pytest.mark.parametrize("command", ["", *commands()])
 def test_no_help_shows_what_the_environment_holds(tmp_path: Path, command: str) -> None:
     runner = CliRunner(env=environment(tmp_path, REDIS_URLS[0], URL))
     shown = runner.invoke(cli, [*command.split(), "--help"]).output
