@@ -70,16 +70,25 @@ def require_master(redis: Client) -> None:
         )
 
 
+def _try_channels(redis: Client) -> None:
+    """Subscribe to channels as the API and the workers do. Raises `RedisError` where it may not."""
+    for channel in ("headrace:events:tokens", "rq:pubsub:nobody"):
+        with redis.pubsub() as pubsub:
+            pubsub.subscribe(channel)
+            pubsub.get_message(timeout=API_TIMEOUT_S)
+
+
 def require_durable(redis: Client) -> None:
     """Refuses a server that would throw jobs away when its memory is full.
 
-    Raises `SettingsError`, or `Unavailable` when it does not answer.
+    Raises `SettingsError`, or `Unavailable` when it does not answer, or denies its user a right.
     """
     try:
         policy = redis.info("memory").get("maxmemory_policy", "noeviction")
         keeps_log = redis.info("persistence").get("aof_enabled", 0)
+        _try_channels(redis)
     except RedisError as error:
-        raise Unavailable(f"Redis {cause_of(error)}: {error}") from error
+        raise Unavailable(f"REDIS_URL: Redis {cause_of(error)}: {error}") from error
     if policy != "noeviction":
         raise SettingsError(f"REDIS_URL: maxmemory-policy is {policy}; jobs need noeviction")
     if not keeps_log:

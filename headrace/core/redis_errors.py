@@ -35,7 +35,7 @@ CAUSES = {
     "MISCONF": "cannot write its log: its disk may be full",
     "MOVED": "belongs to a cluster, and Headrace needs a Redis outside of one",
     "NOAUTH": "wants a user and a password",
-    "NOPERM": "denies its user a command or a key: its ACL has changed",
+    "NOPERM": "denies its user a right",
     "NOREPLICAS": "has too few replicas to accept writes (min-replicas-to-write)",
     "OOM": "is out of memory (maxmemory)",
     "READONLY": "is a read-only replica: a failover may be under way",
@@ -50,6 +50,9 @@ _INNER_CODE = re.compile(rf"\b(?:{'|'.join(CAUSES)})\b")
 _WRAPPERS = ("", "ERR", "EXECABORT")
 """Codes whose text may hold the code of the true cause."""
 
+_DENIED_IN_SCRIPT = ("ACL failure in script", "The user executing the script")
+"""What Valkey and Redis say, with the code ERR, where an ACL denies a script's call."""
+
 _ANNOTATION = " caused error: "
 """What redis-py puts in front of an error inside a pipeline, behind the command."""
 
@@ -60,6 +63,8 @@ def error_code(error: RedisError) -> str:
         return error.status_code or ""
     # A script that passes an error on has the server's words, and not its class.
     text = words_of(error)
+    if any(words in text for words in _DENIED_IN_SCRIPT):
+        return "NOPERM"
     leading = _CODE.match(text)
     code = error.status_code or (leading[0] if leading else "")
     inner = _INNER_CODE.search(text) if code in _WRAPPERS else None
@@ -88,6 +93,8 @@ def words_of(error: RedisError) -> str:
 def cause_of(error: RedisError) -> str:
     """Describes for callers what is the matter with the server: `is out of memory …`."""
     code = error_code(error)
+    if code == "NOPERM":
+        return f"{CAUSES['NOPERM']}: {_denied(str(error))} (docs/operations.md#users-of-redis)"
     if code in CAUSES:
         return CAUSES[code]
     if isinstance(error, AuthenticationError):
@@ -95,3 +102,15 @@ def cause_of(error: RedisError) -> str:
     if isinstance(error, ResponseError):
         return f"refuses the call ({code})" if code else "refuses the call"
     return "does not answer"
+
+
+def _denied(text: str) -> str:
+    """Names what the ACL denies. The server names a command, but neither a key nor a channel."""
+    command = re.search(r"'([\w|]+)' command|command or subcommand script: ([\w|]+)", text)
+    if command is not None:
+        return f"the command {(command[1] or command[2]).upper()}"
+    if "channel" in text:
+        return "a channel; it needs &rq:* and &headrace:*"
+    if "key" in text:
+        return "a key; it needs ~rq:* and ~headrace:*"
+    return "a command"

@@ -80,7 +80,10 @@ API_KEYS = "headrace:api-keys"
 LOCKED = "locked"
 
 NOTHING = "headrace:nothing"
-"""A list that never is: to push to it only if it exists shows whether the server takes writes."""
+"""A list that never is: to push to it only if it exists shows whether the server takes writes.
+
+It also stands where a script takes a key and there is none.
+"""
 
 CARD = "headrace:card"
 """Hash: `hash`, `name`, `card` and `extras`, the encoded model card of this deployment."""

@@ -24,9 +24,9 @@ class Rates:
 
     @property
     def key(self) -> str:
-        """The Redis key where it is counted; empty where there is nothing to count for."""
+        """The Redis key where it is counted; `keys.NOTHING` where there is nothing to count for."""
         is_limited = self.requests is not None or self.tokens is not None
-        return keys.rate(self.key_id) if is_limited else ""
+        return keys.rate(self.key_id) if is_limited else keys.NOTHING
 
 
 NO_RATES = Rates()

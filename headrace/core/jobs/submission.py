@@ -60,7 +60,8 @@ class Submission:
 
     def script_keys(self) -> list[str]:
         key = self.idempotency.key
-        return [keys.idempotency(self._tenant, key) if key else "", self.rates.key]
+        idempotency = keys.idempotency(self._tenant, key) if key else keys.NOTHING
+        return [idempotency, self.rates.key]
 
     def script_arguments(self, settings: Settings) -> list[Any]:
         kept_s = max(request.ttl_s or settings.result_ttl_s for request in self.requests)

@@ -111,7 +111,7 @@ def scripts_are_forbidden(redis: Client) -> Iterator[None]:
         ("memory_is_full", "out of memory"),
         ("redis_is_a_replica", "read-only replica"),
         ("replicas_are_missing", "too few replicas"),
-        ("scripts_are_forbidden", "denies its user a command"),
+        ("scripts_are_forbidden", "denies its user a right: the command"),
     ],
 )
 def test_where_redis_accepts_no_writes_the_api_is_not_ready_and_names_the_cause(

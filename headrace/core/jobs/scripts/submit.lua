@@ -1,6 +1,7 @@
 -- submit: accepts submissions, each with all of its jobs or with none of them.
--- KEYS: 1 RQ's set of queues, then for each submission the caller's idempotency key or '', and where
---       it is counted what the caller's API key submits or ''
+-- KEYS: 1 RQ's set of queues, then for each submission the caller's idempotency key, and where
+--       it is counted what the caller's API key submits; NOTHING where there is none: Redis refuses an
+--       empty name to a user who may use our names alone
 -- ARGV: 1 most waiting jobs, 2 most waiting tokens, 3 longest wait in s, 4 longest time in s until
 --       refused work is called back, 5 share of the slots that each lower priority is guaranteed,
 --       6 number of the fields that all jobs share, doubled; the fields;
@@ -30,6 +31,7 @@
 local MAX_JOBS, MAX_TOKENS, WAIT_S = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local LONGEST_RETRY_S, SHARE, SHARED = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local MINUTE = 60
+local NOTHING = 'headrace:nothing'
 
 local at = 7 + SHARED
 local function next_values(number)
@@ -44,11 +46,16 @@ local function read_job()
     most_before = tonumber(most_before), deaths = deaths, first = at - fields, last = at - 1}
 end
 
+local function named(key)
+  return key == NOTHING and '' or key
+end
+
 local function read_submission(number)
   local tenant, card, kept_s, fingerprint, most_jobs, share_jobs, share_tokens, requests, tokens,
     retry_rate, count = next_values(11)
   local submission = {
-    idempotency = KEYS[2 * number], rates = KEYS[2 * number + 1], tenant = tenant, card = card,
+    idempotency = named(KEYS[2 * number]), rates = named(KEYS[2 * number + 1]),
+    tenant = tenant, card = card,
     kept_s = kept_s, fingerprint = fingerprint, most_jobs = tonumber(most_jobs),
     share_jobs = tonumber(share_jobs), share_tokens = tonumber(share_tokens),
     requests = tonumber(requests), tokens = tonumber(tokens), retry_rate = tonumber(retry_rate),
