@@ -13,12 +13,12 @@ from batcher.simulated import SimulatedEngine
 from bench.pairs import console
 from bench.serving import Serving
 from bench.workload import CARD
-from headrace.cli.top_reading import Reader
 from headrace.core.card_store import CardStore
 from headrace.core.jobs.job_list import read_page
 from headrace.core.jobs.leases import Leases
 from headrace.core.jobs.precedence import Precedence
 from headrace.core.jobs.queue import JobQueue
+from headrace.core.readings.overview import Reader
 from headrace.core.types import JobState, Room
 from headrace.loadtest.quantiles import percentile
 

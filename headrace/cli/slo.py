@@ -18,9 +18,9 @@ def slo(as_json: bool, **options: str | None) -> None:
     Speaks to the deployment of REDIS_URL, or to the `headrace up` that runs on the state folder.
     """
     from headrace.cli.deployment_redis import open_redis
-    from headrace.cli.slo_reading import read
     from headrace.cli.slo_view import as_record, view
     from headrace.cli.terminal import console, show_json
+    from headrace.core.readings.slo import read
 
     settings = settings_from(options)
     with open_redis(settings) as redis:

@@ -10,10 +10,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from headrace.cli.slo_reading import Reading
-from headrace.cli.top_reading import PERCENTS, percentiles
+from headrace.cli.percentiles import PERCENTS, percentiles
 from headrace.cli.top_view import alerts_text
-from headrace.monitor.slo_course import Tally
+from headrace.core.readings.slo import Reading
+from headrace.core.readings.slo_course import Tally
 
 COLUMNS = ("window", "jobs", "good", "failed", "late", "jobs/s", "burn rate")
 

@@ -6,9 +6,9 @@ from redis.exceptions import RedisError
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from headrace.cli.top_reading import Reader, Reading
 from headrace.cli.top_view import view
 from headrace.core.connection import Client
+from headrace.core.readings.overview import Reader, Reading
 from headrace.core.redis_errors import cause_of
 from headrace.core.settings import Settings
 

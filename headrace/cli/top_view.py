@@ -11,12 +11,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from headrace.cli.percentiles import PERCENTS, percentiles
 from headrace.cli.record_view import WIDE, local_time, table_of
 from headrace.cli.terminal import harmless
-from headrace.cli.top_reading import PERCENTS, Reading, percentiles
+from headrace.core.readings.alert import Alert
+from headrace.core.readings.overview import Reading
 from headrace.core.roster import WorkerState
 from headrace.core.settings import Settings
-from headrace.monitor.alerts import Alert
 
 NO_LEADER = "no scaler leads"
 STYLES = {"ready": "green", "starting": "yellow", "draining": "yellow", "drained": "dim"}

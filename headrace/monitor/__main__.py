@@ -24,12 +24,12 @@ from headrace.core.exposure import local_url  # noqa: E402
 from headrace.core.jobs.leases import Leases  # noqa: E402
 from headrace.core.jobs.log_loss import LogLoss  # noqa: E402
 from headrace.core.jobs.sweeper import BEAT_S, Sweeper  # noqa: E402
+from headrace.core.readings.fleet import Fleet  # noqa: E402
 from headrace.core.settings import Settings, load_settings  # noqa: E402
 from headrace.core.telemetry import configure_logging  # noqa: E402
 from headrace.core.unknown_variables import warn_of_unknown_variables  # noqa: E402
 from headrace.monitor.delivery import Delivery  # noqa: E402
 from headrace.monitor.exporter import FleetCollector  # noqa: E402
-from headrace.monitor.fleet import Fleet  # noqa: E402
 from headrace.monitor.gate import Gate  # noqa: E402
 from headrace.monitor.own_metrics import MonitorCollector  # noqa: E402
 from headrace.monitor.prober import Prober  # noqa: E402

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal, Self
+from typing import Self
 
-Severity = Literal["page", "ticket"]
+from headrace.core.readings.alert import Alert, Severity
 
 SUMMARIES: Mapping[str, tuple[Severity, str]] = {
     "HeadraceRedisDown": ("page", "Redis does not answer"),
@@ -35,25 +34,6 @@ SILENCED: Mapping[str, frozenset[str]] = {
     "HeadraceNoWorkers": frozenset(_LATENCIES),
 }
 """What follows from an alert says nothing new: it is neither raised nor cleared meanwhile."""
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """`since` and `until` are seconds since the epoch; `until` is None while it lasts."""
-
-    name: str
-    severity: Severity
-    summary: str
-    description: str
-    since: float
-    until: float | None = None
-
-    def encode(self) -> str:
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def decode(cls, text: bytes) -> Self:
-        return cls(**json.loads(text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import httpx
 import structlog
 
 from headrace.core.clock import Clock
-from headrace.monitor.alerts import Alert
+from headrace.core.readings.alert import Alert
 from headrace.monitor.sinks import Sink
 
 REPEAT_S = 10.0

@@ -29,9 +29,9 @@ from headrace.core.histogram import (
 from headrace.core.jobs import log_loss
 from headrace.core.jobs.backlog import Backlog
 from headrace.core.jobs.rq_adapter import job_state
+from headrace.core.readings.fleet import Fleet, FleetReading
 from headrace.core.roster import Activity, WorkerState
 from headrace.core.version import version
-from headrace.monitor.fleet import Fleet, FleetReading
 
 log = structlog.get_logger()
 

@@ -8,12 +8,12 @@ from typing import get_args
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from headrace.core.readings.slo_course import KEPT_S
 from headrace.core.settings import Settings
 from headrace.monitor.alerts import SUMMARIES
 from headrace.monitor.canary import Outcome
 from headrace.monitor.problems import burn_rates
 from headrace.monitor.sight import Sight
-from headrace.monitor.slo_course import KEPT_S
 
 
 class MonitorCollector(Collector):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from headrace.core.readings.slo_course import WINDOWS
 from headrace.core.settings import Settings
 from headrace.monitor.aviary import RECENT_S
 from headrace.monitor.prober import Probed
@@ -22,16 +23,7 @@ ALERT_OF: Mapping[Target, str] = {
 
 NEEDS: Mapping[Target, Sequence[Target]] = {"api-ready": ("redis", "api-live")}
 
-MINUTE_S, HOUR_S, DAY_S = 60.0, 3600.0, 86_400.0
-WINDOWS: Mapping[str, float] = {
-    "5m": 5 * MINUTE_S,
-    "30m": 30 * MINUTE_S,
-    "1h": HOUR_S,
-    "2h": 2 * HOUR_S,
-    "6h": 6 * HOUR_S,
-    "1d": DAY_S,
-    "3d": 3 * DAY_S,
-}
+MINUTE_S = 60.0
 BURNS = (
     ("HeadraceSloBurnPage", 14.4, "1h", "5m"),
     ("HeadraceSloBurnPage", 6.0, "6h", "30m"),

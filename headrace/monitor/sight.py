@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from headrace.monitor.alerts import Alert
+from headrace.core.readings.alert import Alert
+from headrace.core.readings.fleet import FleetReading
+from headrace.core.readings.slo_course import Sample, SloCourse
 from headrace.monitor.aviary import Aviary
-from headrace.monitor.fleet import FleetReading
 from headrace.monitor.prober import Probed, Prober
 from headrace.monitor.probes import Target
-from headrace.monitor.slo_course import Sample, SloCourse
 
 
 @dataclass

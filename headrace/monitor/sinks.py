@@ -11,8 +11,8 @@ import httpx
 import structlog
 
 from headrace.core.http_client import http_client
+from headrace.core.readings.alert import Alert
 from headrace.core.settings import Settings
-from headrace.monitor.alerts import Alert
 
 TIMEOUT_S = 5.0
 RUNBOOK = "docs/operations.md"

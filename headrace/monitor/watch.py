@@ -14,16 +14,16 @@ from headrace.core.clock import SystemClock
 from headrace.core.connection import Client
 from headrace.core.jobs import keys
 from headrace.core.jobs.queue import JobQueue
+from headrace.core.readings.fleet import Fleet
+from headrace.core.readings.slo_course import totals_of
+from headrace.core.readings.slo_store import SloStore
 from headrace.core.settings import Settings
 from headrace.monitor.alerts import Alerts
 from headrace.monitor.canary import Canary
 from headrace.monitor.delivery import Delivery
-from headrace.monitor.fleet import Fleet
 from headrace.monitor.problems import problems
 from headrace.monitor.sight import Sight
 from headrace.monitor.sinks import log_change
-from headrace.monitor.slo_course import totals_of
-from headrace.monitor.slo_store import SloStore
 
 TICK_S = 0.25
 MINUTE_S = 60.0

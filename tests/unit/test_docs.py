@@ -13,9 +13,9 @@ from bench import fidelity_table, service_tables
 from bench.engine_tables import insert, markdown
 from headrace.cli.setting_text import default_text, describe
 from headrace.core.connection import Client
+from headrace.core.readings.fleet import Fleet
 from headrace.core.settings import Settings, variable
 from headrace.monitor.exporter import FleetCollector
-from headrace.monitor.fleet import Fleet
 from headrace.monitor.own_metrics import MonitorCollector
 from headrace.monitor.sight import Sight
 

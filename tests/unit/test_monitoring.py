@@ -14,10 +14,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from api.http_metrics import PrometheusMetrics
 from headrace.core.connection import Client
+from headrace.core.readings.fleet import Fleet
 from headrace.core.settings import Settings
 from headrace.monitor.alerts import SILENCED, SUMMARIES
 from headrace.monitor.exporter import FleetCollector
-from headrace.monitor.fleet import Fleet
 from headrace.monitor.own_metrics import MonitorCollector
 from headrace.monitor.sight import Sight
 

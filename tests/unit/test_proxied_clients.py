@@ -11,9 +11,9 @@ import pytest
 from headrace.cli.api_client import ApiClient
 from headrace.core.clock import SystemClock
 from headrace.core.errors import HeadraceError
+from headrace.core.readings.alert import Alert
 from headrace.core.tracing import close, make_provider
 from headrace.loadtest.target import Address, open_target
-from headrace.monitor.alerts import Alert
 from headrace.monitor.delivery import Delivery
 from headrace.monitor.sinks import Alertmanager, Webhook
 from tests.http_receiver import listening

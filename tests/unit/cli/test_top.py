@@ -16,7 +16,6 @@ from redis.exceptions import ConnectionError
 from rich.console import Console, RenderableType
 
 from headrace.cli.main import cli
-from headrace.cli.top_reading import MOST_RECENT, RECENT_S, Reader, Reading, recent_of
 from headrace.cli.top_screen import Screen
 from headrace.cli.top_view import NO_LEADER, as_record, view
 from headrace.core.connection import Client
@@ -25,6 +24,7 @@ from headrace.core.desired_fleet import DesiredFleet
 from headrace.core.events import Completion
 from headrace.core.jobs.job import Report, Timings
 from headrace.core.leadership import Leadership
+from headrace.core.readings.overview import MOST_RECENT, RECENT_S, Reader, Reading, recent_of
 from headrace.core.roster import Roster, WorkerState
 from headrace.core.settings import Settings
 from headrace.core.types import EngineStats, JobState

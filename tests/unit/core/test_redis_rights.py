@@ -13,13 +13,13 @@ from redis.exceptions import RedisError
 from api.app import create_app
 from headrace.cli.deployment_redis import open_redis
 from headrace.cli.redis_ping import require_answer
-from headrace.cli.top_reading import Reader as TopReader
 from headrace.core.api_key import Scope
 from headrace.core.api_key_store import ApiKeyStore
 from headrace.core.connection import WORKER_TIMEOUT_S, Client, connect, require_durable
 from headrace.core.desired_fleet import DesiredFleet
 from headrace.core.errors import Unavailable
 from headrace.core.leadership import Leadership
+from headrace.core.readings.overview import Reader as TopReader
 from headrace.core.redis_errors import cause_of
 from headrace.core.settings import Settings
 from tests.bench import Bench

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from headrace.monitor.alerts import SILENCED, SUMMARIES, Alert, Alerts
+from headrace.core.readings.alert import Alert
+from headrace.monitor.alerts import SILENCED, SUMMARIES, Alerts
 
 
 def course(*each: dict[str, str]) -> tuple[Alerts, list[list[tuple[str, bool]]]]:

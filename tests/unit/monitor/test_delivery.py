@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
+from headrace.core.readings.alert import Alert
 from headrace.core.settings import Settings
-from headrace.monitor.alerts import Alert
 from headrace.monitor.delivery import REPEAT_S, Delivery
 from headrace.monitor.sinks import Alertmanager, Webhook, make_sinks
 from tests.fakes import FakeClock

@@ -12,11 +12,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from headrace.core.connection import Client
 from headrace.core.desired_fleet import DesiredFleet
 from headrace.core.leadership import Leadership
+from headrace.core.readings.fleet import Fleet
 from headrace.core.roster import Roster, WorkerState
 from headrace.core.settings import Settings
 from headrace.core.types import EngineStats
 from headrace.monitor.exporter import FleetCollector
-from headrace.monitor.fleet import Fleet
 from tests.bench import Bench
 from tests.fakes import make_request
 

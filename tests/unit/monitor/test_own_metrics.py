@@ -2,14 +2,15 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, generate_latest
 
+from headrace.core.readings.alert import Alert
+from headrace.core.readings.slo_course import Sample, SloCourse
 from headrace.core.settings import Settings
-from headrace.monitor.alerts import SUMMARIES, Alert
+from headrace.monitor.alerts import SUMMARIES
 from headrace.monitor.canary import Flight
 from headrace.monitor.own_metrics import MonitorCollector
 from headrace.monitor.prober import Probed, Prober
 from headrace.monitor.probes import Target
 from headrace.monitor.sight import Sight
-from headrace.monitor.slo_course import Sample, SloCourse
 from tests.fakes import FakeClock
 
 NOW = 1_764_000_000.0

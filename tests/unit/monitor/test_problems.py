@@ -6,16 +6,16 @@ import pytest
 
 from headrace.core.desired_fleet import Desired
 from headrace.core.jobs.backlog import Backlog
+from headrace.core.readings.fleet import FleetReading
+from headrace.core.readings.slo_course import Sample, SloCourse
 from headrace.core.roster import WorkerState
 from headrace.core.settings import Settings
 from headrace.core.types import EngineStats
 from headrace.monitor.canary import Flight
-from headrace.monitor.fleet import FleetReading
 from headrace.monitor.prober import Probed, Prober
 from headrace.monitor.probes import Target
 from headrace.monitor.problems import START_S, STUCK_S, problems
 from headrace.monitor.sight import Sight
-from headrace.monitor.slo_course import Sample, SloCourse
 from tests.fakes import FakeClock
 
 NOW = 1_764_000_000.0

@@ -12,9 +12,9 @@ from werkzeug.test import Client as WsgiClient
 from headrace.core.api_key import Scope
 from headrace.core.api_key_store import ApiKeyStore
 from headrace.core.connection import API_TIMEOUT_S, Client, connect
+from headrace.core.readings.fleet import Fleet
 from headrace.core.settings import Settings
 from headrace.monitor.exporter import FleetCollector
-from headrace.monitor.fleet import Fleet
 from headrace.monitor.gate import Gate
 from headrace.monitor.server import monitor_app
 

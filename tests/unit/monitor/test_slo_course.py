@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.core.connection import Client
-from headrace.monitor.slo_course import DAY_S, KEPT_S, Sample, SloCourse, Tally, totals_of
-from headrace.monitor.slo_store import SloStore
+from headrace.core.readings.slo_course import DAY_S, KEPT_S, Sample, SloCourse, Tally, totals_of
+from headrace.core.readings.slo_store import SloStore
 
 NOW = 1_764_000_000.0
 MINUTE_S = 60.0

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 
 import pytest
 
-from headrace.cli.top_reading import active_alerts
 from headrace.core.connection import Client
 from headrace.core.desired_fleet import DesiredFleet
 from headrace.core.jobs import keys
+from headrace.core.readings.overview import active_alerts
+from headrace.core.readings.slo_store import SloStore
 from headrace.core.settings import Settings
 from headrace.monitor.prober import Probed, Prober
 from headrace.monitor.probes import Target
 from headrace.monitor.sight import Sight
-from headrace.monitor.slo_store import SloStore
 from headrace.monitor.watch import Watch, one_turn
 from tests.bench import Bench
 from tests.fakes import FakeClock, make_request

@@ -7,8 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from statistics import median
 
-DAY_S = 86_400.0
+MINUTE_S, HOUR_S, DAY_S = 60.0, 3600.0, 86_400.0
 KEPT_S = 30 * DAY_S
+
+WINDOWS: Mapping[str, float] = {
+    "5m": 5 * MINUTE_S,
+    "30m": 30 * MINUTE_S,
+    "1h": HOUR_S,
+    "2h": 2 * HOUR_S,
+    "6h": 6 * HOUR_S,
+    "1d": DAY_S,
+    "3d": 3 * DAY_S,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from headrace.core.connection import Client
 from headrace.core.jobs import keys
-from headrace.monitor.slo_course import KEPT_S, Sample, SloCourse
+from headrace.core.readings.slo_course import KEPT_S, Sample, SloCourse
 
 DAYS = 31
 

@@ -1,4 +1,4 @@
-"""What `headrace slo` shows, read at one moment."""
+"""Whether users are served as they were promised, read at one moment."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from headrace.cli.top_reading import MOST_RECENT, Recent, active_alerts, recent_of
 from headrace.core import events
 from headrace.core.connection import Client
 from headrace.core.jobs.counters import Counters
+from headrace.core.readings.alert import Alert
+from headrace.core.readings.overview import MOST_RECENT, Recent, active_alerts, recent_of
+from headrace.core.readings.slo_course import KEPT_S, WINDOWS, Tally, totals_of
+from headrace.core.readings.slo_store import SloStore
 from headrace.core.settings import Settings
-from headrace.monitor.alerts import Alert
-from headrace.monitor.problems import WINDOWS
-from headrace.monitor.slo_course import KEPT_S, Tally, totals_of
-from headrace.monitor.slo_store import SloStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What `headrace top` shows, read at one moment."""
+"""The whole deployment, read at one moment: queue, latencies, workers, scaler and alerts."""
 
 from __future__ import annotations
 
@@ -12,18 +12,15 @@ from headrace.core.events import Completion
 from headrace.core.jobs import keys
 from headrace.core.jobs.pace import Pace, PaceMeter
 from headrace.core.leadership import Leader, has_leader
+from headrace.core.readings.alert import Alert
+from headrace.core.readings.fleet import Fleet, FleetReading
 from headrace.core.roster import Roster
 from headrace.core.settings import Settings
 from headrace.core.types import JobState
-from headrace.loadtest.quantiles import percentile
-from headrace.monitor.alerts import Alert
-from headrace.monitor.fleet import Fleet, FleetReading
 
 RECENT_S = 60.0
 MOST_RECENT = 5000
 """As far back, and as many, as ended jobs are looked at."""
-
-PERCENTS = (50, 95, 99)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +52,8 @@ class Reading:
     starting: Mapping[str, float]
     leader: Leader | None
     decision: Record | None
+    slo_latency_s: float
+    slo_tpot_s: float
     alerts: Sequence[Alert] = ()
 
 
@@ -82,6 +81,8 @@ class Reader:
             starting=self._starting(),
             leader=Leader.decode(self.redis.hgetall(keys.SCALER)) if leads else None,
             decision=newest[0] if newest else None,
+            slo_latency_s=self.settings.slo_latency_s,
+            slo_tpot_s=self.settings.slo_tpot_s,
             alerts=active_alerts(self.redis),
         )
 
@@ -109,11 +110,6 @@ def active_alerts(redis: Client) -> list[Alert]:
     """Those that the monitor has raised, the oldest first."""
     found = [Alert.decode(text) for text in redis.hvals(keys.ALERTS)]
     return sorted(found, key=lambda alert: alert.since)
-
-
-def percentiles(ordered: Sequence[float]) -> list[float | None]:
-    """Those of `PERCENTS`; None where there are no values."""
-    return [percentile(ordered, each) if ordered else None for each in PERCENTS]
 
 
 def _ended_at(completion: Completion) -> float:
