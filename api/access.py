@@ -37,7 +37,8 @@ SCOPES: Mapping[str, Scope] = {
     "dead.index": Scope.READ,
     "dead.show": Scope.READ,
     "operations.metrics": Scope.ADMIN,
-    "operations.fleet": Scope.ADMIN,
+    "operations.fleet": Scope.FLEET,
+    "fleet": Scope.FLEET,  # the whole blueprint
     "openapi.document": Scope.READ,
     DOCS: Scope.READ,
     DASHBOARD: Scope.ADMIN,  # the whole blueprint

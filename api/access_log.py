@@ -16,7 +16,7 @@ JOB_HEADER = "X-Headrace-Job-Id"
 UNMATCHED = "unmatched"
 """Route of a path that names none: a caller's own text must not become a label."""
 
-QUIET = {"operations", "rq_dashboard"}
+QUIET = {"operations", "fleet", "rq_dashboard"}
 """Blueprints that machines and open pages ask every few seconds."""
 
 log = structlog.get_logger()

@@ -11,6 +11,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from api.error_codes import CODES
+from headrace.core.decision_log import Record
 from headrace.core.types import FinishReason, JobState, Priority
 
 
@@ -158,6 +159,11 @@ class DeadLetterView(TypedDict):
 class DeadLetterList(TypedDict):
     object: Literal["list"]
     data: list[DeadLetterView]
+
+
+class DecisionList(TypedDict):
+    object: Literal["list"]
+    data: list[Record]
 
 
 class Purged(TypedDict):

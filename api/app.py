@@ -11,6 +11,7 @@ from api import (
     dashboard,
     dead,
     documentation,
+    fleet_readings,
     jobs,
     openai,
     operations,
@@ -80,8 +81,8 @@ def create_app(settings: Settings | None = None, queue: JobQueue | None = None) 
         trusted_hosts=TrustedHosts(settings),
     )
     _register_hooks(app, traces, cors)
-    for blueprint in (jobs.blueprint, dead.blueprint, openai.blueprint, operations.blueprint):
-        app.register_blueprint(blueprint)
+    for module in (jobs, dead, openai, operations, fleet_readings):
+        app.register_blueprint(module.blueprint)
     dashboard.mount(app, settings.redis_url)
     documentation.mount(app)
     register_error_handlers(app)

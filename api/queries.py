@@ -118,6 +118,10 @@ class DeadQuery(Query):
     limit: Limit = 20
 
 
+class DecisionsQuery(Query):
+    limit: Limit = 20
+
+
 class PurgeQuery(Query):
     """`older_than_s` has to be there: an address that lost its id purges nothing."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from headrace.cli.duration import duration
+from headrace.cli.fleet_source import fleet_options, open_fleet
 from headrace.cli.setting_option import setting_options, settings_from
 
 if TYPE_CHECKING:
@@ -66,28 +67,26 @@ def scaler(dry_run: bool, once: bool, **options: str | None) -> None:
 
 
 @scaler.command(epilog="\b\nFor example:\n  headrace scaler status --json")
-@setting_options("redis_url", "state_dir")
+@fleet_options()
 @click.option("--json", "as_json", is_flag=True, help="Print all that is known.")
 def status(as_json: bool, **options: str | None) -> None:
     """Show who leads, how many workers are wanted, how many there are, and why."""
-    from headrace.cli.deployment_redis import open_redis
     from headrace.cli.scaler_view import show_status
 
-    with open_redis(settings_from(options)) as redis:
-        show_status(redis, as_json)
+    with open_fleet(options) as fleet:
+        show_status(fleet.overview(), as_json)
 
 
 @scaler.command(epilog="\b\nFor example:\n  headrace scaler log --limit 50")
 @click.option("--limit", type=click.IntRange(1, 5000), default=20, show_default=True)
-@setting_options("redis_url", "state_dir")
+@fleet_options()
 @click.option("--json", "as_json", is_flag=True, help="Print each decision and what was read.")
 def log(limit: int, as_json: bool, **options: str | None) -> None:
     """List the newest decisions: what was wanted, what was done, and why."""
-    from headrace.cli.deployment_redis import open_redis
     from headrace.cli.scaler_view import show_log
 
-    with open_redis(settings_from(options)) as redis:
-        show_log(redis, limit, as_json)
+    with open_fleet(options) as fleet:
+        show_log(fleet.decisions(limit), as_json)
 
 
 @scaler.command(epilog="\b\nFor example:\n  headrace scaler pause")

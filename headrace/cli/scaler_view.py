@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,11 +13,10 @@ from rich.text import Text
 from headrace.cli.record_view import local_time, show_record, table_of
 from headrace.cli.terminal import console
 from headrace.core.connection import Client
-from headrace.core.decision_log import Record, decisions
+from headrace.core.decision_log import Record
 from headrace.core.desired_fleet import Desired
-from headrace.core.jobs import keys
-from headrace.core.leadership import Leader, has_leader
-from headrace.core.roster import Roster
+from headrace.core.leadership import has_leader
+from headrace.core.readings.overview import Overview
 
 NO_LEADER = "no scaler leads: start `headrace up`, beside a Redis of yours with --scaler-max N"
 
@@ -32,12 +32,11 @@ def show_mode(redis: Client, desired: Desired) -> None:
         click.echo(NO_LEADER, err=True)
 
 
-def show_status(redis: Client, as_json: bool) -> None:
-    show_record(_status(redis), as_json)
+def show_status(overview: Overview, as_json: bool) -> None:
+    show_record(_status(overview), as_json)
 
 
-def show_log(redis: Client, limit: int, as_json: bool) -> None:
-    records = decisions(redis, limit)
+def show_log(records: Sequence[Record], as_json: bool) -> None:
     if as_json:
         for record in records:
             click.echo(record.encode())
@@ -47,21 +46,19 @@ def show_log(redis: Client, limit: int, as_json: bool) -> None:
         console().print("no decisions yet")
 
 
-def _status(redis: Client) -> dict[str, Any]:
-    """What was never said is None, and not shown."""
-    desired = Desired.decode(redis.hgetall(keys.FLEET))
-    leader = Leader.decode(redis.hgetall(keys.SCALER)) if has_leader(redis) else None
-    activities = Counter(worker.activity for worker in Roster(redis, ttl_s=1).workers())
-    newest = decisions(redis, 1)
+def _status(overview: Overview) -> dict[str, Any]:
+    """Return what is known; what was never said is None, and not shown."""
+    desired, leader = overview.fleet.desired, overview.leader
+    activities = Counter(worker.activity for worker in overview.fleet.workers)
     return {
         "leader": leader.holder if leader else NO_LEADER,
         "mode": desired.mode,
         "desired": desired.size,
         "desired_at": desired.since or None,
         "fixed": desired.fixed,
-        "starting": redis.hlen(keys.STARTING),
+        "starting": len(overview.starting),
         **{name: activities[name] for name in ("ready", "draining", "drained")},
-        "last_decision": _without_reading(newest[0]) if newest else None,
+        "last_decision": _without_reading(overview.decision) if overview.decision else None,
     }
 
 

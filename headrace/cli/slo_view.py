@@ -12,17 +12,17 @@ from rich.text import Text
 
 from headrace.cli.percentiles import PERCENTS, percentiles
 from headrace.cli.top_view import alerts_text
-from headrace.core.readings.slo import Reading
+from headrace.core.readings.slo import SloReading
 from headrace.core.readings.slo_course import Tally
 
 COLUMNS = ("window", "jobs", "good", "failed", "late", "jobs/s", "burn rate")
 
 
-def view(reading: Reading) -> RenderableType:
+def view(reading: SloReading) -> RenderableType:
     return Group(*_promise(reading), Text(""), _windows(reading), Text(""), *_now(reading))
 
 
-def as_record(reading: Reading) -> dict[str, Any]:
+def as_record(reading: SloReading) -> dict[str, Any]:
     """Times in seconds, shares of 1; what is not known is None."""
     recent = reading.recent
     return {
@@ -49,7 +49,7 @@ def as_record(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _promise(reading: Reading) -> Iterator[Text]:
+def _promise(reading: SloReading) -> Iterator[Text]:
     whole, left = reading.tallies["30d"], reading.budget_left
     yield Text(
         f"promised: {reading.objective:.2%} good over 30 days; a first token within"
@@ -66,7 +66,7 @@ def _promise(reading: Reading) -> Iterator[Text]:
     yield Text(f"available: {(whole.total - whole.failed) / whole.total:.3%} of them got an answer")
 
 
-def _windows(reading: Reading) -> Table:
+def _windows(reading: SloReading) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in COLUMNS:
         table.add_column(name, justify="left" if name == "window" else "right")
@@ -88,7 +88,7 @@ def _cells(tally: Tally, objective: float) -> Iterator[Text]:
     yield Text(f"{rate:.1f}", "red" if rate > 1 else "")
 
 
-def _now(reading: Reading) -> Iterator[RenderableType]:
+def _now(reading: SloReading) -> Iterator[RenderableType]:
     recent = reading.recent
     yield Text(
         f"last minute: {recent.succeeded / recent.seconds:.1f} jobs/s,"

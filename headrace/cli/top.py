@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from headrace.cli.setting_option import setting_options, settings_from
+from headrace.cli.fleet_source import fleet_options, open_fleet
 
 if TYPE_CHECKING:
     from headrace.cli.top_screen import Screen
@@ -19,6 +19,7 @@ For example:
   headrace top --interval 5
   headrace top --once | grep wait
   headrace top --json
+  headrace top --url https://headrace.example --api-key hr_...
 """
 
 
@@ -32,31 +33,30 @@ For example:
 )
 @click.option("--once", is_flag=True, help="Print one screen, and end; so it is behind a pipe.")
 @click.option("--json", "as_json", is_flag=True, help="Print what one screen shows as JSON.")
-@setting_options("redis_url", "state_dir")
+@fleet_options()
 def top(interval: float, once: bool, as_json: bool, **options: str | None) -> None:
     """Watch queue, latencies, workers and scaler. Ctrl-C ends it.
 
-    Latencies and rates are of the last minute; what breaks the SLO is red. Speaks to the deployment
-    of REDIS_URL, or to the `headrace up` that runs on the state folder.
+    Latencies and rates are of the last minute; what breaks the SLO is red. Asks the API of --url,
+    with a key of the scope `fleet:read`; else the deployment of REDIS_URL, or the `headrace up`
+    that runs on the state folder.
     """
-    from headrace.cli.deployment_redis import open_redis
     from headrace.cli.terminal import console, show_json
     from headrace.cli.top_screen import Screen
     from headrace.cli.top_view import as_record, view
 
-    settings = settings_from(options)
-    with open_redis(settings) as redis:
-        screen = Screen(redis, settings)
+    with open_fleet(options) as fleet:
+        screen = Screen(fleet)
         if as_json:
             show_json(as_record(screen.read()))
         elif once or not sys.stdout.isatty():
-            console().print(view(screen.read(), settings))
+            console().print(view(screen.read()))
         else:
             _watch(screen, interval)
 
 
 def _watch(screen: Screen, interval: float) -> None:
-    """The first look must succeed; from then on a Redis that is away is waited for."""
+    """The first look must succeed; from then on what is away is waited for."""
     from rich.live import Live
 
     from headrace.cli.terminal import console

@@ -1,4 +1,4 @@
-"""One screen after another; a Redis that is away is said on it, and waited for."""
+"""One screen after another; a Redis or an API that is away is said on it, and waited for."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ from redis.exceptions import RedisError
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from headrace.cli.fleet_source import FleetSource
 from headrace.cli.top_view import view
-from headrace.core.connection import Client
-from headrace.core.readings.overview import Reader, Reading
+from headrace.core.errors import Unavailable
+from headrace.core.readings.overview import Overview
 from headrace.core.redis_errors import cause_of
-from headrace.core.settings import Settings
 
 
 class Screen:
-    def __init__(self, redis: Client, settings: Settings) -> None:
-        self._settings = settings
-        self._reader = Reader(redis, settings)
-        self._last: Reading | None = None
+    def __init__(self, fleet: FleetSource) -> None:
+        self._fleet = fleet
+        self._last: Overview | None = None
 
-    def read(self) -> Reading:
-        """Raises `redis.exceptions.RedisError` when the server is away."""
-        self._last = self._reader.read()
+    def read(self) -> Overview:
+        """Raises `RedisError` or `Unavailable` when who is asked is away."""
+        self._last = self._fleet.overview()
         return self._last
 
     def show(self) -> RenderableType:
         """What stands now. Raises as `read` does, but only where nothing was read before."""
         try:
-            return view(self.read(), self._settings)
-        except RedisError as error:
+            return view(self.read())
+        except (RedisError, Unavailable) as error:
             if self._last is None:
                 raise
-            trouble = Text(
-                f"Redis {cause_of(error)}: {error}; below is what stood before", "bold red"
+            trouble = str(error)
+            if isinstance(error, RedisError):
+                trouble = f"Redis {cause_of(error)}: {error}"
+            return Group(
+                Text(f"{trouble}; below is what stood before", "bold red"), view(self._last)
             )
-            return Group(trouble, view(self._last, self._settings))

@@ -15,26 +15,23 @@ from headrace.cli.percentiles import PERCENTS, percentiles
 from headrace.cli.record_view import WIDE, local_time, table_of
 from headrace.cli.terminal import harmless
 from headrace.core.readings.alert import Alert
-from headrace.core.readings.overview import Reading
+from headrace.core.readings.overview import Overview
 from headrace.core.roster import WorkerState
-from headrace.core.settings import Settings
 
 NO_LEADER = "no scaler leads"
 STYLES = {"ready": "green", "starting": "yellow", "draining": "yellow", "drained": "dim"}
 
 
-def view(reading: Reading, settings: Settings) -> RenderableType:
+def view(reading: Overview) -> RenderableType:
     """As wide as the console; some eighty columns suffice."""
     workers = [*_ready(reading), *_starting(reading)]
     table: RenderableType = Text("no workers: nothing will be done", "bold red")
     if workers:
         table = table_of(workers, (), width=WIDE)
-    return Group(
-        _facts(reading, settings), Text(""), _latencies(reading, settings), Text(""), table
-    )
+    return Group(_facts(reading), Text(""), _latencies(reading), Text(""), table)
 
 
-def as_record(reading: Reading) -> dict[str, Any]:
+def as_record(reading: Overview) -> dict[str, Any]:
     """Times in seconds; what is not known is None."""
     recent, counts = reading.recent, reading.fleet.counts
     return {
@@ -61,17 +58,17 @@ def as_record(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _facts(reading: Reading, settings: Settings) -> Table:
+def _facts(reading: Overview) -> Table:
     table = Table(show_header=False, box=None, pad_edge=False)
-    for name, text in _lines(reading, settings):
+    for name, text in _lines(reading):
         table.add_row(Text(name, style="dim"), text)
     return table
 
 
-def _lines(reading: Reading, settings: Settings) -> Iterator[tuple[str, Text]]:
+def _lines(reading: Overview) -> Iterator[tuple[str, Text]]:
     backlog, recent = reading.fleet.backlog, reading.recent
     yield "at", Text(datetime.fromtimestamp(backlog.at).strftime("%Y-%m-%d %H:%M:%S"))
-    yield "queue", _queue(reading, settings)
+    yield "queue", _queue(reading)
     yield "running", Text(f"{backlog.running} in {reading.pace.slots} slots")
     yield (
         "ended",
@@ -86,11 +83,11 @@ def _lines(reading: Reading, settings: Settings) -> Iterator[tuple[str, Text]]:
         yield "alerts", alerts_text(reading.alerts)
 
 
-def _queue(reading: Reading, settings: Settings) -> Text:
+def _queue(reading: Overview) -> Text:
     backlog, rate = reading.fleet.backlog, reading.pace.tokens_per_s
     text = Text(f"{backlog.waiting} wait")
     if backlog.waiting:
-        late = backlog.oldest_s > settings.slo_latency_s
+        late = backlog.oldest_s > reading.slo_latency_s
         text.append(f", {backlog.waiting_tokens:.0f} tokens, the oldest for ")
         text.append(f"{backlog.oldest_s:.1f} s", "red" if late else "")
         if rate:
@@ -100,7 +97,7 @@ def _queue(reading: Reading, settings: Settings) -> Text:
     return text
 
 
-def _scaler(reading: Reading) -> Text:
+def _scaler(reading: Overview) -> Text:
     desired, decision = reading.fleet.desired, reading.decision
     ready = sum(worker.activity == "ready" for worker in reading.fleet.workers)
     leader = reading.leader.holder if reading.leader else NO_LEADER
@@ -126,17 +123,17 @@ def alerts_text(alerts: Sequence[Alert]) -> Text:
     return Text("\n".join(lines), "bold red")
 
 
-def _latencies(reading: Reading, settings: Settings) -> Table:
+def _latencies(reading: Overview) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("seconds, last minute", style="dim")
     for percent in PERCENTS:
         table.add_column(f"p{percent}", justify="right")
     table.add_column("SLO", justify="right", style="dim")
     first = percentiles(reading.recent.ttft_s)
-    slo = settings.slo_latency_s
+    slo = reading.slo_latency_s
     table.add_row("first token", *(_seconds(each, slo) for each in first), f"{slo:g}")
     whole = percentiles(reading.recent.e2e_s)
-    bound = f"{slo:g} + {settings.slo_tpot_s:g} a token"
+    bound = f"{slo:g} + {reading.slo_tpot_s:g} a token"
     table.add_row("whole answer", *(_seconds(each, None) for each in whole), bound)
     counts = reading.fleet.counts
     if jobs := counts.get("slo", 0):
@@ -152,7 +149,7 @@ def _seconds(value: float | None, slo_s: float | None) -> Text:
     return Text(f"{value:.2f}", "bold red" if late else "")
 
 
-def _ready(reading: Reading) -> Iterator[dict[str, Text]]:
+def _ready(reading: Overview) -> Iterator[dict[str, Text]]:
     for worker in reading.fleet.workers:
         yield _row(worker.name, worker.activity, worker.age_s) | _work(worker)
 
@@ -168,7 +165,7 @@ def _work(worker: WorkerState) -> dict[str, Text]:
     }
 
 
-def _starting(reading: Reading) -> Iterator[dict[str, Text]]:
+def _starting(reading: Overview) -> Iterator[dict[str, Text]]:
     live = {worker.name for worker in reading.fleet.workers}
     for name, began in reading.starting.items():
         if name not in live:

@@ -21,10 +21,14 @@ TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Scope(StrEnum):
-    """What a caller may do. Who may `admin` may do everything, with every tenant's jobs."""
+    """What a caller may do. Who may `admin` may do everything, with every tenant's jobs.
+
+    `fleet:read` opens `/v1/fleet` alone: numbers, names of workers and reasons, but no job.
+    """
 
     SUBMIT = "submit"
     READ = "read"
+    FLEET = "fleet:read"
     ADMIN = "admin"
 
 

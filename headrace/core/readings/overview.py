@@ -40,7 +40,7 @@ class Recent:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Overview:
     """`starting` is the Redis TIME at which each worker began that is not ready yet.
 
     `leader` is None where no scaler leads at this moment.
@@ -70,11 +70,11 @@ class Reader:
         self._fleet = Fleet(self.redis, self.settings)
         self._pace = PaceMeter(self.redis, Roster(self.redis, self.settings.lease_s))
 
-    def read(self) -> Reading:
+    def read(self) -> Overview:
         fleet = self._fleet.read()
         newest = decisions(self.redis, 1)
         leads = has_leader(self.redis)
-        return Reading(
+        return Overview(
             fleet=fleet,
             recent=recent_of(events.completions(self.redis, MOST_RECENT), fleet.backlog.at),
             pace=self._pace.current(),

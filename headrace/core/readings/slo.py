@@ -17,7 +17,7 @@ from headrace.core.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class SloReading:
     """`tallies` by window, the whole 30 days among them; `recent` are the jobs of a minute."""
 
     objective: float
@@ -33,13 +33,13 @@ class Reading:
         return None if spent is None else 1 - spent
 
 
-def read(redis: Client, settings: Settings) -> Reading:
+def read(redis: Client, settings: Settings) -> SloReading:
     """Raises `redis.exceptions.RedisError` when the server is away."""
     now = time.time()
     totals = totals_of(Counters(redis, settings).read(), now)
     course = SloStore(redis).course(now)
     windows = {**WINDOWS, "30d": KEPT_S}
-    return Reading(
+    return SloReading(
         objective=settings.slo_objective,
         latency_s=settings.slo_latency_s,
         tallies={name: course.tally(seconds, totals) for name, seconds in windows.items()},

@@ -42,6 +42,9 @@ REFUSALS = {
     ("get", "/readyz"): "503",
     ("get", "/metrics"): "401 403 421 503",
     ("get", "/v1/fleet"): "400 401 403 421 503",
+    ("get", "/v1/fleet/overview"): "400 401 403 421 503",
+    ("get", "/v1/fleet/slo"): "400 401 403 421 503",
+    ("get", "/v1/fleet/decisions"): "400 401 403 421 503",
     ("get", "/openapi.json"): "400 401 403 421 503",
 }
 

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from redis.exceptions import ConnectionError
 from rich.console import Console, RenderableType
 
+from headrace.cli.fleet_source import RedisSource
 from headrace.cli.main import cli
 from headrace.cli.top_screen import Screen
 from headrace.cli.top_view import NO_LEADER, as_record, view
@@ -24,7 +25,7 @@ from headrace.core.desired_fleet import DesiredFleet
 from headrace.core.events import Completion
 from headrace.core.jobs.job import Report, Timings
 from headrace.core.leadership import Leadership
-from headrace.core.readings.overview import MOST_RECENT, RECENT_S, Reader, Reading, recent_of
+from headrace.core.readings.overview import MOST_RECENT, RECENT_S, Overview, Reader, recent_of
 from headrace.core.roster import Roster, WorkerState
 from headrace.core.settings import Settings
 from headrace.core.types import EngineStats, JobState
@@ -51,7 +52,7 @@ def shown(what: RenderableType, columns: int = 100) -> str:
 
 
 @pytest.fixture
-def reading(redis: Client, settings: Settings) -> Reading:
+def reading(redis: Client, settings: Settings) -> Overview:
     return Reader(redis, settings).read()
 
 
@@ -72,8 +73,8 @@ def test_where_too_many_ended_the_rate_is_of_a_shorter_time() -> None:
     assert recent_of([completion(6.0)] * MOST_RECENT, NOW).seconds == pytest.approx(6.0)
 
 
-def test_an_idle_deployment_without_workers_says_so(reading: Reading, settings: Settings) -> None:
-    text = shown(view(reading, settings))
+def test_an_idle_deployment_without_workers_says_so(reading: Overview, settings: Settings) -> None:
+    text = shown(view(reading))
     assert "0 wait" in text
     assert "no workers" in text
     assert NO_LEADER in text
@@ -86,7 +87,7 @@ def test_what_waits_and_who_works_is_shown(redis: Client, settings: Settings) ->
     roster.beat(WorkerState("worker-1-a", "draining", 1, "fake", stats, age_s=200.0))
     roster.announce("worker-2-b", age_s=4.0)
 
-    lines = shown(view(Reader(redis, settings).read(), settings)).splitlines()
+    lines = shown(view(Reader(redis, settings).read())).splitlines()
 
     assert any(line.startswith("queue") and "2 wait, 18 tokens" in line for line in lines)
     assert any(
@@ -101,7 +102,7 @@ def test_jobs_set_aside_are_shown_beside_what_waits(redis: Client, settings: Set
     bench.turn(1)
 
     reading = Reader(redis, settings).read()
-    text = shown(view(reading, settings))
+    text = shown(view(reading))
     assert "0 wait" in text
     assert "1 set aside for old" in text
     assert as_record(reading)["set_aside"] == {"old": 1}
@@ -113,18 +114,18 @@ def test_the_scaler_says_how_many_it_wants_and_why(redis: Client, settings: Sett
     leadership.take()
     leadership.order(3, [], Record(NOW, 3, 3, "two wait too long", flags=("crash_loop",)))
 
-    text = shown(view(Reader(redis, settings).read(), settings))
+    text = shown(view(Reader(redis, settings).read()))
 
     assert "0 ready of 3 wanted (auto); scaler-1" in text
     assert "two wait too long [crash_loop]" in text
 
 
-def test_a_first_token_later_than_the_slo_stands_out(reading: Reading, settings: Settings) -> None:
+def test_a_first_token_later_than_the_slo_stands_out(reading: Overview, settings: Settings) -> None:
     ends = [completion(5, e2e_s=0.2)] * 90 + [completion(1, e2e_s=2.4)] * 10
     reading = replace(reading, recent=recent_of(ends, NOW))
     console = Console(width=100, force_terminal=True, color_system="standard")
     with console.capture() as capture:
-        console.print(view(reading, settings))
+        console.print(view(reading))
     line = next(line for line in capture.get().splitlines() if "first token" in line)
     assert line.count("\x1b[1;31m1.20") == 2  # p95 and p99
     assert "0.10" in line
@@ -132,20 +133,18 @@ def test_a_first_token_later_than_the_slo_stands_out(reading: Reading, settings:
 
 @pytest.mark.parametrize("columns", [20, 40, 80, 200])
 def test_no_line_is_wider_than_the_terminal(
-    reading: Reading, settings: Settings, columns: int
+    reading: Overview, settings: Settings, columns: int
 ) -> None:
-    assert all(
-        len(line) <= columns for line in shown(view(reading, settings), columns).splitlines()
-    )
+    assert all(len(line) <= columns for line in shown(view(reading), columns).splitlines())
 
 
 def test_a_redis_that_goes_away_is_said_above_what_stood_before(
     redis: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    screen = Screen(redis, settings)
+    screen = Screen(RedisSource(redis, settings))
     screen.show()
 
-    def away(_reader: Reader) -> Reading:
+    def away(_reader: Reader) -> Overview:
         raise ConnectionError("refused")
 
     monkeypatch.setattr(Reader, "read", away)
@@ -154,7 +153,7 @@ def test_a_redis_that_goes_away_is_said_above_what_stood_before(
     assert "Redis does not answer: refused" in text
     assert "0 wait" in text
     with pytest.raises(ConnectionError):
-        Screen(redis, settings).show()
+        Screen(RedisSource(redis, settings)).show()
 
 
 def top(redis_url: str, *arguments: str) -> Result:
