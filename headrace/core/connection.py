@@ -88,7 +88,7 @@ def require_durable(redis: Client) -> None:
         keeps_log = redis.info("persistence").get("aof_enabled", 0)
         _try_channels(redis)
     except RedisError as error:
-        raise Unavailable(f"REDIS_URL: Redis {cause_of(error)} ({error})") from error
+        raise Unavailable(f"REDIS_URL: Redis {cause_of(error)}: {error}") from error
     if policy != "noeviction":
         raise SettingsError(f"REDIS_URL: maxmemory-policy is {policy}; jobs need noeviction")
     if not keeps_log:

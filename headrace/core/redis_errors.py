@@ -94,7 +94,7 @@ def cause_of(error: RedisError) -> str:
     """Describes for callers what is the matter with the server: `is out of memory …`."""
     code = error_code(error)
     if code == "NOPERM":
-        return f"{CAUSES['NOPERM']}: {_denied(str(error))} (docs/operations.md#users-of-redis)"
+        return f"{CAUSES['NOPERM']}: {_denied(words_of(error))} (docs/operations.md#users-of-redis)"
     if code in CAUSES:
         return CAUSES[code]
     if isinstance(error, AuthenticationError):
