@@ -30,6 +30,7 @@ CODES = {
     "deadline_unmeetable": "the backlog is too long for the deadline",
     "schema_undecided": "no worker has tried the JSON schema yet",
     "unavailable": "Redis is away or full, or no worker has been ready",
+    "out_of_descriptors": "the API has too many files open; come again",
     "wait_ended": "the wait is over; the job goes on",
     "deadline_exceeded": "the job's deadline passed",
     "caller_disconnected": "the caller hung up, which cancelled its job",

@@ -128,9 +128,5 @@ class PurgeQuery(Query):
     older_than_s: Annotated[Seconds, Field(description="How long they have been dead at least.")]
 
 
-OWN_PARAMETERS = frozenset(
-    name
-    for query in (WaitQuery, StreamQuery, JobsQuery, CancelQuery, DeadQuery, PurgeQuery)
-    for name in query.model_fields
-)
+OWN_PARAMETERS = frozenset(name for query in Query.__subclasses__() for name in query.model_fields)
 """Parameters that some address takes."""
