@@ -32,7 +32,7 @@ def test_a_server_that_does_not_answer_is_named_unavailable(tmp_path: Path) -> N
 def test_a_server_that_refuses_the_question_is_not_called_away(redis: Client) -> None:
     redis.execute_command("ACL SETUSER default -info")
     try:
-        with pytest.raises(Unavailable, match="denies its user a command"):
+        with pytest.raises(Unavailable, match="denies its user a right: the command INFO"):
             require_durable(redis)
         require_master(redis)
     finally:
