@@ -21,6 +21,8 @@ from pathlib import Path
 
 import httpx
 
+from batcher.model_store import prepare_model
+from headrace.core.settings import Settings
 from tests import hostile_bodies
 from tests.deployment import Deployment
 from tests.gap_watch import GapWatch, quantile
@@ -116,8 +118,10 @@ def main() -> int:
     settings = SETTINGS | {"HEADRACE_ENGINE": arguments.engine}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "models").mkdir()
-        deployment = Deployment(folder, arguments.models or folder / "models", **settings)
+        own = Settings(state_dir=folder / "prepared", model="smollm2", engine=arguments.engine)
+        if arguments.models is None:
+            prepare_model(own, print)
+        deployment = Deployment(folder, arguments.models or own.models_dir, **settings)
         try:
             deployment.start()
             wrong = fuzz(deployment, arguments.seeds, arguments.noise_s)
