@@ -15,6 +15,7 @@ LISTEN_S = 0.5
 """Longest wait for a command before the thread checks whether it is to end."""
 
 RECONNECT_S = 1.0
+SUBSCRIBE_S = 2.0
 
 log = structlog.get_logger()
 
@@ -32,6 +33,12 @@ class CommandListener(threading.Thread):
         self._channel = channel
         self._hear = hear
         self._stopped = threading.Event()
+        self._subscribed = threading.Event()
+
+    def start(self) -> None:
+        """Returns once the channel is heard, or after `SUBSCRIBE_S` where Redis refuses it."""
+        super().start()
+        self._subscribed.wait(SUBSCRIBE_S)
 
     def run(self) -> None:
         while not self._stopped.is_set():
@@ -50,6 +57,8 @@ class CommandListener(threading.Thread):
         with closing(Subscription(self._redis, [self._channel])) as subscription:
             while not self._stopped.is_set():
                 match subscription.next(LISTEN_S):
+                    case [b"subscribe", *_rest]:
+                        self._subscribed.set()
                     case [b"message", _channel, message]:
                         self._take(message)
 
