@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from batcher.generation import Generation
+from batcher.openvino_engine.cache_size import blocks_of
 from batcher.openvino_engine.paged_model import PagedModel
 from batcher.openvino_engine.reading import Reading
 from headrace.core.errors import ModelError
@@ -30,7 +31,8 @@ class Alternatives:
     """Completes the deltas of requests that ask for alternatives.
 
     `load` makes the second model, with a cache of `blocks`, when it is first needed. A request
-    that finds no room in that cache waits for those before it.
+    that finds no room in that cache waits for those before it; one whose answer outgrows the room
+    left takes that of who came last, which reads again later.
     """
 
     def __init__(
@@ -63,9 +65,7 @@ class Alternatives:
         """Forgets a request; unknown ids are ignored."""
         reading = self._readings.pop(request_id, None)
         if reading is not None and reading.blocks:
-            self._inside.remove(reading)
-            for block in reading.blocks:
-                heapq.heappush(self._free, block)
+            self._send_out(reading)
 
     def complete(self, deltas: Sequence[Delta]) -> list[Delta]:
         """Takes in what a step brought, reads on, and returns what may be given out.
@@ -109,7 +109,12 @@ class Alternatives:
         if not unread:
             return
         shares = _shares([reading.unread for reading in unread])
-        both = [(reading, n) for reading, n in zip(unread, shares, strict=True) if n]
+        fitting = [
+            (reading, n)
+            for reading, n in zip(unread, shares, strict=True)
+            if n and self._fits(reading, n)
+        ]
+        both = [(reading, n) for reading, n in fitting if reading.blocks]
         logits = self._model.result().logits([reading.chunk(n) for reading, n in both])
         for reading, n in both:
             rows, logits = logits[:n], logits[n:]
@@ -124,6 +129,22 @@ class Alternatives:
                 return
             reading.blocks = [heapq.heappop(self._free) for _ in range(reading.needed_blocks)]
             self._inside.append(reading)
+
+    def _fits(self, reading: Reading, n: int) -> bool:
+        """Gives a reading the blocks for its next ids, if need be those of who came last."""
+        while reading.blocks and len(reading.blocks) < blocks_of(reading.read + n):
+            if self._free:
+                reading.blocks.append(heapq.heappop(self._free))
+            else:
+                self._send_out(next(r for r in reversed(self._readings.values()) if r.blocks))
+        return bool(reading.blocks)
+
+    def _send_out(self, reading: Reading) -> None:
+        """Takes the blocks of a reading; if it comes back, it reads from the beginning."""
+        self._inside.remove(reading)
+        for block in reading.blocks:
+            heapq.heappush(self._free, block)
+        reading.blocks, reading.read = [], 0
 
     def _give_up(self, error: Exception) -> list[Delta]:
         """Ends all that ask. Out of memory may pass; the model is loaded anew for those to come."""

@@ -17,7 +17,7 @@ from headrace.core.types import Delta, TokenLogprobs
 
 @dataclass(eq=False, slots=True)
 class Reading:
-    """The tokens from `first` on are to be reported; `read` ids have been read.
+    """The tokens from `first` on are still to be reported; `read` ids have been read.
 
     `blocks` of the cache are its own, none while it waits for them. `entries` are those of tokens
     whose deltas wait still.
@@ -36,7 +36,8 @@ class Reading:
 
     @property
     def needed_blocks(self) -> int:
-        return blocks_of(self.generation.request.cost_tokens)
+        """Blocks to begin with; an answer without a limit may need more."""
+        return blocks_of(self.generation.kept_tokens)
 
     @property
     def unread(self) -> int:
@@ -56,6 +57,7 @@ class Reading:
             if self.read >= self.first:
                 token_id = self.generation.ids[self.read]
                 self.entries.append(token_logprobs(row, token_id, count))
+                self.first = self.read + 1
 
     def release(self) -> Delta | None:
         """The deltas whose entries are there, as one."""

@@ -149,6 +149,34 @@ def test_who_finds_no_room_waits_and_no_two_share_a_block() -> None:
     assert {block for blocks in load.model.blocks for block in blocks} == {0, 1, 2, 3}
 
 
+def test_answers_that_outgrow_the_cache_read_again_and_miss_nothing() -> None:
+    load, names = Loader(), "abc"
+    with alternatives_of(load, blocks=8) as alternatives:  # one whole answer, and a half
+        asking = {}
+        for name in names:
+            rules = {"logprobs": 2, "expected_tokens": 8}
+            generation = Generation(a_request(name, range(1, 31), 120, **rules), CARD)
+            alternatives.follow(generation)
+            asking[name] = generation
+        made: dict[str, list[int]] = {name: [] for name in names}
+        for token_id in range(31, 151):
+            deltas = [generation.accept(token_id) for generation in asking.values()]
+            take(alternatives, made, deltas)
+        eventually(lambda: take(alternatives, made, []) == 3 * 120)
+
+    assert made == {name: [*range(31, 151)] for name in names}
+
+
+def take(alternatives: Alternatives, made: dict[str, list[int]], brought: Sequence[Delta]) -> int:
+    """Completes what a step brought, as an engine does; returns how many tokens there are."""
+    for delta in alternatives.complete(brought):
+        assert tuple(entry.token_id for entry in delta.logprobs or ()) == delta.token_ids
+        made[delta.request_id] += delta.token_ids
+        if delta.is_last:
+            alternatives.drop(delta.request_id)
+    return sum(map(len, made.values()))
+
+
 @pytest.mark.parametrize(
     ("error", "may_pass"),
     [
