@@ -27,7 +27,10 @@ PARAM = "response_format.json_schema.schema"
 
 
 class SchemaCheck:
-    """Refuses schemas of which no grammar can be written, and asks workers about the others."""
+    """Asks the workers of a model what they make of a schema, and waits for the verdict.
+
+    Where none lives, it writes the grammar itself and refuses what has none.
+    """
 
     def __init__(self, redis: Client, roster: Roster, settings: Settings) -> None:
         self._redis = redis
@@ -35,12 +38,14 @@ class SchemaCheck:
         self._settings = settings
 
     def require(self, schema: str, card: ModelCard) -> None:
-        """Returns where a worker may hold output to the schema, or where none lives to try it.
+        """Returns where output may be held to the schema, as far as workers or its text show it.
 
         Raises `InvalidRequest`, or `SchemaUndecided` where no verdict comes in time.
         """
-        _require_grammar(schema)
-        for engine in self._engines(card):
+        engines = self._engines(card)
+        if not engines:
+            _require_grammar(schema)
+        for engine in engines:
             store = make_verdict_store(self._redis, engine, card, self._settings)
             complaint = _wait(store, schema)
             if complaint is not None:

@@ -119,6 +119,28 @@ def test_where_no_worker_lives_the_bounds_decide(client: FlaskClient, bench: Ben
     assert bench.queue.waiting() == 1
 
 
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        (
+            {"properties": {"a": {"type": "array", "uniqueItems": True}}},
+            "#/properties/a/uniqueItems: ",
+        ),
+        ({"type": "string", "pattern": "(?=a)"}, "#/pattern: lookahead"),
+        ({"type": "integer", "minimum": 5, "maximum": 1}, "#: no value fits these together: "),
+        ({"$ref": "#/$defs/missing"}, "#/$ref: "),
+    ],
+)
+def test_where_no_worker_lives_what_no_grammar_holds_becomes_no_job(
+    client: FlaskClient, bench: Bench, schema: dict[str, Any], words: str
+) -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    refused = error(client, "/v1/jobs", JOB | {"response_format": form}, 400)
+    assert refused["param"] == PARAM
+    assert refused["message"].startswith(f"{PARAM}: {words}")
+    assert bench.queue.waiting() == 0
+
+
 @pytest.mark.usefixtures("worker")
 def test_a_worker_of_another_model_is_not_asked(
     client: FlaskClient, redis: Client, bench: Bench
