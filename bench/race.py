@@ -60,11 +60,8 @@ class Race:
         queue, before = JobQueue(self._redis, self._settings), self._engine.stats()
         with Serving(queue, self._engine, self._card) as serving:
             loop, heartbeat = _watch(queue, serving)
-            try:
-                self._feeder.send(requests)
-                serving.turn_until(lambda: self._feeder.is_done)
-            finally:
-                vars(self._engine).pop("step")  # the watch ends here: other runs use it too
+            self._feeder.send(requests)
+            serving.turn_until(lambda: self._feeder.is_done)
         fed, after = self._feeder.result(), self._engine.stats()
         return Run(
             fed.output_tokens,
