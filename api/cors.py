@@ -10,13 +10,13 @@ from redis.exceptions import RedisError
 from api import preference, request_id
 from api.access_log import JOB_HEADER
 from api.admission import REPLAYED_HEADER
-from api.operation import RATES, TIMING_HEADER
+from api.operation import RATES, RESETS, TIMING_HEADER
 from headrace.core.api_key_store import ApiKeyStore
 from headrace.core.origins import ANY, normal_origin, parse_origins
 
 EXPOSED = (
     *(request_id.HEADER, JOB_HEADER, TIMING_HEADER, REPLAYED_HEADER, preference.APPLIED),
-    *("Location", "Retry-After", "x-should-retry", "WWW-Authenticate", *RATES),
+    *("Location", "Retry-After", "x-should-retry", "WWW-Authenticate", *RATES, *RESETS),
 )
 """Headers of answers that a page may read, in addition to those that every page may."""
 

@@ -32,4 +32,5 @@ def wait_minutes(sacks_ahead: int, minutes_each: float = 5.0) -> float:
 
 def sample_ids(card: ModelCard) -> tuple[int, ...]:
     """The ids of the text, as many as a bounded comparison needs and the model's context holds."""
-    return card.tokenize(PROSE)[: min(MOST_TOKENS, card.context_tokens)]
+    ids = card.tokenizer.encode(PROSE).ids
+    return tuple(ids[: min(MOST_TOKENS, card.context_tokens)])

@@ -93,8 +93,8 @@ class Settings(BaseSettings):
         None,
         ge=0,
         le=64,
-        description="Most workers that the scaler wants; without it HEADRACE_WORKERS is both the"
-        " most and the fewest, and beside a Redis of yours `headrace up` runs no scaler.",
+        description="Most workers that the scaler wants; without it HEADRACE_WORKERS is most and"
+        " fewest, and beside a Redis of yours `headrace up` runs no scaler.",
     )
     scaler_min: int = Field(1, ge=0, le=64, description="Fewest workers that the scaler wants.")
     scaler_policy: Literal["backlog-slo", "queue-depth", "latency"] = Field(
@@ -214,8 +214,8 @@ class Settings(BaseSettings):
     )
     allowed_hosts: str = Field(
         "",
-        description="Host names, with commas between, by which the API and the monitor may be"
-        " called while no API key exists, in addition to IP addresses and localhost; `*`: any.",
+        description="Host names, with commas between, that lead to API and monitor while no API key"
+        " exists, beside IP addresses and localhost; `*`: any.",
     )
     cors_origins: str = Field(
         "",

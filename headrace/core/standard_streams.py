@@ -6,6 +6,7 @@ import _thread
 import atexit
 import os
 import sys
+from typing import TextIO
 
 from headrace.core.lossy_stream import LossyStream, StartThread
 
@@ -31,8 +32,11 @@ def open_standard_streams() -> None:
 
 
 def lose_output() -> None:
-    """Makes stdout a stream that loses text instead of ending or stopping this process."""
-    if not isinstance(sys.stdout, LossyStream):
+    """Makes stdout a stream that loses text instead of ending or stopping this process.
+
+    One that somebody put in its place, such as a test's, stays.
+    """
+    if not isinstance(sys.stdout, LossyStream) and _descriptor_of(sys.stdout) == STDOUT:
         sys.stdout = _made_lossy(STDOUT)
 
 
@@ -46,6 +50,13 @@ def lose_errors(start_thread: StartThread = _thread.start_new_thread) -> LossySt
 def lost_lines() -> int:
     """Lines of stderr that this process has lost."""
     return sys.stderr.lost if isinstance(sys.stderr, LossyStream) else 0
+
+
+def _descriptor_of(stream: TextIO) -> int | None:
+    try:
+        return stream.fileno()
+    except OSError:
+        return None
 
 
 def _made_lossy(

@@ -39,6 +39,10 @@ class Usl:
         """The highest throughput with at most so many at once."""
         return max(self.throughput(requests) for requests in range(1, slots + 1))
 
+    def misfit(self, points: Sequence[Point]) -> float:
+        """The sum of squares of relative errors of the time a request."""
+        return sum((x / self.throughput(requests) - 1) ** 2 for requests, x in points)
+
     def error(self, points: Sequence[Point]) -> float:
         """The largest relative error on these points."""
         return max(abs(self.throughput(requests) / x - 1) for requests, x in points)
@@ -58,8 +62,12 @@ def fit_usl(points: Sequence[Point]) -> Usl:
         each = _sums(requests - 1, requests * (requests - 1), 1 / share)
         sums = sums.plus(each.times(share**2))
     least = LEAST_SHARE * sums.s / sums.n
-    plane = next(each for each in curves(sums) if each.alpha >= least)
-    return Usl(highest / plane.alpha, plane.beta / plane.alpha, plane.gamma / plane.alpha)
+    laws = [
+        Usl(highest / plane.alpha, plane.beta / plane.alpha, plane.gamma / plane.alpha)
+        for plane in curves(sums)
+        if plane.alpha >= least
+    ]
+    return min(laws, key=lambda law: law.misfit(points))
 
 
 def _sums(r: float, p: float, s: float) -> StepSums:

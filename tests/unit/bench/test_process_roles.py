@@ -34,7 +34,7 @@ def test_what_the_supervisor_starts_has_a_role(command: Sequence[str], role: str
 
 
 def test_the_embedded_server_is_known_by_its_name(tmp_path: Path) -> None:
-    assert prepare_embedded_redis(tmp_path).binary.name in SERVERS
+    assert prepare_embedded_redis(tmp_path).binary.path.name in SERVERS
     assert role_of(SERVERS[0], ["valkey-server unixsocket"]) == "redis"
 
 

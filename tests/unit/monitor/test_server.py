@@ -73,6 +73,7 @@ def test_beyond_loopback_metrics_want_an_administrators_key(
     assert {scope: answer.status_code for scope, answer in statuses.items()} == {
         Scope.SUBMIT: 401,
         Scope.READ: 401,
+        Scope.FLEET: 401,
         Scope.ADMIN: 200,
     }
     assert "WWW-Authenticate" in statuses[Scope.READ].headers
