@@ -104,7 +104,12 @@ def asking(deployment: Deployment, path: str, body: str, *headers: str) -> Itera
     """Asks; inside the block the job runs, at its end the caller hangs up. Yields the job's id."""
     known = job_ids(deployment)
     with socket.create_connection(("127.0.0.1", deployment.port)) as connection:
-        head = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Length: {len(body)}", *headers]
+        head = [
+            f"POST {path} HTTP/1.1",
+            "Host: localhost",
+            f"Content-Length: {len(body)}",
+            *headers,
+        ]
         connection.sendall("\r\n".join([*head, "", body]).encode())
         eventually(lambda: job_ids(deployment) > known)
         job_id = min(job_ids(deployment) - known)
