@@ -6,15 +6,17 @@ import os
 from importlib.metadata import version
 from typing import Any
 
+from bench.machine_conditions import commit
 from headrace.core.connection import Client
 from headrace.core.machine import machine
 
 
 def conditions(redis: Client) -> dict[str, Any]:
-    """Machine, versions, and how busy the machine is before the first run."""
+    """Commit, machine, versions, and how busy the machine is before the first run."""
     server = redis.info("server")
     is_valkey = "valkey_version" in server
     return {
+        "commit": commit(),
         "cpu": machine()["cpu"],
         "load_before": round(os.getloadavg()[0], 2),
         "server": f"Valkey {server['valkey_version']}"

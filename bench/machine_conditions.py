@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 def machine_conditions(*packages: str) -> dict[str, Any]:
     """Commit, day, processor with its features, and the versions of `packages`."""
     return {
-        "commit": _commit(),
+        "commit": commit(),
         "date": f"{date.today()}",
         "cpu": machine()["cpu"],
         "features": cpu_features(),
@@ -29,7 +29,7 @@ def machine_conditions(*packages: str) -> dict[str, Any]:
     }
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     """Of the code that was measured; None where this is no clone."""
     command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
     try:

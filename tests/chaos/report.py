@@ -7,6 +7,7 @@ import platform
 from collections.abc import Sequence
 from typing import Any
 
+from bench.machine_conditions import commit
 from headrace.loadtest.quantiles import percentile
 from tests.chaos.faults.worker_killed import WorkerKilled
 from tests.chaos.row import Row, rounded
@@ -33,6 +34,7 @@ def markdown(rows: Sequence[Row]) -> str:
 
 def as_json(rows: Sequence[Row], seeds: int, seconds: float) -> dict[str, Any]:
     return {
+        "commit": commit(),
         "seeds": seeds,
         "seconds": round(seconds),
         "cpu": f"{os.cpu_count()} x {platform.processor() or platform.machine()}",

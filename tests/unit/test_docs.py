@@ -60,6 +60,12 @@ def test_the_operations_guide_lists_every_metric(redis: Client, settings: Settin
     assert exported == set(re.findall(r"`((?:headrace|gen_ai_server)_\w+)`", guide))
 
 
+def test_each_result_that_the_readme_shows_names_the_commit_that_was_measured() -> None:
+    paragraphs = (ROOT / "README.md").read_text().split("\n\n")
+    shown = [each for each in paragraphs if re.search(r"\]\(bench/results/\w+\.json\)", each)]
+    assert [each for each in shown if not re.search(r"commit [0-9a-f]{7}", each)] == []
+
+
 def test_the_readme_has_the_figures_that_make_chaos_measured() -> None:
     readme = (ROOT / "README.md").read_text()
     report = json.loads((ROOT / "bench" / "results" / "chaos.json").read_text())
