@@ -45,7 +45,7 @@ class Up:
         self.port = free_port()
         self.log = folder / "up.log"
         self.settings = settings.model_copy(
-            update={"state_dir": folder / "state", "port": free_port(), "metrics_port": free_port()}
+            update={"state_dir": folder / "state", "port": free_port(), "monitor_port": free_port()}
         )
         self.url = f"http://127.0.0.1:{self.settings.port}"
         (folder / "state" / "redis").mkdir(parents=True)
