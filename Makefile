@@ -140,7 +140,7 @@ bench-capacity: $(INSTALLED)  ## Measure how well `capacity` knows rates that it
 bench-compare: $(INSTALLED)  ## Measure how often `loadtest compare` is right (20 minutes)
 	$(BIN)/python -m bench.compare $(ARGS)
 
-chaos: $(INSTALLED)  ## Kill, stop and cut off every part, and check the promise (19 minutes)
+chaos: $(INSTALLED)  ## Kill, stop and cut off every part, and check the promise (27 minutes)
 	$(BIN)/python -m tests.chaos $(ARGS)
 
 clean:  ## Remove .venv, caches and build outputs; prepared models and jobs stay
