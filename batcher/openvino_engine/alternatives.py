@@ -20,7 +20,7 @@ from batcher.openvino_engine.reading import Reading
 from headrace.core.errors import ModelError
 from headrace.core.types import Delta
 
-STEP_TOKENS = 64
+STEP_TOKENS = 32
 """Most ids that are read between two steps of the pipeline, for all requests together."""
 
 KEPT_S = 300.0
