@@ -98,7 +98,7 @@ def _behind(
 
 
 def failure(job_id: str, state: JobState, reason: str, error: str = "") -> JobFailed:
-    """What a caller is told of a job that ended in any state but succeeded.
+    """Returns the error that tells a caller of a job that did not succeed.
 
     An `error` in words is better than the `reason`, where it is known.
     """

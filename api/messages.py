@@ -34,7 +34,7 @@ _HAS_CONTENT: list[Any] = [
 
 
 def _describe(schema: JsonSchemaValue) -> None:
-    """As messages are read: null leaves a field out, and hints are taken."""
+    """Describes messages as they are read: null leaves a field out, and hints are taken."""
     schema["properties"] |= _FOREIGN
     schema["additionalProperties"] = {"type": "null"}
     schema["anyOf"] = _HAS_CONTENT
@@ -74,12 +74,12 @@ def _has_content(content: str | None, info: ValidationInfo) -> str | None:
 
 
 def _as_known_role(role: str) -> str:
-    """What newer models of OpenAI call developer, chat templates call system."""
+    """Returns the role as chat templates call it; OpenAI calls `system` developer by now."""
     return "system" if role == "developer" else role
 
 
 class TextPart(TypedDict):
-    """What else stands in it is ignored."""
+    """A part with text; its other fields are ignored."""
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
 
@@ -88,7 +88,7 @@ class TextPart(TypedDict):
 
 
 class RefusalPart(TypedDict):
-    """What a model said instead of an answer."""
+    """A part with what a model said instead of an answer."""
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
 

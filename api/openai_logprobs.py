@@ -27,7 +27,7 @@ class Logprobs(NoLogprobs):
         self._shown = ShownTokens(card, request)
 
     def write(self, entries: Sequence[TokenLogprobs], text: str, is_over: bool) -> Any:
-        """What `entries` and `text`, which came together, add; None where no token is shown."""
+        """Returns what `entries` and `text`, which came together, add; None for no shown token."""
         placed = self._shown.take(entries, text, is_over)
         return self._view(placed) if placed else None
 

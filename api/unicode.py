@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from headrace.core.errors import InvalidRequest
+from headrace.core.unicode import is_unicode
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 """How JSON spells one half. Whole pairs are ordinary characters, and common."""
@@ -20,7 +21,7 @@ def require_unicode(text: str, value: Any) -> None:
     if not _SURROGATE.search(text):
         return
     for path, string in _strings(value):
-        if not _is_unicode(string):
+        if not is_unicode(string):
             param = ".".join(path).encode(errors="backslashreplace").decode() or "body"
             raise InvalidRequest(f"{param}: half a surrogate pair is no text", param)
 
@@ -37,11 +38,3 @@ def _strings(value: Any) -> Iterator[tuple[tuple[str, ...], str]]:
             waiting += [((*path, name), each) for name, each in reversed(item.items())]
         elif isinstance(item, list):
             waiting += [((*path, str(at)), item[at]) for at in reversed(range(len(item)))]
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

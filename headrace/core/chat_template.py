@@ -20,6 +20,8 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
+from headrace.core.unicode import is_unicode
+
 FIRST_CPU_S, MESSAGE_CPU_S, MOST_CPU_S = 1.0, 0.005, 10.0
 """CPU time of a rendering, for each of its messages, and at most.
 
@@ -66,7 +68,7 @@ class ChatTemplate:
                 _require(length <= MOST_CHARACTERS, "its text is too long")
                 pieces.append(piece)
             text = "".join(pieces)
-            _require(_is_unicode(text), "half a surrogate pair in its text")
+            _require(is_unicode(text), "half a surrogate pair in its text")
         except Exception as error:  # a template can raise whatever Python can
             raise TemplateRefused(_reason(error)) from error
         return text
@@ -169,14 +171,6 @@ def _bound(tree: nodes.Template) -> None:
 
 def _call(method: str, *arguments: nodes.Expr) -> nodes.Call:
     return nodes.Call(nodes.EnvironmentAttribute(method), [*arguments], [], None, None)
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _require(is_met: bool, complaint: str) -> None:
